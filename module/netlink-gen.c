@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause)
+/* Do not edit directly, auto-generated from: */
+/*	docs/netlink/kproxy.yaml */
+/* YNL-GEN kernel source */
+
+#include <net/netlink.h>
+#include <net/genetlink.h>
+
+#include "netlink-gen.h"
+
+#include <uapi/linux/kproxy.h>
+
+/* Integer value ranges */
+static const struct netlink_range_validation kproxy_a_listener_backlog_range = {
+	.min	= 1ULL,
+	.max	= 65535ULL,
+};
+
+static const struct netlink_range_validation kproxy_a_listener_connect_timeout_range = {
+	.min	= 1ULL,
+	.max	= KPROXY_TIME_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_listener_idle_timeout_range = {
+	.max	= KPROXY_TIME_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_listener_fin_timeout_range = {
+	.max	= KPROXY_TIME_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_listener_max_age_range = {
+	.max	= KPROXY_TIME_MAX,
+};
+
+/* Common nested types */
+const struct nla_policy kproxy_endpoint_nl_policy[KPROXY_A_ENDPOINT_SCOPE + 1] = {
+	[KPROXY_A_ENDPOINT_IPV4] = { .type = NLA_U32, },
+	[KPROXY_A_ENDPOINT_IPV6] = NLA_POLICY_EXACT_LEN(16),
+	[KPROXY_A_ENDPOINT_PORT] = { .type = NLA_U16, },
+	[KPROXY_A_ENDPOINT_SCOPE] = { .type = NLA_U32, },
+};
+
+/* KPROXY_CMD_LISTENER_GET - do */
+static const struct nla_policy kproxy_listener_get_nl_policy[KPROXY_A_LISTENER_NAME + 1] = {
+	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+};
+
+/* KPROXY_CMD_LISTENER_ADD - do */
+static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_MAX_AGE + 1] = {
+	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_LISTENER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_LISTENER_MAXCONN] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_BACKLOG] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_backlog_range),
+	[KPROXY_A_LISTENER_CONNECT_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_connect_timeout_range),
+	[KPROXY_A_LISTENER_IDLE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_idle_timeout_range),
+	[KPROXY_A_LISTENER_FIN_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_fin_timeout_range),
+	[KPROXY_A_LISTENER_MAX_AGE] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_max_age_range),
+};
+
+/* KPROXY_CMD_LISTENER_SET - do */
+static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_MAX_AGE + 1] = {
+	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_LISTENER_MAXCONN] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_BACKLOG] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_backlog_range),
+	[KPROXY_A_LISTENER_CONNECT_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_connect_timeout_range),
+	[KPROXY_A_LISTENER_IDLE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_idle_timeout_range),
+	[KPROXY_A_LISTENER_FIN_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_fin_timeout_range),
+	[KPROXY_A_LISTENER_MAX_AGE] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_max_age_range),
+};
+
+/* KPROXY_CMD_LISTENER_DEL - do */
+static const struct nla_policy kproxy_listener_del_nl_policy[KPROXY_A_LISTENER_KILL + 1] = {
+	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_LISTENER_KILL] = { .type = NLA_FLAG, },
+};
+
+/* KPROXY_CMD_UPSTREAM_GET - do */
+static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_NAME + 1] = {
+	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+};
+
+/* KPROXY_CMD_UPSTREAM_ADD - do */
+static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_RETRIES + 1] = {
+	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 0),
+	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
+};
+
+/* KPROXY_CMD_UPSTREAM_SET - do */
+static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_RETRIES + 1] = {
+	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 0),
+	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
+};
+
+/* KPROXY_CMD_UPSTREAM_DEL - do */
+static const struct nla_policy kproxy_upstream_del_nl_policy[KPROXY_A_UPSTREAM_NAME + 1] = {
+	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+};
+
+/* KPROXY_CMD_SERVER_GET - do */
+static const struct nla_policy kproxy_server_get_do_nl_policy[KPROXY_A_SERVER_ADDRESS + 1] = {
+	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SERVER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+};
+
+/* KPROXY_CMD_SERVER_GET - dump */
+static const struct nla_policy kproxy_server_get_dump_nl_policy[KPROXY_A_SERVER_UPSTREAM + 1] = {
+	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+};
+
+/* KPROXY_CMD_SERVER_ADD - do */
+static const struct nla_policy kproxy_server_add_nl_policy[KPROXY_A_SERVER_STATE + 1] = {
+	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SERVER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_SERVER_WEIGHT] = NLA_POLICY_MAX(NLA_U32, KPROXY_WEIGHT_MAX),
+	[KPROXY_A_SERVER_STATE] = NLA_POLICY_MAX(NLA_U32, 2),
+};
+
+/* KPROXY_CMD_SERVER_SET - do */
+static const struct nla_policy kproxy_server_set_nl_policy[KPROXY_A_SERVER_STATE + 1] = {
+	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SERVER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_SERVER_WEIGHT] = NLA_POLICY_MAX(NLA_U32, KPROXY_WEIGHT_MAX),
+	[KPROXY_A_SERVER_STATE] = NLA_POLICY_MAX(NLA_U32, 2),
+};
+
+/* KPROXY_CMD_SERVER_DEL - do */
+static const struct nla_policy kproxy_server_del_nl_policy[KPROXY_A_SERVER_ADDRESS + 1] = {
+	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SERVER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+};
+
+/* KPROXY_CMD_SESSION_GET - dump */
+static const struct nla_policy kproxy_session_get_nl_policy[KPROXY_A_SESSION_SERVER + 1] = {
+	[KPROXY_A_SESSION_ID] = { .type = NLA_UINT, },
+	[KPROXY_A_SESSION_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SESSION_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SESSION_SERVER] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_SESSION_CLIENT] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_SESSION_CLIENT_PREFIX] = NLA_POLICY_MAX(NLA_U8, 128),
+};
+
+/* KPROXY_CMD_SESSION_KILL - do */
+static const struct nla_policy kproxy_session_kill_nl_policy[KPROXY_A_SESSION_SERVER + 1] = {
+	[KPROXY_A_SESSION_ID] = { .type = NLA_UINT, },
+	[KPROXY_A_SESSION_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SESSION_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SESSION_SERVER] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_SESSION_CLIENT] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_SESSION_CLIENT_PREFIX] = NLA_POLICY_MAX(NLA_U8, 128),
+};
+
+/* Ops table for kproxy */
+const struct genl_split_ops kproxy_nl_ops[20] = {
+	{
+		.cmd		= KPROXY_CMD_LISTENER_GET,
+		.doit		= kproxy_nl_listener_get_doit,
+		.policy		= kproxy_listener_get_nl_policy,
+		.maxattr	= KPROXY_A_LISTENER_NAME,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= KPROXY_CMD_LISTENER_GET,
+		.dumpit	= kproxy_nl_listener_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= KPROXY_CMD_LISTENER_ADD,
+		.doit		= kproxy_nl_listener_add_doit,
+		.policy		= kproxy_listener_add_nl_policy,
+		.maxattr	= KPROXY_A_LISTENER_MAX_AGE,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_LISTENER_SET,
+		.doit		= kproxy_nl_listener_set_doit,
+		.policy		= kproxy_listener_set_nl_policy,
+		.maxattr	= KPROXY_A_LISTENER_MAX_AGE,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_LISTENER_DEL,
+		.doit		= kproxy_nl_listener_del_doit,
+		.policy		= kproxy_listener_del_nl_policy,
+		.maxattr	= KPROXY_A_LISTENER_KILL,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_UPSTREAM_GET,
+		.doit		= kproxy_nl_upstream_get_doit,
+		.policy		= kproxy_upstream_get_nl_policy,
+		.maxattr	= KPROXY_A_UPSTREAM_NAME,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= KPROXY_CMD_UPSTREAM_GET,
+		.dumpit	= kproxy_nl_upstream_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= KPROXY_CMD_UPSTREAM_ADD,
+		.doit		= kproxy_nl_upstream_add_doit,
+		.policy		= kproxy_upstream_add_nl_policy,
+		.maxattr	= KPROXY_A_UPSTREAM_RETRIES,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_UPSTREAM_SET,
+		.doit		= kproxy_nl_upstream_set_doit,
+		.policy		= kproxy_upstream_set_nl_policy,
+		.maxattr	= KPROXY_A_UPSTREAM_RETRIES,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_UPSTREAM_DEL,
+		.doit		= kproxy_nl_upstream_del_doit,
+		.policy		= kproxy_upstream_del_nl_policy,
+		.maxattr	= KPROXY_A_UPSTREAM_NAME,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_SERVER_GET,
+		.doit		= kproxy_nl_server_get_doit,
+		.policy		= kproxy_server_get_do_nl_policy,
+		.maxattr	= KPROXY_A_SERVER_ADDRESS,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_SERVER_GET,
+		.dumpit		= kproxy_nl_server_get_dumpit,
+		.policy		= kproxy_server_get_dump_nl_policy,
+		.maxattr	= KPROXY_A_SERVER_UPSTREAM,
+		.flags		= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= KPROXY_CMD_SERVER_ADD,
+		.doit		= kproxy_nl_server_add_doit,
+		.policy		= kproxy_server_add_nl_policy,
+		.maxattr	= KPROXY_A_SERVER_STATE,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_SERVER_SET,
+		.doit		= kproxy_nl_server_set_doit,
+		.policy		= kproxy_server_set_nl_policy,
+		.maxattr	= KPROXY_A_SERVER_STATE,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_SERVER_DEL,
+		.doit		= kproxy_nl_server_del_doit,
+		.policy		= kproxy_server_del_nl_policy,
+		.maxattr	= KPROXY_A_SERVER_ADDRESS,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_SESSION_GET,
+		.dumpit		= kproxy_nl_session_get_dumpit,
+		.policy		= kproxy_session_get_nl_policy,
+		.maxattr	= KPROXY_A_SESSION_SERVER,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= KPROXY_CMD_SESSION_KILL,
+		.doit		= kproxy_nl_session_kill_doit,
+		.policy		= kproxy_session_kill_nl_policy,
+		.maxattr	= KPROXY_A_SESSION_SERVER,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= KPROXY_CMD_POOL_GET,
+		.dumpit	= kproxy_nl_pool_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd	= KPROXY_CMD_STATS_GET,
+		.doit	= kproxy_nl_stats_get_doit,
+		.flags	= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= KPROXY_CMD_STATS_RESET,
+		.doit	= kproxy_nl_stats_reset_doit,
+		.flags	= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+};

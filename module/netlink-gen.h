@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause) */
+/* Do not edit directly, auto-generated from: */
+/*	docs/netlink/kproxy.yaml */
+/* YNL-GEN kernel header */
+
+#ifndef _LINUX_KPROXY_GEN_H
+#define _LINUX_KPROXY_GEN_H
+
+#include <net/netlink.h>
+#include <net/genetlink.h>
+
+#include <uapi/linux/kproxy.h>
+
+/* Common nested types */
+extern const struct nla_policy kproxy_endpoint_nl_policy[KPROXY_A_ENDPOINT_SCOPE + 1];
+
+/* Ops table for kproxy */
+extern const struct genl_split_ops kproxy_nl_ops[20];
+
+int kproxy_nl_listener_get_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_listener_get_dumpit(struct sk_buff *skb,
+				  struct netlink_callback *cb);
+int kproxy_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_listener_set_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_upstream_get_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_upstream_get_dumpit(struct sk_buff *skb,
+				  struct netlink_callback *cb);
+int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_upstream_del_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_server_get_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_server_get_dumpit(struct sk_buff *skb,
+				struct netlink_callback *cb);
+int kproxy_nl_server_add_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_server_set_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_server_del_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_session_get_dumpit(struct sk_buff *skb,
+				 struct netlink_callback *cb);
+int kproxy_nl_session_kill_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_pool_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int kproxy_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_stats_reset_doit(struct sk_buff *skb, struct genl_info *info);
+
+#endif /* _LINUX_KPROXY_GEN_H */

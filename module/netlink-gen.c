@@ -259,7 +259,9 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_SESSION_GET,
+		.start		= kproxy_nl_session_get_start,
 		.dumpit		= kproxy_nl_session_get_dumpit,
+		.done		= kproxy_nl_session_get_done,
 		.policy		= kproxy_session_get_nl_policy,
 		.maxattr	= KPROXY_A_SESSION_SERVER,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DUMP,

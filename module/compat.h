@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every difference between the kernels that kproxy builds for (6.12 and
+ * later). Code elsewhere is written for the newest one.
+ */
+#ifndef _KPROXY_COMPAT_H
+#define _KPROXY_COMPAT_H
+
+#include <linux/net.h>
+#include <linux/timer.h>
+#include <linux/version.h>
+#include <linux/workqueue.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+/* A workqueue without WQ_UNBOUND was per CPU, later this has to be said. */
+#define WQ_PERCPU 0
+#endif
+
+#ifndef timer_container_of
+#define timer_container_of from_timer
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define sockaddr_unsized sockaddr
+#endif
+
+#endif /* _KPROXY_COMPAT_H */

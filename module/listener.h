@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_LISTENER_H
+#define _KPROXY_LISTENER_H
+
+#include <linux/list.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+#include <uapi/linux/kproxy.h>
+
+#include "addr.h"
+#include "sock.h"
+#include "stats.h"
+
+struct kproxy_listener;
+struct kproxy_net;
+struct kproxy_upstream;
+struct netlink_ext_ack;
+
+/* What can be set of a listener; times in milliseconds. */
+struct kproxy_listener_options {
+	unsigned int maxconn;
+	unsigned int backlog;
+	unsigned int connect_timeout;
+	unsigned int idle_timeout;
+	unsigned int fin_timeout;
+	unsigned int max_age;
+};
+
+/* One address of a listener. */
+struct kproxy_listener_port {
+	struct kproxy_sock ks;
+	struct kproxy_listener *listener;
+	/* accepts what waits; runs once at a time */
+	struct delayed_work accept;
+	union kproxy_addr addr;
+};
+
+/* Accepts clients on some addresses for an upstream. */
+struct kproxy_listener {
+	/* Constant. */
+	struct kproxy_net *kn;
+	u32 id;
+	char name[KPROXY_NAME_MAX + 1];
+	struct kproxy_stats __percpu *stats;
+
+	refcount_t refs;
+	/* live sessions */
+	atomic_t sessions;
+
+	/* Protects @upstream, which is held. */
+	spinlock_t lock;
+	struct kproxy_upstream *upstream;
+
+	/* Under the configuration lock; options read by any. */
+	struct list_head node;
+	struct kproxy_listener_options options;
+
+	struct rcu_head rcu;
+	unsigned int nr_ports;
+	struct kproxy_listener_port ports[] __counted_by(nr_ports);
+};
+
+extern const struct kproxy_listener_options kproxy_listener_defaults;
+
+struct kproxy_listener *kproxy_listener_find(struct kproxy_net *kn,
+					     const char *name);
+int kproxy_listener_add(struct kproxy_net *kn, const char *name,
+			const union kproxy_addr *addrs, unsigned int nr_addrs,
+			struct kproxy_upstream *upstream,
+			const struct kproxy_listener_options *options,
+			struct netlink_ext_ack *extack, unsigned int *bad);
+int kproxy_listener_set(struct kproxy_listener *l,
+			struct kproxy_upstream *upstream,
+			const struct kproxy_listener_options *options,
+			struct netlink_ext_ack *extack);
+void kproxy_listener_del(struct kproxy_listener *l, bool kill);
+void kproxy_listener_del_all(struct kproxy_net *kn);
+void kproxy_listener_hold(struct kproxy_listener *l);
+void kproxy_listener_put(struct kproxy_listener *l);
+void kproxy_listener_session_ended(struct kproxy_listener *l);
+struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);
+
+#endif /* _KPROXY_LISTENER_H */

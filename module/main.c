@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * kproxy: a TCP proxy in the kernel. Here is what must be set up before what,
+ * and taken down after what; everything else has a file of its own.
+ */
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
+#include <net/genetlink.h>
+#include <uapi/linux/kproxy.h>
+
+#include "compat.h"
+#include "main.h"
+#include "netlink.h"
+#include "netns.h"
+#include "session.h"
+
+#if !IS_ENABLED(CONFIG_IPV6) || !IS_ENABLED(CONFIG_64BIT)
+#error "kproxy needs a 64-bit kernel with IPv6"
+#endif
+
+static unsigned int pool_pages = 64;
+module_param(pool_pages, uint, 0444);
+MODULE_PARM_DESC(pool_pages, "pages preallocated for each CPU");
+
+static unsigned int pool_sessions = 256;
+module_param(pool_sessions, uint, 0444);
+MODULE_PARM_DESC(pool_sessions, "sessions preallocated for each CPU");
+
+struct workqueue_struct *kproxy_wq;
+struct workqueue_struct *kproxy_bh_wq;
+struct kproxy_pool kproxy_pool;
+
+static int __init kproxy_init(void)
+{
+	int err;
+
+	err = kproxy_pool_init(&kproxy_pool, "kproxy_session", pool_pages,
+			       pool_sessions, sizeof(struct kproxy_session));
+	if (err)
+		return err;
+	err = -ENOMEM;
+	kproxy_wq = alloc_workqueue("kproxy", WQ_PERCPU, 0);
+	if (!kproxy_wq)
+		goto err_pool;
+	kproxy_bh_wq = alloc_workqueue("kproxy_bh", WQ_BH | WQ_PERCPU, 0);
+	if (!kproxy_bh_wq)
+		goto err_wq;
+	err = kproxy_netns_init();
+	if (err)
+		goto err_bh_wq;
+	err = kproxy_netlink_init();
+	if (err)
+		goto err_netns;
+	return 0;
+
+err_netns:
+	kproxy_netns_exit();
+err_bh_wq:
+	destroy_workqueue(kproxy_bh_wq);
+err_wq:
+	destroy_workqueue(kproxy_wq);
+err_pool:
+	kproxy_pool_destroy(&kproxy_pool);
+	return err;
+}
+
+static void __exit kproxy_exit(void)
+{
+	kproxy_netlink_exit();
+	kproxy_netns_exit();
+	destroy_workqueue(kproxy_wq);
+	destroy_workqueue(kproxy_bh_wq);
+	/* Callbacks of closed sockets return, sessions go back to the pool. */
+	synchronize_rcu();
+	rcu_barrier();
+	kproxy_pool_destroy(&kproxy_pool);
+}
+
+module_init(kproxy_init);
+module_exit(kproxy_exit);
+
+MODULE_DESCRIPTION("In-kernel TCP proxy");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");
+MODULE_ALIAS_GENL_FAMILY(KPROXY_FAMILY_NAME);

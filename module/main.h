@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_MAIN_H
+#define _KPROXY_MAIN_H
+
+#include "pool.h"
+
+struct workqueue_struct;
+
+/* Process context: accepting, connecting, closing. */
+extern struct workqueue_struct *kproxy_wq;
+/* Softirq context: pumping. */
+extern struct workqueue_struct *kproxy_bh_wq;
+/* Sessions, and pages for what they must copy. */
+extern struct kproxy_pool kproxy_pool;
+
+#endif /* _KPROXY_MAIN_H */

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests about listeners. */
+#include <linux/slab.h>
+#include <net/genetlink.h>
+#include <uapi/linux/kproxy.h>
+
+#include "listener.h"
+#include "netlink.h"
+#include "netlink-gen.h"
+#include "netns.h"
+#include "upstream.h"
+
+/* The options that are plain numbers: their attribute and their place. */
+static const struct {
+	int attr;
+	size_t offset;
+} numbers[] = {
+	{ KPROXY_A_LISTENER_MAXCONN,
+	  offsetof(struct kproxy_listener_options, maxconn) },
+	{ KPROXY_A_LISTENER_BACKLOG,
+	  offsetof(struct kproxy_listener_options, backlog) },
+	{ KPROXY_A_LISTENER_CONNECT_TIMEOUT,
+	  offsetof(struct kproxy_listener_options, connect_timeout) },
+	{ KPROXY_A_LISTENER_IDLE_TIMEOUT,
+	  offsetof(struct kproxy_listener_options, idle_timeout) },
+	{ KPROXY_A_LISTENER_FIN_TIMEOUT,
+	  offsetof(struct kproxy_listener_options, fin_timeout) },
+	{ KPROXY_A_LISTENER_MAX_AGE,
+	  offsetof(struct kproxy_listener_options, max_age) },
+};
+
+static void get_listener_options(const struct genl_info *info,
+			struct kproxy_listener_options *options)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		const struct nlattr *attr = info->attrs[numbers[i].attr];
+
+		if (attr)
+			*(unsigned int *)((void *)options + numbers[i].offset) =
+				nla_get_u32(attr);
+	}
+}
+
+static int put_listener_options(struct sk_buff *skb,
+		       const struct kproxy_listener_options *options)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (nla_put_u32(skb, numbers[i].attr,
+				*(const unsigned int *)((const void *)options +
+							numbers[i].offset)))
+			return -EMSGSIZE;
+	return 0;
+}
+
+static int put_listener(struct sk_buff *skb, const struct kproxy_listener *l)
+{
+	struct kproxy_stats sum;
+	unsigned int i;
+
+	if (nla_put_string(skb, KPROXY_A_LISTENER_NAME, l->name) ||
+	    nla_put_string(skb, KPROXY_A_LISTENER_UPSTREAM, l->upstream->name))
+		return -EMSGSIZE;
+	for (i = 0; i < l->nr_ports; i++)
+		if (kproxy_netlink_put_addr(skb, KPROXY_A_LISTENER_ADDRESS,
+					    &l->ports[i].addr))
+			return -EMSGSIZE;
+	if (put_listener_options(skb, &l->options))
+		return -EMSGSIZE;
+	kproxy_stats_sum(l->stats, &sum);
+	return kproxy_netlink_put_counters(skb, KPROXY_A_LISTENER_STATS, &sum,
+					   atomic_read(&l->sessions));
+}
+
+static int fill_listener(struct sk_buff *skb, struct netlink_callback *cb,
+			 const struct genl_info *info, const void *object)
+{
+	void *header = kproxy_netlink_begin(skb, cb, info);
+
+	if (!header)
+		return -EMSGSIZE;
+	if (put_listener(skb, object)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+static struct kproxy_listener *find_listener(struct kproxy_net *kn,
+					     const struct genl_info *info,
+					     const char *name)
+{
+	struct kproxy_listener *l = kproxy_listener_find(kn, name);
+
+	if (!l)
+		NL_SET_ERR_MSG_ATTR(info->extack,
+				    info->attrs[KPROXY_A_LISTENER_NAME],
+				    "no such listener");
+	return l;
+}
+
+static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
+					     const struct genl_info *info)
+{
+	const struct nlattr *attr = info->attrs[KPROXY_A_LISTENER_UPSTREAM];
+	struct kproxy_upstream *up = kproxy_upstream_find(kn, nla_data(attr));
+
+	if (!up)
+		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such upstream");
+	return up;
+}
+
+static bool addr_known(const union kproxy_addr *addrs, unsigned int n,
+		       const union kproxy_addr *addr)
+{
+	while (n--)
+		if (kproxy_addr_equal(&addrs[n], addr))
+			return true;
+	return false;
+}
+
+/* The addresses of a request and the attribute of each: how many, or -errno. */
+static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs,
+		     const struct nlattr **attrs)
+{
+	struct netlink_ext_ack *extack = info->extack;
+	const struct nlattr *attr;
+	int rem, err, n = 0;
+
+	nlmsg_for_each_attr_type(attr, KPROXY_A_LISTENER_ADDRESS, info->nlhdr,
+				 GENL_HDRLEN, rem) {
+		if (n == KPROXY_ADDRESSES_MAX) {
+			NL_SET_ERR_MSG_ATTR_FMT(extack, attr,
+						"a listener has at most %u addresses",
+						KPROXY_ADDRESSES_MAX);
+			return -E2BIG;
+		}
+		err = kproxy_netlink_get_addr(attr, &addrs[n], extack);
+		if (err)
+			return err;
+		if (!kproxy_addr_port(&addrs[n])) {
+			NL_SET_ERR_MSG_ATTR(extack, attr,
+					    "an address needs a port");
+			return -EINVAL;
+		}
+		if (addr_known(addrs, n, &addrs[n])) {
+			NL_SET_ERR_MSG_ATTR(extack, attr,
+					    "the address stands here twice");
+			return -EINVAL;
+		}
+		attrs[n++] = attr;
+	}
+	return n;
+}
+
+struct addr_list {
+	union kproxy_addr addrs[KPROXY_ADDRESSES_MAX];
+	const struct nlattr *attrs[KPROXY_ADDRESSES_MAX];
+};
+
+static int add_listener(struct kproxy_net *kn, const struct genl_info *info,
+			const char *name, const struct addr_list *list, int n)
+{
+	struct kproxy_listener_options options = kproxy_listener_defaults;
+	struct kproxy_upstream *up;
+	unsigned int bad = n;
+	int err;
+
+	up = find_upstream(kn, info);
+	if (!up)
+		return -ENOENT;
+	get_listener_options(info, &options);
+	err = kproxy_listener_add(kn, name, list->addrs, n, up, &options,
+				  info->extack, &bad);
+	if (err)
+		NL_SET_BAD_ATTR(info->extack, bad < n ?
+				list->attrs[bad] :
+				info->attrs[KPROXY_A_LISTENER_NAME]);
+	return err;
+}
+
+int kproxy_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct addr_list *list;
+	struct kproxy_net *kn;
+	const char *name;
+	int n, err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_LISTENER_NAME, &name);
+	if (err)
+		return err;
+	if (GENL_REQ_ATTR_CHECK(info, KPROXY_A_LISTENER_ADDRESS) ||
+	    GENL_REQ_ATTR_CHECK(info, KPROXY_A_LISTENER_UPSTREAM))
+		return -EINVAL;
+	list = kmalloc(sizeof(*list), GFP_KERNEL);
+	if (!list)
+		return -ENOMEM;
+	n = get_addrs(info, list->addrs, list->attrs);
+	if (n > 0) {
+		kn = kproxy_netlink_lock(info);
+		err = add_listener(kn, info, name, list, n);
+		kproxy_netlink_unlock(kn);
+	} else {
+		err = n;
+	}
+	kfree(list);
+	return err;
+}
+
+static int set_listener(struct kproxy_net *kn, const struct genl_info *info,
+			const char *name)
+{
+	struct kproxy_listener *l = find_listener(kn, info, name);
+	struct kproxy_listener_options options;
+	struct kproxy_upstream *up;
+
+	if (!l)
+		return -ENOENT;
+	up = l->upstream;
+	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM])
+		up = find_upstream(kn, info);
+	if (!up)
+		return -ENOENT;
+	options = l->options;
+	get_listener_options(info, &options);
+	return kproxy_listener_set(l, up, &options, info->extack);
+}
+
+int kproxy_nl_listener_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kproxy_net *kn;
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_LISTENER_NAME, &name);
+	if (err)
+		return err;
+	kn = kproxy_netlink_lock(info);
+	err = set_listener(kn, info, name);
+	kproxy_netlink_unlock(kn);
+	return err;
+}
+
+int kproxy_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kproxy_listener *l;
+	struct kproxy_net *kn;
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_LISTENER_NAME, &name);
+	if (err)
+		return err;
+	kn = kproxy_netlink_lock(info);
+	l = find_listener(kn, info, name);
+	if (l)
+		kproxy_listener_del(l, info->attrs[KPROXY_A_LISTENER_KILL]);
+	kproxy_netlink_unlock(kn);
+	return l ? 0 : -ENOENT;
+}
+
+int kproxy_nl_listener_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kproxy_listener *l;
+	struct kproxy_net *kn;
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_LISTENER_NAME, &name);
+	if (err)
+		return err;
+	kn = kproxy_netlink_lock(info);
+	l = find_listener(kn, info, name);
+	err = l ? kproxy_netlink_reply(info, fill_listener, l) : -ENOENT;
+	kproxy_netlink_unlock(kn);
+	return err;
+}
+
+/* Where a dump goes on: behind the listener of this id. */
+struct dump_ctx {
+	u32 last;
+};
+
+int kproxy_nl_listener_get_dumpit(struct sk_buff *skb,
+				  struct netlink_callback *cb)
+{
+	const struct genl_info *info = genl_info_dump(cb);
+	struct dump_ctx *ctx = (void *)cb->ctx;
+	const struct kproxy_listener *l;
+	struct kproxy_net *kn;
+	int err = 0;
+
+	kn = kproxy_netlink_lock(info);
+	/* Zero would switch the check for changes off. */
+	cb->seq = kn->changes + 1;
+	list_for_each_entry(l, &kn->listeners, node) {
+		if (l->id <= ctx->last)
+			continue;
+		err = fill_listener(skb, cb, info, l);
+		if (err)
+			break;
+		ctx->last = l->id;
+	}
+	kproxy_netlink_unlock(kn);
+	return err;
+}

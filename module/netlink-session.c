@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests about sessions, the pools and the totals. */
+#include <linux/jiffies.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+#include <net/genetlink.h>
+#include <net/tcp.h>
+#include <uapi/linux/kproxy.h>
+
+#include "listener.h"
+#include "main.h"
+#include "netlink.h"
+#include "netlink-gen.h"
+#include "netns.h"
+#include "session.h"
+#include "upstream.h"
+
+static enum kproxy_session_state session_state(enum kproxy_state state)
+{
+	switch (state) {
+	case KPROXY_CONNECTING:
+		return KPROXY_SESSION_STATE_CONNECTING;
+	case KPROXY_ESTABLISHED:
+		return KPROXY_SESSION_STATE_ESTABLISHED;
+	default:
+		return KPROXY_SESSION_STATE_CLOSING;
+	}
+}
+
+/*
+ * What TCP knows of a side. No lock is taken, which the data path would feel,
+ * and no reference: memory of a TCP socket stays one until a grace period has
+ * passed, so that what is read while a session ends is at worst stale.
+ */
+static int put_tcp(struct sk_buff *skb, int attr, const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	struct nlattr *nest = nla_nest_start(skb, attr);
+
+	if (!nest ||
+	    nla_put_u32(skb, KPROXY_A_TCP_RTT_US,
+			READ_ONCE(tp->srtt_us) >> 3) ||
+	    nla_put_u32(skb, KPROXY_A_TCP_CWND, READ_ONCE(tp->snd_cwnd)) ||
+	    nla_put_u32(skb, KPROXY_A_TCP_RETRANS,
+			READ_ONCE(tp->total_retrans)) ||
+	    nla_put_u32(skb, KPROXY_A_TCP_UNACKED,
+			READ_ONCE(tp->packets_out)) ||
+	    nla_put_u32(skb, KPROXY_A_TCP_RCVQ, kproxy_sock_unread(sk)) ||
+	    nla_put_u32(skb, KPROXY_A_TCP_SNDQ,
+			READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una)))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_bytes(struct sk_buff *skb, const struct kproxy_session *s)
+{
+	u64 spliced[KPROXY_SIDES], copied[KPROXY_SIDES];
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
+		spliced[side] = READ_ONCE(s->pumps[side].bytes_spliced);
+		copied[side] = READ_ONCE(s->pumps[side].bytes_copied);
+	}
+	if (nla_put_uint(skb, KPROXY_A_SESSION_BYTES_IN,
+			 spliced[KPROXY_CLIENT] + copied[KPROXY_CLIENT]) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_BYTES_OUT,
+			 spliced[KPROXY_SERVER] + copied[KPROXY_SERVER]) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_BYTES_SPLICED,
+			 spliced[KPROXY_CLIENT] + spliced[KPROXY_SERVER]) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_BYTES_COPIED,
+			 copied[KPROXY_CLIENT] + copied[KPROXY_SERVER]))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int put_times(struct sk_buff *skb, const struct kproxy_session *s)
+{
+	const struct kproxy_pump *recent = &s->pumps[KPROXY_CLIENT];
+	unsigned long now = jiffies;
+
+	if (time_after(READ_ONCE(s->pumps[KPROXY_SERVER].last),
+		       READ_ONCE(recent->last)))
+		recent = &s->pumps[KPROXY_SERVER];
+	if (nla_put_uint(skb, KPROXY_A_SESSION_AGE_MS,
+			 jiffies_to_msecs(now - s->began)) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_IDLE_MS,
+			 jiffies_to_msecs(now - READ_ONCE(recent->last))) ||
+	    nla_put_u32(skb, KPROXY_A_SESSION_CPU, READ_ONCE(recent->cpu)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int put_session(struct sk_buff *skb, const struct kproxy_session *s)
+{
+	const struct kproxy_server *server = rcu_dereference(s->server);
+	enum kproxy_state state = READ_ONCE(s->state);
+
+	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->name) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
+			   server->upstream->name) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
+				    &server->addr) ||
+	    nla_put_u32(skb, KPROXY_A_SESSION_STATE, session_state(state)) ||
+	    put_times(skb, s) || put_bytes(skb, s))
+		return -EMSGSIZE;
+	if (!kproxy_state_connected(state))
+		return 0;
+	if (kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||
+	    put_tcp(skb, KPROXY_A_SESSION_CLIENT_TCP,
+		    s->ends[KPROXY_CLIENT].sk) ||
+	    put_tcp(skb, KPROXY_A_SESSION_SERVER_TCP,
+		    s->ends[KPROXY_SERVER].sk))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int fill_session(struct sk_buff *skb, struct netlink_callback *cb,
+			const struct genl_info *info, const void *object)
+{
+	void *header = kproxy_netlink_begin(skb, cb, info);
+
+	if (!header)
+		return -EMSGSIZE;
+	if (put_session(skb, object)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+/* A filter and the addresses that it points at. */
+struct filter {
+	struct kproxy_session_filter f;
+	union kproxy_addr server;
+	union kproxy_addr client;
+};
+
+static int get_client(const struct genl_info *info, struct filter *filter)
+{
+	const struct nlattr *bits = info->attrs[KPROXY_A_SESSION_CLIENT_PREFIX];
+	const struct nlattr *attr = info->attrs[KPROXY_A_SESSION_CLIENT];
+	int err;
+
+	err = kproxy_netlink_get_addr(attr, &filter->client, info->extack);
+	if (err)
+		return err;
+	filter->f.client = &filter->client;
+	filter->f.client_bits = kproxy_addr_bits(&filter->client);
+	if (!filter->f.client_bits) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr,
+				    "a client has an address");
+		return -EINVAL;
+	}
+	if (bits && nla_get_u8(bits) > filter->f.client_bits) {
+		NL_SET_ERR_MSG_ATTR(info->extack, bits,
+				    "the prefix is longer than the address");
+		return -EINVAL;
+	}
+	if (bits)
+		filter->f.client_bits = nla_get_u8(bits);
+	return 0;
+}
+
+static const char *get_string(const struct genl_info *info, int attr)
+{
+	return info->attrs[attr] ? nla_data(info->attrs[attr]) : NULL;
+}
+
+static int get_filter(const struct genl_info *info, struct filter *filter)
+{
+	const struct nlattr *server = info->attrs[KPROXY_A_SESSION_SERVER];
+	int err;
+
+	memset(filter, 0, sizeof(*filter));
+	if (info->attrs[KPROXY_A_SESSION_ID])
+		filter->f.id = nla_get_uint(info->attrs[KPROXY_A_SESSION_ID]);
+	filter->f.listener = get_string(info, KPROXY_A_SESSION_LISTENER);
+	filter->f.upstream = get_string(info, KPROXY_A_SESSION_UPSTREAM);
+	if (server) {
+		err = kproxy_netlink_get_addr(server, &filter->server,
+					      info->extack);
+		if (err)
+			return err;
+		filter->f.server = &filter->server;
+	}
+	if (info->attrs[KPROXY_A_SESSION_CLIENT])
+		return get_client(info, filter);
+	return 0;
+}
+
+/* What a dump of sessions keeps from one part to the next. */
+struct session_dump {
+	struct rhashtable_iter iter;
+	struct filter filter;
+	/* how often the table was resized meanwhile */
+	unsigned int resized;
+};
+
+struct session_dump_ctx {
+	struct session_dump *dump;
+};
+
+int kproxy_nl_session_get_start(struct netlink_callback *cb)
+{
+	const struct genl_info *info = genl_info_dump(cb);
+	struct session_dump_ctx *ctx = (void *)cb->ctx;
+	struct session_dump *dump;
+	int err;
+
+	dump = kmalloc(sizeof(*dump), GFP_KERNEL);
+	if (!dump)
+		return -ENOMEM;
+	err = get_filter(info, &dump->filter);
+	if (err) {
+		kfree(dump);
+		return err;
+	}
+	dump->resized = 0;
+	rhashtable_walk_enter(&kproxy_net(genl_info_net(info))->sessions,
+			      &dump->iter);
+	ctx->dump = dump;
+	return 0;
+}
+
+int kproxy_nl_session_get_done(struct netlink_callback *cb)
+{
+	struct session_dump_ctx *ctx = (void *)cb->ctx;
+
+	rhashtable_walk_exit(&ctx->dump->iter);
+	kfree(ctx->dump);
+	return 0;
+}
+
+int kproxy_nl_session_get_dumpit(struct sk_buff *skb,
+				 struct netlink_callback *cb)
+{
+	const struct genl_info *info = genl_info_dump(cb);
+	struct session_dump_ctx *ctx = (void *)cb->ctx;
+	struct session_dump *dump = ctx->dump;
+	const struct kproxy_session *s;
+	int err = 0;
+
+	rhashtable_walk_start(&dump->iter);
+	/* The one that the last part had no room for, if there is one. */
+	for (s = rhashtable_walk_peek(&dump->iter); s;
+	     s = rhashtable_walk_next(&dump->iter)) {
+		/* The walk begins again: some may come twice. */
+		if (IS_ERR(s))
+			dump->resized++;
+		cb->seq = dump->resized + 1;
+		if (IS_ERR(s) || !kproxy_session_match(s, &dump->filter.f))
+			continue;
+		err = fill_session(skb, cb, info, s);
+		if (err)
+			break;
+	}
+	rhashtable_walk_stop(&dump->iter);
+	return err;
+}
+
+static int fill_killed(struct sk_buff *skb, struct netlink_callback *cb,
+		       const struct genl_info *info, const void *object)
+{
+	void *header = kproxy_netlink_begin(skb, cb, info);
+
+	if (!header)
+		return -EMSGSIZE;
+	if (nla_put_u32(skb, KPROXY_A_SESSION_KILLED,
+			*(const unsigned int *)object)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+int kproxy_nl_session_kill_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct filter filter;
+	unsigned int killed;
+	int err;
+
+	err = get_filter(info, &filter);
+	if (err)
+		return err;
+	if (!filter.f.id && !filter.f.listener && !filter.f.upstream &&
+	    !filter.f.server && !filter.f.client) {
+		NL_SET_ERR_MSG(info->extack, "nothing says which sessions");
+		return -EINVAL;
+	}
+	killed = kproxy_session_kill(kproxy_net(genl_info_net(info)),
+				     &filter.f);
+	if (!killed && filter.f.id) {
+		NL_SET_ERR_MSG_ATTR(info->extack,
+				    info->attrs[KPROXY_A_SESSION_ID],
+				    "no such session");
+		return -ENOENT;
+	}
+	return kproxy_netlink_reply(info, fill_killed, &killed);
+}
+
+static int put_pool(struct sk_buff *skb, int cpu,
+		    const struct kproxy_pool_info *pool)
+{
+	if (nla_put_u32(skb, KPROXY_A_POOL_CPU, cpu) ||
+	    nla_put_u32(skb, KPROXY_A_POOL_PAGES, pool->pages) ||
+	    nla_put_u32(skb, KPROXY_A_POOL_PAGES_FREE, pool->pages_free) ||
+	    nla_put_u32(skb, KPROXY_A_POOL_SESSIONS, pool->objects) ||
+	    nla_put_u32(skb, KPROXY_A_POOL_SESSIONS_FREE, pool->objects_free) ||
+	    nla_put_uint(skb, KPROXY_A_POOL_PAGE_REFILLS, pool->page_refills) ||
+	    nla_put_uint(skb, KPROXY_A_POOL_SESSION_REFILLS,
+			 pool->object_refills) ||
+	    nla_put_uint(skb, KPROXY_A_POOL_FALLBACKS, pool->fallbacks))
+		return -EMSGSIZE;
+	return 0;
+}
+
+struct pool_dump_ctx {
+	int cpu;
+};
+
+int kproxy_nl_pool_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	const struct genl_info *info = genl_info_dump(cb);
+	struct pool_dump_ctx *ctx = (void *)cb->ctx;
+	struct kproxy_pool_info pool;
+	void *header;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		if (cpu < ctx->cpu)
+			continue;
+		header = kproxy_netlink_begin(skb, cb, info);
+		if (!header)
+			return -EMSGSIZE;
+		kproxy_pool_info(&kproxy_pool, cpu, &pool);
+		if (put_pool(skb, cpu, &pool)) {
+			genlmsg_cancel(skb, header);
+			return -EMSGSIZE;
+		}
+		genlmsg_end(skb, header);
+		ctx->cpu = cpu + 1;
+	}
+	return 0;
+}
+
+/* The totals of a namespace, as they are sent. */
+struct totals {
+	struct kproxy_stats sum;
+	unsigned int sessions;
+};
+
+static int fill_totals(struct sk_buff *skb, struct netlink_callback *cb,
+		       const struct genl_info *info, const void *object)
+{
+	void *header = kproxy_netlink_begin(skb, cb, info);
+	const struct totals *totals = object;
+
+	if (!header)
+		return -EMSGSIZE;
+	if (kproxy_netlink_put_counters(skb, KPROXY_A_TOTALS_COUNTERS,
+					&totals->sum, totals->sessions)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+static int reply_totals(struct genl_info *info, bool reset)
+{
+	struct kproxy_net *kn = kproxy_net(genl_info_net(info));
+	struct totals totals;
+
+	kproxy_net_totals(kn, &totals.sum, reset);
+	totals.sessions = atomic_read(&kn->sessions.nelems);
+	return kproxy_netlink_reply(info, fill_totals, &totals);
+}
+
+int kproxy_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return reply_totals(info, false);
+}
+
+int kproxy_nl_stats_reset_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return reply_totals(info, true);
+}

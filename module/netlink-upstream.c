@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests about upstreams and their servers. */
+#include <net/genetlink.h>
+#include <uapi/linux/kproxy.h>
+
+#include "netlink.h"
+#include "netlink-gen.h"
+#include "netns.h"
+#include "upstream.h"
+
+/* Find the upstream that attribute @attr of a request names, which it has. */
+static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
+					     const struct genl_info *info,
+					     int attr)
+{
+	struct kproxy_upstream *up =
+		kproxy_upstream_find(kn, nla_data(info->attrs[attr]));
+
+	if (!up)
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[attr],
+				    "no such upstream");
+	return up;
+}
+
+static void get_upstream_options(const struct genl_info *info,
+				 struct kproxy_upstream_options *options)
+{
+	if (info->attrs[KPROXY_A_UPSTREAM_BALANCE])
+		options->balance =
+			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_BALANCE]);
+	if (info->attrs[KPROXY_A_UPSTREAM_RETRIES])
+		options->retries =
+			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_RETRIES]);
+}
+
+static int fill_upstream(struct sk_buff *skb, struct netlink_callback *cb,
+			 const struct genl_info *info, const void *object)
+{
+	const struct kproxy_upstream *up = object;
+	void *header = kproxy_netlink_begin(skb, cb, info);
+
+	if (!header)
+		return -EMSGSIZE;
+	if (nla_put_string(skb, KPROXY_A_UPSTREAM_NAME, up->name) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_BALANCE, up->options.balance) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RETRIES, up->options.retries)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kproxy_upstream_options options = {
+		.balance = KPROXY_BALANCE_ROUNDROBIN,
+		.retries = KPROXY_RETRIES_DEFAULT,
+	};
+	struct kproxy_net *kn;
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_UPSTREAM_NAME, &name);
+	if (err)
+		return err;
+	get_upstream_options(info, &options);
+	kn = kproxy_netlink_lock(info);
+	err = kproxy_upstream_add(kn, name, &options, info->extack);
+	if (err)
+		NL_SET_BAD_ATTR(info->extack,
+				info->attrs[KPROXY_A_UPSTREAM_NAME]);
+	kproxy_netlink_unlock(kn);
+	return err;
+}
+
+int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kproxy_upstream_options options;
+	struct kproxy_upstream *up;
+	struct kproxy_net *kn;
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_UPSTREAM_NAME, &name);
+	if (err)
+		return err;
+	kn = kproxy_netlink_lock(info);
+	up = find_upstream(kn, info, KPROXY_A_UPSTREAM_NAME);
+	if (up) {
+		options = up->options;
+		get_upstream_options(info, &options);
+		kproxy_upstream_set(up, &options);
+	}
+	kproxy_netlink_unlock(kn);
+	return up ? 0 : -ENOENT;
+}
+
+int kproxy_nl_upstream_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kproxy_upstream *up;
+	struct kproxy_net *kn;
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_UPSTREAM_NAME, &name);
+	if (err)
+		return err;
+	kn = kproxy_netlink_lock(info);
+	up = find_upstream(kn, info, KPROXY_A_UPSTREAM_NAME);
+	err = up ? kproxy_upstream_del(up, info->extack) : -ENOENT;
+	if (err)
+		NL_SET_BAD_ATTR(info->extack,
+				info->attrs[KPROXY_A_UPSTREAM_NAME]);
+	kproxy_netlink_unlock(kn);
+	return err;
+}
+
+int kproxy_nl_upstream_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kproxy_upstream *up;
+	struct kproxy_net *kn;
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_UPSTREAM_NAME, &name);
+	if (err)
+		return err;
+	kn = kproxy_netlink_lock(info);
+	up = find_upstream(kn, info, KPROXY_A_UPSTREAM_NAME);
+	err = up ? kproxy_netlink_reply(info, fill_upstream, up) : -ENOENT;
+	kproxy_netlink_unlock(kn);
+	return err;
+}
+
+/* Where a dump goes on: behind this server of this upstream. */
+struct dump_ctx {
+	u32 upstream;
+	u32 server;
+};
+
+int kproxy_nl_upstream_get_dumpit(struct sk_buff *skb,
+				  struct netlink_callback *cb)
+{
+	const struct genl_info *info = genl_info_dump(cb);
+	struct dump_ctx *ctx = (void *)cb->ctx;
+	const struct kproxy_upstream *up;
+	struct kproxy_net *kn;
+	int err = 0;
+
+	kn = kproxy_netlink_lock(info);
+	/* Zero would switch the check for changes off. */
+	cb->seq = kn->changes + 1;
+	list_for_each_entry(up, &kn->upstreams, node) {
+		if (up->id <= ctx->upstream)
+			continue;
+		err = fill_upstream(skb, cb, info, up);
+		if (err)
+			break;
+		ctx->upstream = up->id;
+	}
+	kproxy_netlink_unlock(kn);
+	return err;
+}
+
+static int put_server(struct sk_buff *skb, const struct kproxy_server *server)
+{
+	struct kproxy_stats sum;
+
+	if (nla_put_string(skb, KPROXY_A_SERVER_UPSTREAM,
+			   server->upstream->name) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SERVER_ADDRESS,
+				    &server->addr) ||
+	    nla_put_u32(skb, KPROXY_A_SERVER_WEIGHT, server->options.weight) ||
+	    nla_put_u32(skb, KPROXY_A_SERVER_STATE, server->options.state) ||
+	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH, KPROXY_HEALTH_UNKNOWN))
+		return -EMSGSIZE;
+	kproxy_stats_sum(server->stats, &sum);
+	return kproxy_netlink_put_counters(skb, KPROXY_A_SERVER_STATS, &sum,
+					   atomic_read(&server->sessions));
+}
+
+static int fill_server(struct sk_buff *skb, struct netlink_callback *cb,
+		       const struct genl_info *info, const void *object)
+{
+	void *header = kproxy_netlink_begin(skb, cb, info);
+
+	if (!header)
+		return -EMSGSIZE;
+	if (put_server(skb, object)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+static void get_server_options(const struct genl_info *info,
+			       struct kproxy_server_options *options)
+{
+	if (info->attrs[KPROXY_A_SERVER_WEIGHT])
+		options->weight =
+			nla_get_u32(info->attrs[KPROXY_A_SERVER_WEIGHT]);
+	if (info->attrs[KPROXY_A_SERVER_STATE])
+		options->state =
+			nla_get_u32(info->attrs[KPROXY_A_SERVER_STATE]);
+}
+
+/* What a request about one server names. */
+static int get_server(const struct genl_info *info, union kproxy_addr *addr)
+{
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_SERVER_UPSTREAM, &name);
+	if (err)
+		return err;
+	if (GENL_REQ_ATTR_CHECK(info, KPROXY_A_SERVER_ADDRESS))
+		return -EINVAL;
+	return kproxy_netlink_get_addr(info->attrs[KPROXY_A_SERVER_ADDRESS],
+				       addr, info->extack);
+}
+
+static struct kproxy_server *find_server(struct kproxy_net *kn,
+					 const struct genl_info *info,
+					 const union kproxy_addr *addr)
+{
+	struct kproxy_upstream *up =
+		find_upstream(kn, info, KPROXY_A_SERVER_UPSTREAM);
+	struct kproxy_server *server;
+
+	if (!up)
+		return NULL;
+	server = kproxy_server_find(up, addr);
+	if (!server)
+		NL_SET_ERR_MSG_ATTR(info->extack,
+				    info->attrs[KPROXY_A_SERVER_ADDRESS],
+				    "the upstream has no such server");
+	return server;
+}
+
+static int add_server(struct kproxy_net *kn, const struct genl_info *info,
+		      const union kproxy_addr *addr)
+{
+	struct kproxy_server_options options = {
+		.weight = KPROXY_WEIGHT_DEFAULT,
+		.state = KPROXY_SERVER_STATE_UP,
+	};
+	struct kproxy_upstream *up;
+	int err;
+
+	up = find_upstream(kn, info, KPROXY_A_SERVER_UPSTREAM);
+	if (!up)
+		return -ENOENT;
+	get_server_options(info, &options);
+	err = kproxy_server_add(up, addr, &options, info->extack);
+	if (err)
+		NL_SET_BAD_ATTR(info->extack,
+				info->attrs[KPROXY_A_SERVER_ADDRESS]);
+	return err;
+}
+
+int kproxy_nl_server_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	union kproxy_addr addr;
+	struct kproxy_net *kn;
+	int err;
+
+	err = get_server(info, &addr);
+	if (err)
+		return err;
+	if (!kproxy_addr_connectable(&addr)) {
+		NL_SET_ERR_MSG_ATTR(info->extack,
+				    info->attrs[KPROXY_A_SERVER_ADDRESS],
+				    "no server can be connected to there");
+		return -EINVAL;
+	}
+	kn = kproxy_netlink_lock(info);
+	err = add_server(kn, info, &addr);
+	kproxy_netlink_unlock(kn);
+	return err;
+}
+
+int kproxy_nl_server_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kproxy_server_options options;
+	struct kproxy_server *server;
+	union kproxy_addr addr;
+	struct kproxy_net *kn;
+	int err;
+
+	err = get_server(info, &addr);
+	if (err)
+		return err;
+	kn = kproxy_netlink_lock(info);
+	server = find_server(kn, info, &addr);
+	if (server) {
+		options = server->options;
+		get_server_options(info, &options);
+		kproxy_server_set(server, &options);
+	}
+	kproxy_netlink_unlock(kn);
+	return server ? 0 : -ENOENT;
+}
+
+int kproxy_nl_server_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kproxy_server *server;
+	union kproxy_addr addr;
+	struct kproxy_net *kn;
+	int err;
+
+	err = get_server(info, &addr);
+	if (err)
+		return err;
+	kn = kproxy_netlink_lock(info);
+	server = find_server(kn, info, &addr);
+	if (server)
+		kproxy_server_del(server);
+	kproxy_netlink_unlock(kn);
+	return server ? 0 : -ENOENT;
+}
+
+int kproxy_nl_server_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct kproxy_server *server;
+	union kproxy_addr addr;
+	struct kproxy_net *kn;
+	int err;
+
+	err = get_server(info, &addr);
+	if (err)
+		return err;
+	kn = kproxy_netlink_lock(info);
+	server = find_server(kn, info, &addr);
+	err = server ? kproxy_netlink_reply(info, fill_server, server) :
+		       -ENOENT;
+	kproxy_netlink_unlock(kn);
+	return err;
+}
+
+/* The servers of one upstream that were not dumped yet. */
+static int dump_upstream(struct sk_buff *skb, struct netlink_callback *cb,
+			 const struct kproxy_upstream *up, struct dump_ctx *ctx)
+{
+	const struct kproxy_server *server;
+	int err;
+
+	if (up->id < ctx->upstream)
+		return 0;
+	if (up->id > ctx->upstream) {
+		ctx->upstream = up->id;
+		ctx->server = 0;
+	}
+	list_for_each_entry(server, &up->servers, node) {
+		if (server->id <= ctx->server)
+			continue;
+		err = fill_server(skb, cb, genl_info_dump(cb), server);
+		if (err)
+			return err;
+		ctx->server = server->id;
+	}
+	return 0;
+}
+
+static int dump_servers(struct sk_buff *skb, struct netlink_callback *cb,
+			struct kproxy_net *kn, struct dump_ctx *ctx)
+{
+	const struct genl_info *info = genl_info_dump(cb);
+	const struct kproxy_upstream *up;
+	int err;
+
+	if (info->attrs[KPROXY_A_SERVER_UPSTREAM]) {
+		up = find_upstream(kn, info, KPROXY_A_SERVER_UPSTREAM);
+		return up ? dump_upstream(skb, cb, up, ctx) : -ENOENT;
+	}
+	list_for_each_entry(up, &kn->upstreams, node) {
+		err = dump_upstream(skb, cb, up, ctx);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int kproxy_nl_server_get_dumpit(struct sk_buff *skb,
+				struct netlink_callback *cb)
+{
+	struct kproxy_net *kn;
+	int err;
+
+	kn = kproxy_netlink_lock(genl_info_dump(cb));
+	/* Zero would switch the check for changes off. */
+	cb->seq = kn->changes + 1;
+	err = dump_servers(skb, cb, kn, (void *)cb->ctx);
+	kproxy_netlink_unlock(kn);
+	return err;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The generic netlink family, and what its operations share. The operations
+ * themselves translate between attributes and the functions of the object that
+ * they are about; they decide nothing.
+ */
+#include <linux/netlink.h>
+#include <net/genetlink.h>
+#include <net/net_namespace.h>
+#include <uapi/linux/kproxy.h>
+
+#include "addr.h"
+#include "netlink.h"
+#include "netlink-gen.h"
+#include "netns.h"
+#include "stats.h"
+
+static struct genl_family kproxy_family __ro_after_init = {
+	.name = KPROXY_FAMILY_NAME,
+	.version = KPROXY_FAMILY_VERSION,
+	.netnsok = true,
+	.parallel_ops = true,
+	.module = THIS_MODULE,
+	.split_ops = kproxy_nl_ops,
+	.n_split_ops = ARRAY_SIZE(kproxy_nl_ops),
+	.resv_start_op = KPROXY_CMD_STATS_RESET + 1,
+};
+
+/**
+ * kproxy_netlink_init() - take requests
+ *
+ * Context: process, may sleep.
+ * Return: 0 or a negative errno.
+ */
+int kproxy_netlink_init(void)
+{
+	return genl_register_family(&kproxy_family);
+}
+
+/**
+ * kproxy_netlink_exit() - take no more requests, wait for those under way
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_netlink_exit(void)
+{
+	genl_unregister_family(&kproxy_family);
+}
+
+/**
+ * kproxy_netlink_lock() - take the configuration lock of a request's namespace
+ * @info: the request
+ *
+ * Context: process, may sleep.
+ * Return: the namespace's root, for kproxy_netlink_unlock().
+ */
+struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info)
+{
+	struct kproxy_net *kn = kproxy_net(genl_info_net(info));
+
+	mutex_lock(&kn->lock);
+	return kn;
+}
+
+/**
+ * kproxy_netlink_unlock() - drop the configuration lock
+ * @kn: the namespace's root
+ */
+void kproxy_netlink_unlock(struct kproxy_net *kn)
+{
+	mutex_unlock(&kn->lock);
+}
+
+/**
+ * kproxy_netlink_begin() - begin a message of a reply
+ * @skb: the reply
+ * @cb: the dump it is a part of, or NULL
+ * @info: the request
+ *
+ * Return: the message's header, or NULL when there is no room for it.
+ */
+void *kproxy_netlink_begin(struct sk_buff *skb, struct netlink_callback *cb,
+			   const struct genl_info *info)
+{
+	void *header;
+
+	header = __genlmsg_iput(skb, info, cb ? NLM_F_MULTI : 0);
+	if (header && cb)
+		genl_dump_check_consistent(cb, header);
+	return header;
+}
+
+/**
+ * kproxy_netlink_reply() - answer a request with one object
+ * @info: the request
+ * @fill: writes the object, returns 0 or -EMSGSIZE
+ * @object: the object
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM; what @fill returned; what sending said.
+ */
+int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_fill fill,
+			 const void *object)
+{
+	struct sk_buff *skb;
+	int err;
+
+	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!skb)
+		return -ENOMEM;
+	err = fill(skb, NULL, info, object);
+	if (err) {
+		nlmsg_free(skb);
+		return err;
+	}
+	return genlmsg_reply(skb, info);
+}
+
+static bool name_valid(const char *name)
+{
+	return *name && strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz"
+				     "0123456789._-") == strlen(name);
+}
+
+/**
+ * kproxy_netlink_name() - read a name that a request must have
+ * @info: the request
+ * @attr: its attribute
+ * @name: where the name goes, which lives as long as the request
+ *
+ * Return: 0; -EINVAL when it is missing or is no name.
+ */
+int kproxy_netlink_name(const struct genl_info *info, int attr,
+			const char **name)
+{
+	if (GENL_REQ_ATTR_CHECK(info, attr))
+		return -EINVAL;
+	*name = nla_data(info->attrs[attr]);
+	if (name_valid(*name))
+		return 0;
+	NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[attr],
+			    "a name is 1 to 63 of A-Za-z0-9._-");
+	return -EINVAL;
+}
+
+/**
+ * kproxy_netlink_get_addr() - read an endpoint
+ * @attr: its attribute, validated by its policy
+ * @addr: where it goes; AF_UNSPEC when it is any address of both families
+ * @extack: gets the reason of a refusal
+ *
+ * Return: 0; -EINVAL for one that is none.
+ */
+int kproxy_netlink_get_addr(const struct nlattr *attr, union kproxy_addr *addr,
+			    struct netlink_ext_ack *extack)
+{
+	struct nlattr *tb[KPROXY_A_ENDPOINT_MAX + 1];
+	int err;
+
+	err = nla_parse_nested(tb, KPROXY_A_ENDPOINT_MAX, attr,
+			       kproxy_endpoint_nl_policy, extack);
+	if (err)
+		return err;
+	if (tb[KPROXY_A_ENDPOINT_IPV4] && tb[KPROXY_A_ENDPOINT_IPV6]) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "an endpoint has one address only");
+		return -EINVAL;
+	}
+	if (tb[KPROXY_A_ENDPOINT_SCOPE] && !tb[KPROXY_A_ENDPOINT_IPV6]) {
+		NL_SET_ERR_MSG_ATTR(extack, tb[KPROXY_A_ENDPOINT_SCOPE],
+				    "only an IPv6 address has a scope");
+		return -EINVAL;
+	}
+
+	memset(addr, 0, sizeof(*addr));
+	if (tb[KPROXY_A_ENDPOINT_PORT])
+		addr->v4.sin_port =
+			htons(nla_get_u16(tb[KPROXY_A_ENDPOINT_PORT]));
+	if (tb[KPROXY_A_ENDPOINT_IPV4]) {
+		addr->v4.sin_family = AF_INET;
+		addr->v4.sin_addr.s_addr =
+			nla_get_in_addr(tb[KPROXY_A_ENDPOINT_IPV4]);
+	} else if (tb[KPROXY_A_ENDPOINT_IPV6]) {
+		addr->v6.sin6_family = AF_INET6;
+		addr->v6.sin6_addr =
+			nla_get_in6_addr(tb[KPROXY_A_ENDPOINT_IPV6]);
+		if (tb[KPROXY_A_ENDPOINT_SCOPE])
+			addr->v6.sin6_scope_id =
+				nla_get_u32(tb[KPROXY_A_ENDPOINT_SCOPE]);
+	}
+	return 0;
+}
+
+static int put_addr(struct sk_buff *skb, const union kproxy_addr *addr)
+{
+	if (nla_put_u16(skb, KPROXY_A_ENDPOINT_PORT,
+			ntohs(kproxy_addr_port(addr))))
+		return -EMSGSIZE;
+	switch (addr->sa.sa_family) {
+	case AF_INET:
+		return nla_put_in_addr(skb, KPROXY_A_ENDPOINT_IPV4,
+				       addr->v4.sin_addr.s_addr);
+	case AF_INET6:
+		if (addr->v6.sin6_scope_id &&
+		    nla_put_u32(skb, KPROXY_A_ENDPOINT_SCOPE,
+				addr->v6.sin6_scope_id))
+			return -EMSGSIZE;
+		return nla_put_in6_addr(skb, KPROXY_A_ENDPOINT_IPV6,
+					&addr->v6.sin6_addr);
+	default:
+		return 0;
+	}
+}
+
+/**
+ * kproxy_netlink_put_addr() - write an endpoint
+ * @skb: the message
+ * @attr: its attribute
+ * @addr: the endpoint
+ *
+ * Return: 0 or -EMSGSIZE.
+ */
+int kproxy_netlink_put_addr(struct sk_buff *skb, int attr,
+			    const union kproxy_addr *addr)
+{
+	struct nlattr *nest = nla_nest_start(skb, attr);
+
+	if (!nest || put_addr(skb, addr))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/**
+ * kproxy_netlink_put_counters() - write a set of counters
+ * @skb: the message
+ * @attr: its attribute
+ * @sum: the counters
+ * @sessions: sessions alive
+ *
+ * Return: 0 or -EMSGSIZE.
+ */
+int kproxy_netlink_put_counters(struct sk_buff *skb, int attr,
+				const struct kproxy_stats *sum,
+				unsigned int sessions)
+{
+	static const u8 attrs[KPROXY_COUNTERS] = {
+		[KPROXY_SESSIONS_TOTAL] = KPROXY_A_COUNTERS_SESSIONS_TOTAL,
+		[KPROXY_REFUSED] = KPROXY_A_COUNTERS_REFUSED,
+		[KPROXY_CONNECT_FAILURES] = KPROXY_A_COUNTERS_CONNECT_FAILURES,
+		[KPROXY_BYTES_IN] = KPROXY_A_COUNTERS_BYTES_IN,
+		[KPROXY_BYTES_OUT] = KPROXY_A_COUNTERS_BYTES_OUT,
+		[KPROXY_BYTES_SPLICED] = KPROXY_A_COUNTERS_BYTES_SPLICED,
+		[KPROXY_BYTES_COPIED] = KPROXY_A_COUNTERS_BYTES_COPIED,
+		[KPROXY_PUMPS_INLINE] = KPROXY_A_COUNTERS_PUMPS_INLINE,
+		[KPROXY_PUMPS_DEFERRED] = KPROXY_A_COUNTERS_PUMPS_DEFERRED,
+	};
+	struct nlattr *nest = nla_nest_start(skb, attr);
+	int i;
+
+	if (!nest || nla_put_uint(skb, KPROXY_A_COUNTERS_SESSIONS, sessions))
+		return -EMSGSIZE;
+	for (i = 0; i < KPROXY_COUNTERS; i++)
+		if (nla_put_uint(skb, attrs[i], sum->count[i]))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}

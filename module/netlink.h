@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_NETLINK_H
+#define _KPROXY_NETLINK_H
+
+#include <linux/types.h>
+
+struct genl_info;
+struct kproxy_net;
+struct kproxy_stats;
+struct netlink_callback;
+struct netlink_ext_ack;
+struct nlattr;
+struct sk_buff;
+union kproxy_addr;
+
+/*
+ * Writes an object as one message, into a dump when @cb is not NULL; returns
+ * -EMSGSIZE and leaves nothing behind when there is no room.
+ */
+typedef int (*kproxy_netlink_fill)(struct sk_buff *skb,
+				   struct netlink_callback *cb,
+				   const struct genl_info *info,
+				   const void *object);
+
+int kproxy_netlink_init(void);
+void kproxy_netlink_exit(void);
+struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info);
+void kproxy_netlink_unlock(struct kproxy_net *kn);
+void *kproxy_netlink_begin(struct sk_buff *skb, struct netlink_callback *cb,
+			   const struct genl_info *info);
+int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_fill fill,
+			 const void *object);
+int kproxy_netlink_name(const struct genl_info *info, int attr,
+			const char **name);
+int kproxy_netlink_get_addr(const struct nlattr *attr, union kproxy_addr *addr,
+			    struct netlink_ext_ack *extack);
+int kproxy_netlink_put_addr(struct sk_buff *skb, int attr,
+			    const union kproxy_addr *addr);
+int kproxy_netlink_put_counters(struct sk_buff *skb, int attr,
+				const struct kproxy_stats *sum,
+				unsigned int sessions);
+
+#endif /* _KPROXY_NETLINK_H */

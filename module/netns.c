@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The root of what kproxy has in a network namespace. It holds no reference to
+ * the namespace: when that goes away, or the module does, everything in it is
+ * taken down first.
+ */
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+#include "listener.h"
+#include "netns.h"
+#include "session.h"
+#include "upstream.h"
+
+static unsigned int kproxy_net_id __read_mostly;
+
+/**
+ * kproxy_net() - what kproxy has in a namespace
+ * @net: the namespace, held by the caller
+ *
+ * Context: any.
+ * Return: the root; it lives as long as the namespace and the module.
+ */
+struct kproxy_net *kproxy_net(struct net *net)
+{
+	return net_generic(net, kproxy_net_id);
+}
+
+/**
+ * kproxy_net_changed() - note that the configuration has changed
+ * @kn: the namespace's root, its lock held
+ */
+void kproxy_net_changed(struct kproxy_net *kn)
+{
+	lockdep_assert_held(&kn->lock);
+	kn->changes++;
+}
+
+/**
+ * kproxy_net_totals() - the counters of a namespace
+ * @kn: the namespace's root
+ * @sum: what was counted since they were reset
+ * @reset: whether to count from here on
+ *
+ * The counters themselves only grow, so that no count is lost by a reset.
+ *
+ * Context: process, takes the configuration lock.
+ */
+void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
+		       bool reset)
+{
+	struct kproxy_stats now;
+	int i;
+
+	mutex_lock(&kn->lock);
+	kproxy_stats_sum(kn->stats, &now);
+	for (i = 0; i < KPROXY_COUNTERS; i++)
+		sum->count[i] = now.count[i] - kn->base.count[i];
+	if (reset)
+		kn->base = now;
+	mutex_unlock(&kn->lock);
+}
+
+static int __net_init netns_init(struct net *net)
+{
+	struct kproxy_net *kn = kproxy_net(net);
+	int err;
+
+	kn->net = net;
+	mutex_init(&kn->lock);
+	INIT_LIST_HEAD(&kn->listeners);
+	INIT_LIST_HEAD(&kn->upstreams);
+	kn->stats = kproxy_stats_new();
+	if (!kn->stats)
+		return -ENOMEM;
+	err = kproxy_session_table_init(kn);
+	if (err)
+		kproxy_stats_free(kn->stats);
+	return err;
+}
+
+/* Nobody configures any more: the namespace or the netlink family is gone. */
+static void __net_exit netns_exit(struct net *net)
+{
+	struct kproxy_net *kn = kproxy_net(net);
+
+	mutex_lock(&kn->lock);
+	kproxy_listener_del_all(kn);
+	mutex_unlock(&kn->lock);
+	kproxy_session_kill_all(kn);
+	mutex_lock(&kn->lock);
+	kproxy_upstream_del_all(kn);
+	mutex_unlock(&kn->lock);
+	kproxy_session_table_destroy(kn);
+	kproxy_stats_free(kn->stats);
+}
+
+static struct pernet_operations kproxy_net_ops = {
+	.init = netns_init,
+	.exit = netns_exit,
+	.id = &kproxy_net_id,
+	.size = sizeof(struct kproxy_net),
+};
+
+/**
+ * kproxy_netns_init() - set up every namespace, now and later
+ *
+ * Context: process, may sleep.
+ * Return: 0 or a negative errno.
+ */
+int kproxy_netns_init(void)
+{
+	return register_pernet_subsys(&kproxy_net_ops);
+}
+
+/**
+ * kproxy_netns_exit() - take down what is in every namespace
+ *
+ * Context: process, sleeps until the last session is gone.
+ */
+void kproxy_netns_exit(void)
+{
+	unregister_pernet_subsys(&kproxy_net_ops);
+}

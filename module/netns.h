@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_NETNS_H
+#define _KPROXY_NETNS_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rhashtable.h>
+#include <linux/types.h>
+
+#include "stats.h"
+
+struct net;
+
+/* Everything that kproxy has in one network namespace. */
+struct kproxy_net {
+	struct net *net;
+	struct kproxy_stats __percpu *stats;
+	/* by id; its own locks, readers under RCU */
+	struct rhashtable sessions;
+	/* the id given last */
+	atomic64_t last_id;
+	/* sessions whose memory may still refer to this */
+	atomic_t live;
+
+	/* Serialises changes of the configuration; innermost of none. */
+	struct mutex lock;
+	/* Under @lock, in the order of their ids. */
+	struct list_head listeners;
+	struct list_head upstreams;
+	u32 last_object;
+	/* Under @lock: changes so far, for dumps to notice them. */
+	unsigned int changes;
+	/* Under @lock: what the counters were when they were reset. */
+	struct kproxy_stats base;
+};
+
+struct kproxy_net *kproxy_net(struct net *net);
+void kproxy_net_changed(struct kproxy_net *kn);
+void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
+		       bool reset);
+int kproxy_netns_init(void);
+void kproxy_netns_exit(void);
+
+#endif /* _KPROXY_NETNS_H */

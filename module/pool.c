@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that the data path takes without asking the kernel for it. Each CPU
+ * has a ring of pages, for bytes that must be copied, and a stack of objects;
+ * both are filled when the pool is made.
+ *
+ * Pages. A piece of the current page is handed out with a reference to it, and
+ * goes into a socket's queue by reference. The pool keeps one reference to each
+ * of its pages for ever, so a page whose count is 1 has come back, whoever let
+ * go of it last and wherever: no list, no lock, no callback.
+ *
+ * Objects. One that is put goes back to the CPU it came from: to its stack when
+ * that is this CPU, to a lockless list beside it when it is not. The list is
+ * taken as a whole when the stack is empty.
+ *
+ * An empty pool costs nothing but the allocation that it was to save: the
+ * memory then comes from the kernel, is counted, and goes back to the kernel.
+ */
+#include <linux/cpumask.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+
+#include "pool.h"
+
+/* How many pages of the ring are looked at for one that has come back. */
+#define RING_SCAN 8
+
+/* Stands behind each object, which so begins where a cache line does. */
+struct pool_header {
+	struct llist_node node;
+	/* the CPU whose pool it belongs to, -1 if it goes back to the kernel */
+	int cpu;
+} __aligned(sizeof(u64));
+
+struct kproxy_pool_cpu {
+	/* Used by this CPU alone, with bottom halves off. */
+	struct page *page;
+	unsigned int offset;
+	/* where in the ring @page stands */
+	unsigned int next;
+	struct llist_node *stack;
+	unsigned int in_stack;
+	/* the page in use when the whole ring was; not of the ring, or NULL */
+	struct page *loose;
+	unsigned int loose_offset;
+
+	/* Written by this CPU with bottom halves off, read by any. */
+	u64 page_refills;
+	u64 object_refills;
+	u64 fallbacks;
+
+	/* Constant. */
+	struct page **ring;
+	unsigned int pages;
+	unsigned int objects;
+
+	/* Objects that other CPUs have put: any CPU adds, this one takes. */
+	struct llist_head returned ____cacheline_aligned_in_smp;
+	atomic_t in_returned;
+};
+
+static struct pool_header *object_header(const struct kproxy_pool *pool,
+					 void *object)
+{
+	return object + pool->size;
+}
+
+static void *header_object(const struct kproxy_pool *pool,
+			   struct pool_header *header)
+{
+	return (void *)header - pool->size;
+}
+
+static void stack_push(struct kproxy_pool_cpu *pc, struct pool_header *header)
+{
+	header->node.next = pc->stack;
+	pc->stack = &header->node;
+	WRITE_ONCE(pc->in_stack, pc->in_stack + 1);
+}
+
+static struct pool_header *stack_pop(struct kproxy_pool_cpu *pc)
+{
+	struct llist_node *node = pc->stack;
+
+	if (!node)
+		return NULL;
+	pc->stack = node->next;
+	WRITE_ONCE(pc->in_stack, pc->in_stack - 1);
+	return llist_entry(node, struct pool_header, node);
+}
+
+static void stack_refill(struct kproxy_pool_cpu *pc)
+{
+	struct llist_node *list = llist_del_all(&pc->returned);
+	struct pool_header *header, *next;
+	unsigned int n = 0;
+
+	llist_for_each_entry_safe(header, next, list, node) {
+		stack_push(pc, header);
+		n++;
+	}
+	if (n) {
+		atomic_sub(n, &pc->in_returned);
+		pc->object_refills++;
+	}
+}
+
+static struct pool_header *header_alloc(struct kproxy_pool *pool, int cpu,
+					gfp_t gfp)
+{
+	void *object = kmem_cache_alloc(pool->cache, gfp);
+	struct pool_header *header;
+
+	if (!object)
+		return NULL;
+	header = object_header(pool, object);
+	header->cpu = cpu;
+	return header;
+}
+
+/**
+ * kproxy_pool_get() - take an object
+ * @pool: the pool
+ *
+ * Context: process or softirq; does not sleep.
+ * Return: the object, its content undefined, the caller's until
+ * kproxy_pool_put(); NULL when the pool is empty and memory is short.
+ */
+void *kproxy_pool_get(struct kproxy_pool *pool)
+{
+	struct kproxy_pool_cpu *pc;
+	struct pool_header *header;
+
+	local_bh_disable();
+	pc = this_cpu_ptr(pool->cpus);
+	if (unlikely(!pc->stack))
+		stack_refill(pc);
+	header = stack_pop(pc);
+	if (unlikely(!header))
+		pc->fallbacks++;
+	local_bh_enable();
+
+	if (unlikely(!header))
+		header = header_alloc(pool, -1, GFP_ATOMIC | __GFP_NOWARN);
+	return header ? header_object(pool, header) : NULL;
+}
+
+/**
+ * kproxy_pool_put() - give an object back
+ * @pool: the pool it was taken from
+ * @object: the object
+ *
+ * Context: process or softirq, on any CPU.
+ */
+void kproxy_pool_put(struct kproxy_pool *pool, void *object)
+{
+	struct pool_header *header = object_header(pool, object);
+	struct kproxy_pool_cpu *pc;
+
+	if (unlikely(header->cpu < 0)) {
+		kmem_cache_free(pool->cache, object);
+		return;
+	}
+	local_bh_disable();
+	pc = per_cpu_ptr(pool->cpus, header->cpu);
+	if (header->cpu == smp_processor_id()) {
+		stack_push(pc, header);
+	} else {
+		llist_add(&header->node, &pc->returned);
+		atomic_inc(&pc->in_returned);
+	}
+	local_bh_enable();
+}
+
+/*
+ * Whether nobody but the pool holds the page. The last put_page() of another
+ * is fully ordered, and what follows here depends on the count that was read,
+ * so nothing is written to the page before the other has stopped reading it.
+ */
+static bool page_is_back(struct page *page)
+{
+	return page_ref_count(page) == 1;
+}
+
+static bool ring_advance(struct kproxy_pool_cpu *pc)
+{
+	unsigned int i;
+
+	for (i = 0; i < min(pc->pages, RING_SCAN); i++) {
+		if (++pc->next >= pc->pages)
+			pc->next = 0;
+		if (page_is_back(pc->ring[pc->next])) {
+			pc->page = pc->ring[pc->next];
+			pc->offset = 0;
+			pc->page_refills++;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void frag_take(struct kproxy_pool_frag *frag, struct page *page,
+		      unsigned int *offset, unsigned int len)
+{
+	get_page(page);
+	frag->page = page;
+	frag->offset = *offset;
+	frag->len = len;
+	*offset += len;
+}
+
+static bool frag_from_ring(struct kproxy_pool_cpu *pc, unsigned int len,
+			   struct kproxy_pool_frag *frag)
+{
+	if (unlikely(!pc->page))
+		return false;
+	/* Begin again in a page that is still warm in the cache. */
+	if (page_is_back(pc->page))
+		pc->offset = 0;
+	if (pc->offset + len > PAGE_SIZE && !ring_advance(pc))
+		return false;
+	frag_take(frag, pc->page, &pc->offset, len);
+	return true;
+}
+
+static bool frag_from_kernel(struct kproxy_pool_cpu *pc, unsigned int len,
+			     struct kproxy_pool_frag *frag)
+{
+	if (!pc->loose || pc->loose_offset + len > PAGE_SIZE) {
+		if (pc->loose)
+			put_page(pc->loose);
+		pc->fallbacks++;
+		pc->loose = alloc_page(GFP_ATOMIC | __GFP_NOWARN);
+		if (!pc->loose)
+			return false;
+		pc->loose_offset = 0;
+	}
+	frag_take(frag, pc->loose, &pc->loose_offset, len);
+	return true;
+}
+
+/**
+ * kproxy_pool_frag_get() - take a piece of a page
+ * @pool: the pool
+ * @len: bytes wanted, 1 to PAGE_SIZE
+ * @frag: the piece, when there is one; the caller puts its page
+ *
+ * Pieces taken one after the other lie one after the other in the page as long
+ * as they fit.
+ *
+ * Context: bottom halves off.
+ * Return: false when the pool is empty and memory is short.
+ */
+bool kproxy_pool_frag_get(struct kproxy_pool *pool, unsigned int len,
+			  struct kproxy_pool_frag *frag)
+{
+	struct kproxy_pool_cpu *pc = this_cpu_ptr(pool->cpus);
+
+	return likely(frag_from_ring(pc, len, frag)) ||
+	       frag_from_kernel(pc, len, frag);
+}
+
+/**
+ * kproxy_pool_info() - what one CPU's pool holds and has done
+ * @pool: the pool
+ * @cpu: a possible CPU
+ * @info: where it goes; each number is right, together they are no snapshot
+ *
+ * Context: any.
+ */
+void kproxy_pool_info(const struct kproxy_pool *pool, int cpu,
+		      struct kproxy_pool_info *info)
+{
+	const struct kproxy_pool_cpu *pc = per_cpu_ptr(pool->cpus, cpu);
+	unsigned int i;
+
+	info->pages = pc->pages;
+	info->pages_free = 0;
+	for (i = 0; i < pc->pages; i++)
+		info->pages_free += page_is_back(pc->ring[i]);
+	info->objects = pc->objects;
+	info->objects_free = READ_ONCE(pc->in_stack) +
+			     atomic_read(&pc->in_returned);
+	info->page_refills = READ_ONCE(pc->page_refills);
+	info->object_refills = READ_ONCE(pc->object_refills);
+	info->fallbacks = READ_ONCE(pc->fallbacks);
+}
+
+static int pool_cpu_init(struct kproxy_pool *pool, int cpu)
+{
+	struct kproxy_pool_cpu *pc = per_cpu_ptr(pool->cpus, cpu);
+	int node = cpu_to_node(cpu);
+	struct pool_header *header;
+
+	init_llist_head(&pc->returned);
+	pc->ring = kvcalloc_node(pool->pages, sizeof(*pc->ring), GFP_KERNEL,
+				 node);
+	if (!pc->ring)
+		return -ENOMEM;
+	while (pc->pages < pool->pages) {
+		struct page *page = alloc_pages_node(node, GFP_KERNEL, 0);
+
+		if (!page)
+			return -ENOMEM;
+		pc->ring[pc->pages++] = page;
+	}
+	if (pc->pages)
+		pc->page = pc->ring[0];
+	while (pc->objects < pool->objects) {
+		header = header_alloc(pool, cpu, GFP_KERNEL);
+		if (!header)
+			return -ENOMEM;
+		stack_push(pc, header);
+		pc->objects++;
+	}
+	return 0;
+}
+
+static void pool_cpu_destroy(struct kproxy_pool *pool, int cpu)
+{
+	struct kproxy_pool_cpu *pc = per_cpu_ptr(pool->cpus, cpu);
+	struct pool_header *header;
+
+	stack_refill(pc);
+	while ((header = stack_pop(pc)))
+		kmem_cache_free(pool->cache, header_object(pool, header));
+	/* A page that a socket still holds lives until the socket lets go. */
+	while (pc->pages)
+		put_page(pc->ring[--pc->pages]);
+	if (pc->loose)
+		put_page(pc->loose);
+	kvfree(pc->ring);
+}
+
+/**
+ * kproxy_pool_init() - make a pool and fill it
+ * @pool: the pool
+ * @name: what its objects are called in /proc/slabinfo
+ * @pages: pages for each possible CPU
+ * @objects: objects for each possible CPU
+ * @size: bytes of an object
+ *
+ * Context: process, may sleep.
+ * Return: 0, or -ENOMEM with nothing left behind.
+ */
+int kproxy_pool_init(struct kproxy_pool *pool, const char *name,
+		     unsigned int pages, unsigned int objects, size_t size)
+{
+	int cpu;
+
+	pool->pages = pages;
+	pool->objects = objects;
+	pool->size = ALIGN(size, __alignof__(struct pool_header));
+	pool->cache = kmem_cache_create(name, pool->size +
+					sizeof(struct pool_header), 0,
+					SLAB_HWCACHE_ALIGN, NULL);
+	if (!pool->cache)
+		return -ENOMEM;
+	pool->cpus = alloc_percpu(struct kproxy_pool_cpu);
+	if (!pool->cpus)
+		goto err_cache;
+	for_each_possible_cpu(cpu)
+		if (pool_cpu_init(pool, cpu))
+			goto err_pool;
+	return 0;
+
+err_pool:
+	kproxy_pool_destroy(pool);
+	return -ENOMEM;
+err_cache:
+	kmem_cache_destroy(pool->cache);
+	return -ENOMEM;
+}
+
+/**
+ * kproxy_pool_destroy() - free a pool
+ * @pool: the pool; all objects are back, pages may still be in sockets' queues
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_pool_destroy(struct kproxy_pool *pool)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		pool_cpu_destroy(pool, cpu);
+	free_percpu(pool->cpus);
+	kmem_cache_destroy(pool->cache);
+}

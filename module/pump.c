@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pump moves the bytes of one direction. It walks the receive queue of the
+ * source, gathers the page fragments of many packets, hands them to the
+ * destination by reference in one call, and then takes from the queue what the
+ * destination took. It queues nothing of its own: what the destination has no
+ * room for stays in the source's queue, its window closes, and the sender is
+ * slowed down by TCP itself.
+ *
+ * Only what has no page to refer to is copied, and fragments so small that a
+ * reference costs more than the copy and would pin a whole page for a few
+ * bytes. Copies go to pages of the pool and take their place in the same batch.
+ */
+#include <linux/bvec.h>
+#include <linux/jiffies.h>
+#include <linux/net.h>
+#include <linux/skbuff.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "pool.h"
+#include "pump.h"
+
+/* Fragments in one call; their array is on the stack: 1 KiB. */
+#define BATCH 64
+
+/* Fragments up to this many bytes are copied. */
+#define COPY_MAX 512
+
+struct batch {
+	struct bio_vec vec[BATCH];
+	/* which of them are copies */
+	DECLARE_BITMAP(copy, BATCH);
+	unsigned int n;
+	size_t len;
+	struct kproxy_pool *pool;
+	/* the array was full and more is queued */
+	bool more;
+	/* memory was short, what is gathered is all there is for now */
+	bool starved;
+	/* data that no CPU can read */
+	bool unreadable;
+};
+
+static void batch_init(struct batch *b, struct kproxy_pool *pool)
+{
+	bitmap_zero(b->copy, BATCH);
+	b->n = 0;
+	b->len = 0;
+	b->pool = pool;
+	b->more = false;
+	b->starved = false;
+	b->unreadable = false;
+}
+
+static void batch_release(struct batch *b)
+{
+	unsigned int i;
+
+	for_each_set_bit(i, b->copy, b->n)
+		put_page(b->vec[i].bv_page);
+}
+
+static bool batch_full(struct batch *b)
+{
+	if (likely(b->n < BATCH))
+		return false;
+	b->more = true;
+	return true;
+}
+
+static bool batch_splice(struct batch *b, struct page *page,
+			 unsigned int offset, unsigned int len)
+{
+	if (batch_full(b))
+		return false;
+	bvec_set_page(&b->vec[b->n++], page, len, offset);
+	b->len += len;
+	return true;
+}
+
+/* Make a copy part of the one before it where it lies right behind it. */
+static bool batch_extend(struct batch *b, const struct kproxy_pool_frag *frag)
+{
+	struct bio_vec *last;
+
+	if (!b->n || !test_bit(b->n - 1, b->copy))
+		return false;
+	last = &b->vec[b->n - 1];
+	if (last->bv_page != frag->page ||
+	    last->bv_offset + last->bv_len != frag->offset)
+		return false;
+	last->bv_len += frag->len;
+	put_page(frag->page);
+	return true;
+}
+
+static bool batch_copy(struct batch *b, const struct sk_buff *skb,
+		       unsigned int offset, unsigned int len)
+{
+	while (len) {
+		unsigned int part = min_t(unsigned int, len, PAGE_SIZE);
+		struct kproxy_pool_frag frag;
+
+		if (batch_full(b))
+			return false;
+		if (!kproxy_pool_frag_get(b->pool, part, &frag)) {
+			b->starved = true;
+			return false;
+		}
+		/* Can't fail: offset and part lie within the packet. */
+		skb_copy_bits(skb, offset, page_address(frag.page) + frag.offset,
+			      part);
+		if (!batch_extend(b, &frag)) {
+			__set_bit(b->n, b->copy);
+			bvec_set_page(&b->vec[b->n++], frag.page, part,
+				      frag.offset);
+		}
+		b->len += part;
+		offset += part;
+		len -= part;
+	}
+	return true;
+}
+
+/*
+ * The linear part of a packet. A reference to it can only be taken when it
+ * lies in a page fragment; memory of the slab has no count of its own.
+ */
+static bool batch_add_head(struct batch *b, const struct sk_buff *skb,
+			   unsigned int offset, unsigned int len)
+{
+	void *data = skb->data + offset;
+
+	if (len > COPY_MAX && skb->head_frag && !skb_cloned(skb))
+		return batch_splice(b, virt_to_page(data),
+				    offset_in_page(data), len);
+	return batch_copy(b, skb, offset, len);
+}
+
+/*
+ * Fragment @frag of a packet, from byte @skip of it on; @offset is where that
+ * byte is in the packet.
+ */
+static bool batch_add_frag(struct batch *b, const struct sk_buff *skb,
+			   const skb_frag_t *frag, unsigned int skip,
+			   unsigned int offset)
+{
+	unsigned int len = skb_frag_size(frag) - skip;
+
+	if (len > COPY_MAX && likely(sendpage_ok(skb_frag_page(frag))))
+		return batch_splice(b, skb_frag_page(frag),
+				    skb_frag_off(frag) + skip, len);
+	return batch_copy(b, skb, offset, len);
+}
+
+/* All of a packet from @offset on. Recurses once: for its list of packets. */
+static bool batch_add(struct batch *b, const struct sk_buff *skb,
+		      unsigned int offset)
+{
+	unsigned int pos = skb_headlen(skb);
+	const struct sk_buff *part;
+	int i;
+
+	if (unlikely(!skb_frags_readable(skb))) {
+		b->unreadable = true;
+		return false;
+	}
+	if (offset < pos) {
+		if (!batch_add_head(b, skb, offset, pos - offset))
+			return false;
+		offset = pos;
+	}
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+		unsigned int end = pos + skb_frag_size(frag);
+
+		if (offset < end) {
+			if (!batch_add_frag(b, skb, frag, offset - pos, offset))
+				return false;
+			offset = end;
+		}
+		pos = end;
+	}
+	skb_walk_frags(skb, part) {
+		unsigned int end = pos + part->len;
+
+		if (offset < end) {
+			if (!batch_add(b, part, offset - pos))
+				return false;
+			offset = end;
+		}
+		pos = end;
+	}
+	return true;
+}
+
+/*
+ * Gather what the source has received, up to a full batch. References are
+ * taken for copies only: the queue can't change under the source's lock.
+ */
+static void batch_gather(struct batch *b, struct sock *src)
+{
+	u32 seq = tcp_sk(src)->copied_seq, offset;
+	struct sk_buff *skb;
+
+	/* Drops packets that a merge has left empty. */
+	skb = tcp_recv_skb(src, seq, &offset);
+	while (skb) {
+		/* A packet sent again may begin with bytes already taken. */
+		if (offset < skb->len) {
+			if (!batch_add(b, skb, offset))
+				return;
+			seq += skb->len - offset;
+		}
+		skb = skb_peek_next(skb, &src->sk_receive_queue);
+		if (skb)
+			offset = seq - TCP_SKB_CB(skb)->seq;
+	}
+}
+
+/* Count the first @sent bytes of a batch as spliced or copied. */
+static void batch_account(const struct batch *b, size_t sent, bool spliced,
+			  struct kproxy_pump_moved *moved)
+{
+	size_t left = sent, copied = 0;
+	unsigned int i;
+
+	if (unlikely(!spliced)) {
+		moved->copied += sent;
+		return;
+	}
+	if (!bitmap_empty(b->copy, BATCH)) {
+		for (i = 0; i < b->n && left; i++) {
+			size_t part = min_t(size_t, left, b->vec[i].bv_len);
+
+			if (test_bit(i, b->copy))
+				copied += part;
+			left -= part;
+		}
+	}
+	moved->copied += copied;
+	moved->spliced += sent - copied;
+}
+
+static int batch_send(struct batch *b, struct sock *dst)
+{
+	struct msghdr msg = {
+		.msg_flags = MSG_SPLICE_PAGES | MSG_DONTWAIT | MSG_NOSIGNAL,
+	};
+
+	if (b->more)
+		msg.msg_flags |= MSG_MORE;
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, b->vec, b->n, b->len);
+	return tcp_sendmsg_locked(dst, &msg, b->len);
+}
+
+/*
+ * What it means that the destination took less than it was given. It calls
+ * write_space when something in flight is acknowledged; when nothing is, it
+ * was memory that was short, and nobody will call.
+ */
+static enum kproxy_pump_result pump_short(struct sock *dst, int err)
+{
+	if (err < 0 && err != -EAGAIN && err != -ENOMEM && err != -ENOBUFS)
+		return KPROXY_PUMP_BROKEN;
+	if (tcp_rtx_and_write_queues_empty(dst))
+		return KPROXY_PUMP_RETRY;
+	set_bit(SOCK_NOSPACE, &dst->sk_socket->flags);
+	return KPROXY_PUMP_FULL;
+}
+
+/*
+ * Pass on the end of the stream. TCP gives no error when it finds no memory
+ * for the FIN, but then no sequence number is used for it.
+ */
+static enum kproxy_pump_result pump_end(struct sock *dst)
+{
+	u32 seq = tcp_sk(dst)->write_seq;
+
+	WRITE_ONCE(dst->sk_shutdown, dst->sk_shutdown | SEND_SHUTDOWN);
+	dst->sk_prot->shutdown(dst, SEND_SHUTDOWN);
+	return tcp_sk(dst)->write_seq != seq ? KPROXY_PUMP_EOF :
+					       KPROXY_PUMP_BROKEN;
+}
+
+/* Send one batch: DRY when the source had nothing (more) for it. */
+static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
+					  struct sock *src, struct sock *dst,
+					  struct kproxy_pool *pool,
+					  struct kproxy_pump_moved *moved,
+					  bool *more)
+{
+	enum kproxy_pump_result result = KPROXY_PUMP_DRY;
+	struct batch b;
+	int sent;
+
+	batch_init(&b, pool);
+	batch_gather(&b, src);
+	*more = b.more;
+	if (!b.len)
+		goto out;
+
+	pump->sending = true;
+	sent = batch_send(&b, dst);
+	pump->sending = false;
+	if (sent > 0) {
+		tcp_read_done(src, sent);
+		batch_account(&b, sent, dst->sk_route_caps & NETIF_F_SG, moved);
+	}
+	batch_release(&b);
+	if (sent < (int)b.len)
+		return pump_short(dst, sent);
+out:
+	if (unlikely(b.starved))
+		result = KPROXY_PUMP_RETRY;
+	if (unlikely(b.unreadable))
+		result = KPROXY_PUMP_BROKEN;
+	return result;
+}
+
+/**
+ * kproxy_pump_run() - pass on what one socket has received to the other
+ * @pump: the direction
+ * @src: the source; locked by its spinlock or owned by the caller
+ * @dst: the destination; locked by its spinlock and owned by nobody
+ * @pool: where copies go, this CPU's part of it
+ * @moved: what was passed on is added to it
+ *
+ * Both sockets are connected or have been. The end of the stream is passed on
+ * behind its last byte.
+ *
+ * Context: bottom halves off; does not sleep.
+ * Return: why it stopped. After KPROXY_PUMP_FULL the destination's write_space
+ * will be called, after KPROXY_PUMP_RETRY nothing will.
+ */
+enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
+					struct sock *src, struct sock *dst,
+					struct kproxy_pool *pool,
+					struct kproxy_pump_moved *moved)
+{
+	enum kproxy_pump_result result = KPROXY_PUMP_DRY;
+	u64 spliced = moved->spliced, copied = moved->copied;
+	bool more = true;
+
+	if (unlikely(pump->ended))
+		return KPROXY_PUMP_DRY;
+
+	while (result == KPROXY_PUMP_DRY && more)
+		result = pump_batch(pump, src, dst, pool, moved, &more);
+
+	if (moved->spliced != spliced || moved->copied != copied) {
+		WRITE_ONCE(pump->bytes_spliced, pump->bytes_spliced +
+			   moved->spliced - spliced);
+		WRITE_ONCE(pump->bytes_copied, pump->bytes_copied +
+			   moved->copied - copied);
+		WRITE_ONCE(pump->last, jiffies);
+		WRITE_ONCE(pump->cpu, raw_smp_processor_id());
+	}
+
+	/* Set by a FIN only, not by a reset. */
+	if (result == KPROXY_PUMP_DRY && sock_flag(src, SOCK_DONE) &&
+	    !src->sk_err) {
+		pump->ended = true;
+		WRITE_ONCE(pump->last, jiffies);
+		result = pump_end(dst);
+	}
+	pump->full = result == KPROXY_PUMP_FULL;
+	return result;
+}

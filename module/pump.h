@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_PUMP_H
+#define _KPROXY_PUMP_H
+
+#include <linux/cache.h>
+#include <linux/types.h>
+
+struct kproxy_pool;
+struct sock;
+
+/* Why a run of the pump stopped. */
+enum kproxy_pump_result {
+	/* everything that had come is passed on */
+	KPROXY_PUMP_DRY,
+	/* the destination is full, its write_space will be called */
+	KPROXY_PUMP_FULL,
+	/* memory was short and nothing will call: try again in a moment */
+	KPROXY_PUMP_RETRY,
+	/* the stream has ended and its end is passed on */
+	KPROXY_PUMP_EOF,
+	/* one of the two sockets can't go on */
+	KPROXY_PUMP_BROKEN,
+};
+
+/*
+ * One direction of a session. Written under the destination's lock by the CPU
+ * that pumps, read by any: a cache line of its own.
+ */
+struct kproxy_pump {
+	u64 bytes_spliced;
+	u64 bytes_copied;
+	/* jiffies of the last byte */
+	unsigned long last;
+	/* the CPU of the last byte */
+	int cpu;
+	/* the destination was full when the last run ended */
+	bool full;
+	/* the end of the stream was passed on */
+	bool ended;
+	/* inside tcp_sendmsg_locked(): the pump's own doing, no news */
+	bool sending;
+} ____cacheline_aligned_in_smp;
+
+/* What one run has passed on, in bytes. */
+struct kproxy_pump_moved {
+	u64 spliced;
+	u64 copied;
+};
+
+enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
+					struct sock *src, struct sock *dst,
+					struct kproxy_pool *pool,
+					struct kproxy_pump_moved *moved);
+
+#endif /* _KPROXY_PUMP_H */

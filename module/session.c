@@ -1,0 +1,860 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A session is a client's socket, a server's socket and a pump for each
+ * direction. state.c says which event leads where; here is what happens then.
+ *
+ * Bytes move in softirq: in the data_ready of the source, which holds the
+ * source's lock and only tries for the destination's, or else in the pump
+ * work, which takes both in the order of their addresses. Everything that
+ * sleeps (connect, close) is done by the life work, one step at a time. An
+ * event may come from anywhere; it changes the state and, where the new state
+ * asks for a step, queues the life work, which is all that it does.
+ *
+ * References: the session's own, dropped by session_end(); one for each time
+ * that the life work is queued; one for each reader that must sleep. The pump
+ * work, the timer and the callbacks need none: session_end() stops them all
+ * before it drops the session's own.
+ */
+#include <linux/jiffies.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "compat.h"
+#include "listener.h"
+#include "main.h"
+#include "netns.h"
+#include "session.h"
+#include "trace.h"
+#include "upstream.h"
+
+enum session_flag {
+	/* Pump from the client, from the server: for the pump work. */
+	SESSION_WANTED,
+	/* Such a run was put off because the destination's lock was busy. */
+	SESSION_DEFERRED = SESSION_WANTED + KPROXY_SIDES,
+	/* The client's, the server's socket has failed. */
+	SESSION_FAILED = SESSION_DEFERRED + KPROXY_SIDES,
+	/* What a failed socket had received is still on its way. */
+	SESSION_DRAINING = SESSION_FAILED + KPROXY_SIDES,
+	/* Memory was short; the timer has the pumps tried again. */
+	SESSION_RETRY,
+	/* A process owns a socket; the life work waits for it. */
+	SESSION_OWNED,
+	/* The connect that goes on has failed. */
+	SESSION_UNCONNECTED,
+	/* session_end() has begun. */
+	SESSION_ENDED,
+};
+
+static const enum kproxy_event eof_event[KPROXY_SIDES] = {
+	[KPROXY_CLIENT] = KPROXY_EV_EOF_IN,
+	[KPROXY_SERVER] = KPROXY_EV_EOF_OUT,
+};
+
+static const enum kproxy_counter bytes_counter[KPROXY_SIDES] = {
+	[KPROXY_CLIENT] = KPROXY_BYTES_IN,
+	[KPROXY_SERVER] = KPROXY_BYTES_OUT,
+};
+
+static const struct rhashtable_params session_params = {
+	.key_len = sizeof_field(struct kproxy_session, id),
+	.key_offset = offsetof(struct kproxy_session, id),
+	.head_offset = offsetof(struct kproxy_session, node),
+	.automatic_shrinking = true,
+};
+
+static void session_free_rcu(struct rcu_head *rcu)
+{
+	kproxy_pool_put(&kproxy_pool,
+			container_of(rcu, struct kproxy_session, rcu));
+}
+
+static void session_put(struct kproxy_session *s)
+{
+	struct kproxy_net *kn = s->kn;
+
+	if (!refcount_dec_and_test(&s->refs))
+		return;
+	kproxy_server_put(rcu_dereference_protected(s->server, true));
+	kproxy_listener_put(s->listener);
+	mutex_destroy(&s->life);
+	call_rcu(&s->rcu, session_free_rcu);
+	/* The namespace may go away right after; its address is all we use. */
+	if (atomic_dec_and_test(&kn->live))
+		wake_up_var(&kn->live);
+}
+
+static void session_schedule_life(struct kproxy_session *s)
+{
+	refcount_inc(&s->refs);
+	if (!queue_work(kproxy_wq, &s->life_work))
+		session_put(s);
+}
+
+static bool session_event(struct kproxy_session *s, enum kproxy_event event)
+{
+	int old = READ_ONCE(s->state), new;
+
+	do {
+		new = kproxy_state_next(old, event);
+		if (new == old)
+			return false;
+	} while (!try_cmpxchg(&s->state, &old, new));
+
+	trace_kproxy_state(s, old, new, event);
+	if (kproxy_state_final(new))
+		session_schedule_life(s);
+	else if (new >= KPROXY_CLOSING_IN && s->times.fin)
+		timer_reduce(&s->timer, jiffies + s->times.fin);
+	return true;
+}
+
+static void session_kick(struct kproxy_session *s, enum kproxy_side source)
+{
+	set_bit(SESSION_WANTED + source, &s->flags);
+	queue_work(kproxy_bh_wq, &s->pump_work);
+}
+
+/* A socket has failed. Whatever it had received is passed on first. */
+static void session_failed(struct kproxy_session *s, enum kproxy_side side)
+{
+	if (!test_and_set_bit(SESSION_FAILED + side, &s->flags))
+		session_kick(s, side);
+}
+
+static void session_account(struct kproxy_session *s, enum kproxy_side source,
+			    const struct kproxy_pump_moved *moved)
+{
+	u64 bytes = moved->spliced + moved->copied;
+
+	if (!bytes)
+		return;
+	kproxy_stats_add(s->net_stats, bytes_counter[source], bytes);
+	kproxy_stats_add(s->net_stats, KPROXY_BYTES_SPLICED, moved->spliced);
+	kproxy_stats_add(s->net_stats, KPROXY_BYTES_COPIED, moved->copied);
+	kproxy_stats_add(s->listener_stats, bytes_counter[source], bytes);
+	kproxy_stats_add(s->server_stats, bytes_counter[source], bytes);
+}
+
+/* Bottom halves off; both sockets locked, the destination owned by nobody. */
+static enum kproxy_pump_result session_run(struct kproxy_session *s,
+					   enum kproxy_side source)
+{
+	struct kproxy_pump_moved moved = {};
+	enum kproxy_pump_result result;
+
+	result = kproxy_pump_run(&s->pumps[source], s->ends[source].sk,
+				 s->ends[!source].sk, &kproxy_pool, &moved);
+	session_account(s, source, &moved);
+	switch (result) {
+	case KPROXY_PUMP_EOF:
+		session_event(s, eof_event[source]);
+		break;
+	case KPROXY_PUMP_BROKEN:
+		session_failed(s, !source);
+		break;
+	case KPROXY_PUMP_RETRY:
+		set_bit(SESSION_RETRY, &s->flags);
+		timer_reduce(&s->timer, jiffies + 1);
+		break;
+	case KPROXY_PUMP_DRY:
+	case KPROXY_PUMP_FULL:
+		break;
+	}
+	return result;
+}
+
+/*
+ * The data_ready of one end: the source is locked, by its spinlock or by this
+ * process, which then works off the backlog. The destination's lock may be
+ * held by one who wants the source's, so it is only tried for.
+ */
+static void session_data_ready(struct kproxy_session *s,
+			       enum kproxy_side source)
+{
+	struct sock *dst;
+
+	if (unlikely(!kproxy_state_connected(READ_ONCE(s->state))))
+		return;
+
+	dst = s->ends[!source].sk;
+	local_bh_disable();
+	if (unlikely(!spin_trylock(&dst->sk_lock.slock)))
+		goto busy;
+	if (unlikely(sock_owned_by_user_nocheck(dst))) {
+		spin_unlock(&dst->sk_lock.slock);
+		goto busy;
+	}
+	session_run(s, source);
+	kproxy_stats_inc(s->net_stats, KPROXY_PUMPS_INLINE);
+	spin_unlock(&dst->sk_lock.slock);
+	local_bh_enable();
+	return;
+
+busy:
+	set_bit(SESSION_DEFERRED + source, &s->flags);
+	session_kick(s, source);
+	local_bh_enable();
+}
+
+/*
+ * The write_space of one end. It is called from inside of sending, so that
+ * pumping is left to the pump work; the socket is locked.
+ */
+static void session_write_space(struct kproxy_session *s,
+				enum kproxy_side side)
+{
+	const struct kproxy_pump *pump = &s->pumps[!side];
+	struct sock *sk = s->ends[side].sk;
+
+	if (pump->sending)
+		return;
+	if (unlikely(test_bit(SESSION_DRAINING, &s->flags))) {
+		session_kick(s, !side);
+	} else if (pump->full && sk_stream_is_writeable(sk)) {
+		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		session_kick(s, !side);
+	}
+}
+
+/*
+ * One end has failed: after what it had received, and only when the other has
+ * acknowledged it, the other is reset, as it would have been without a proxy.
+ * It is reset at once when it sends on, for nobody is there to hear it. Both
+ * sockets are locked.
+ */
+static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
+{
+	struct sock *dst = s->ends[!failed].sk;
+	enum kproxy_pump_result result;
+
+	result = session_run(s, failed);
+	if (result == KPROXY_PUMP_BROKEN ||
+	    test_bit(SESSION_FAILED + !failed, &s->flags) ||
+	    kproxy_sock_unread(dst) ||
+	    (result != KPROXY_PUMP_FULL && result != KPROXY_PUMP_RETRY &&
+	     tcp_rtx_and_write_queues_empty(dst))) {
+		session_event(s, KPROXY_EV_RESET);
+		return;
+	}
+	set_bit(SOCK_NOSPACE, &dst->sk_socket->flags);
+	if (test_and_set_bit(SESSION_DRAINING, &s->flags))
+		return;
+	WRITE_ONCE(s->step_by, jiffies + (s->times.fin ?: 60 * HZ));
+	timer_reduce(&s->timer, s->step_by);
+}
+
+static bool session_lock_both(struct kproxy_session *s)
+{
+	struct sock *a = s->ends[KPROXY_CLIENT].sk;
+	struct sock *b = s->ends[KPROXY_SERVER].sk;
+
+	if (a > b)
+		swap(a, b);
+	bh_lock_sock(a);
+	bh_lock_sock_nested(b);
+	return !sock_owned_by_user_nocheck(a) && !sock_owned_by_user_nocheck(b);
+}
+
+static void session_unlock_both(struct kproxy_session *s)
+{
+	bh_unlock_sock(s->ends[KPROXY_CLIENT].sk);
+	bh_unlock_sock(s->ends[KPROXY_SERVER].sk);
+}
+
+static void session_pump_wanted(struct kproxy_session *s)
+{
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
+		bool deferred;
+
+		if (!test_and_clear_bit(SESSION_WANTED + side, &s->flags))
+			continue;
+		deferred = test_and_clear_bit(SESSION_DEFERRED + side,
+					      &s->flags);
+		kproxy_stats_inc(s->net_stats, deferred ?
+				 KPROXY_PUMPS_DEFERRED : KPROXY_PUMPS_INLINE);
+		session_run(s, side);
+	}
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		if (unlikely(test_bit(SESSION_FAILED + side, &s->flags)))
+			session_drain(s, side);
+}
+
+/* Softirq. */
+static void session_pump_work(struct work_struct *work)
+{
+	struct kproxy_session *s =
+		container_of(work, struct kproxy_session, pump_work);
+
+	if (!kproxy_state_connected(READ_ONCE(s->state)))
+		return;
+	if (likely(session_lock_both(s))) {
+		session_pump_wanted(s);
+	} else {
+		set_bit(SESSION_OWNED, &s->flags);
+		session_schedule_life(s);
+	}
+	session_unlock_both(s);
+}
+
+/* The client's socket is locked. */
+static void client_changed(struct kproxy_sock *ks)
+{
+	struct kproxy_session *s =
+		container_of(ks, struct kproxy_session, ends[KPROXY_CLIENT]);
+
+	if (!ks->sk->sk_err)
+		return;
+	if (READ_ONCE(s->state) == KPROXY_CONNECTING)
+		session_event(s, KPROXY_EV_RESET);
+	session_failed(s, KPROXY_CLIENT);
+}
+
+static void session_connected(struct kproxy_session *s)
+{
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		WRITE_ONCE(s->pumps[side].last, jiffies);
+	if (!session_event(s, KPROXY_EV_CONNECTED))
+		return;
+	/* What came before, and what failed before, is looked at now. */
+	session_kick(s, KPROXY_CLIENT);
+	session_kick(s, KPROXY_SERVER);
+}
+
+/* The server's socket is locked. */
+static void server_changed(struct kproxy_sock *ks)
+{
+	struct kproxy_session *s =
+		container_of(ks, struct kproxy_session, ends[KPROXY_SERVER]);
+	struct sock *sk = ks->sk;
+
+	if (READ_ONCE(s->state) != KPROXY_CONNECTING) {
+		if (sk->sk_err)
+			session_failed(s, KPROXY_SERVER);
+	} else if (sk->sk_state == TCP_ESTABLISHED) {
+		session_connected(s);
+	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE) {
+		set_bit(SESSION_UNCONNECTED, &s->flags);
+		session_schedule_life(s);
+	}
+}
+
+static void client_data_ready(struct kproxy_sock *ks)
+{
+	session_data_ready(container_of(ks, struct kproxy_session,
+					ends[KPROXY_CLIENT]), KPROXY_CLIENT);
+}
+
+static void server_data_ready(struct kproxy_sock *ks)
+{
+	session_data_ready(container_of(ks, struct kproxy_session,
+					ends[KPROXY_SERVER]), KPROXY_SERVER);
+}
+
+static void client_write_space(struct kproxy_sock *ks)
+{
+	session_write_space(container_of(ks, struct kproxy_session,
+					 ends[KPROXY_CLIENT]), KPROXY_CLIENT);
+}
+
+static void server_write_space(struct kproxy_sock *ks)
+{
+	session_write_space(container_of(ks, struct kproxy_session,
+					 ends[KPROXY_SERVER]), KPROXY_SERVER);
+}
+
+static const struct kproxy_sock_ops client_ops = {
+	.data_ready = client_data_ready,
+	.write_space = client_write_space,
+	.changed = client_changed,
+};
+
+static const struct kproxy_sock_ops server_ops = {
+	.data_ready = server_data_ready,
+	.write_space = server_write_space,
+	.changed = server_changed,
+};
+
+static void session_count(const struct kproxy_session *s,
+			  enum kproxy_counter counter)
+{
+	kproxy_stats_inc(s->net_stats, counter);
+	kproxy_stats_inc(s->listener_stats, counter);
+	kproxy_stats_inc(s->server_stats, counter);
+}
+
+static struct kproxy_server *session_server(const struct kproxy_session *s)
+{
+	return rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
+}
+
+/* Begin to connect to the session's server: -EINPROGRESS, or it failed. */
+static int session_connect(struct kproxy_session *s)
+{
+	const union kproxy_addr *addr = &session_server(s)->addr;
+	struct kproxy_sock *ks = &s->ends[KPROXY_SERVER];
+	struct socket *socket;
+	int err;
+
+	clear_bit(SESSION_UNCONNECTED, &s->flags);
+	err = kproxy_sock_create(s->kn->net, addr->sa.sa_family, &socket);
+	if (err)
+		return err;
+	kproxy_sock_attach(ks, socket, NULL, &server_ops);
+	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
+	mod_timer(&s->timer, s->step_by);
+	err = kernel_connect(socket, (struct sockaddr_unsized *)addr,
+			     kproxy_addr_size(addr), O_NONBLOCK);
+	kproxy_addr_local(&s->source, socket->sk);
+	return err ?: -EINPROGRESS;
+}
+
+static void session_disconnect(struct kproxy_session *s)
+{
+	struct kproxy_sock *ks = &s->ends[KPROXY_SERVER];
+
+	if (!ks->socket)
+		return;
+	kproxy_sock_detach(ks);
+	kproxy_sock_abort(ks);
+}
+
+static void session_use(struct kproxy_session *s, struct kproxy_server *server)
+{
+	struct kproxy_server *old = session_server(s);
+
+	s->server_stats = server->stats;
+	kproxy_stats_inc(server->stats, KPROXY_SESSIONS_TOTAL);
+	atomic_inc(&server->sessions);
+	rcu_assign_pointer(s->server, server);
+	if (old) {
+		atomic_dec(&old->sessions);
+		kproxy_server_put(old);
+	}
+}
+
+/* After a failed connect: on to the next server, if there may be one. */
+static bool session_next_server(struct kproxy_session *s)
+{
+	struct kproxy_server *server = session_server(s);
+	struct kproxy_upstream *up = server->upstream;
+
+	session_count(s, KPROXY_CONNECT_FAILURES);
+	if (s->tries++ >= READ_ONCE(up->options.retries))
+		return false;
+	server = kproxy_upstream_pick(up, server);
+	if (!server)
+		return false;
+	session_use(s, server);
+	return true;
+}
+
+/* Connect to the session's server, or to others when that fails at once. */
+static void session_reach(struct kproxy_session *s)
+{
+	while (session_connect(s) != -EINPROGRESS) {
+		session_disconnect(s);
+		if (!session_next_server(s)) {
+			session_event(s, KPROXY_EV_UNREACHABLE);
+			return;
+		}
+	}
+}
+
+static void session_reconnect(struct kproxy_session *s)
+{
+	/* A time-out of the connect that failed must not hit the next one. */
+	timer_delete_sync(&s->timer);
+	session_disconnect(s);
+	if (session_next_server(s))
+		session_reach(s);
+	else
+		session_event(s, KPROXY_EV_UNREACHABLE);
+}
+
+/* Wait until no process owns a socket of the session, then pump. */
+static void session_wait_owner(struct kproxy_session *s)
+{
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
+		lock_sock(s->ends[side].sk);
+		release_sock(s->ends[side].sk);
+	}
+	session_kick(s, KPROXY_CLIENT);
+	session_kick(s, KPROXY_SERVER);
+}
+
+static void session_end(struct kproxy_session *s, bool graceful)
+{
+	enum kproxy_side side;
+
+	if (test_and_set_bit(SESSION_ENDED, &s->flags))
+		return;
+	rhashtable_remove_fast(&s->kn->sessions, &s->node, session_params);
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		if (s->ends[side].socket)
+			kproxy_sock_detach(&s->ends[side]);
+	timer_shutdown_sync(&s->timer);
+	cancel_work_sync(&s->pump_work);
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
+		if (!s->ends[side].socket)
+			continue;
+		if (graceful)
+			kproxy_sock_close(&s->ends[side]);
+		else
+			kproxy_sock_abort(&s->ends[side]);
+	}
+	atomic_dec(&session_server(s)->sessions);
+	kproxy_listener_session_ended(s->listener);
+	session_put(s);
+}
+
+static void session_life_work(struct work_struct *work)
+{
+	struct kproxy_session *s =
+		container_of(work, struct kproxy_session, life_work);
+	enum kproxy_state state;
+
+	mutex_lock(&s->life);
+	state = READ_ONCE(s->state);
+	if (kproxy_state_final(state)) {
+		session_end(s, state == KPROXY_DONE);
+	} else if (state == KPROXY_CONNECTING) {
+		if (test_bit(SESSION_UNCONNECTED, &s->flags))
+			session_reconnect(s);
+	} else if (test_and_clear_bit(SESSION_OWNED, &s->flags)) {
+		session_wait_owner(s);
+	}
+	mutex_unlock(&s->life);
+	session_put(s);
+}
+
+static void deadline_min(unsigned long *deadline, bool *any,
+			 unsigned long from, unsigned long timeout)
+{
+	if (!timeout)
+		return;
+	if (!*any || time_before(from + timeout, *deadline))
+		*deadline = from + timeout;
+	*any = true;
+}
+
+/* When the session's time is over as it is now: false for never. */
+static bool session_deadline(const struct kproxy_session *s,
+			     enum kproxy_state state, unsigned long *deadline)
+{
+	unsigned long last = READ_ONCE(s->pumps[KPROXY_CLIENT].last);
+	unsigned long other = READ_ONCE(s->pumps[KPROXY_SERVER].last);
+	bool any = false;
+
+	if (time_after(other, last))
+		last = other;
+	deadline_min(deadline, &any, s->began, s->times.age);
+	if (state == KPROXY_ESTABLISHED)
+		deadline_min(deadline, &any, last, s->times.idle);
+	else if (state != KPROXY_CONNECTING)
+		deadline_min(deadline, &any, last, s->times.fin);
+	if (state == KPROXY_CONNECTING ||
+	    test_bit(SESSION_DRAINING, &s->flags))
+		deadline_min(deadline, &any, READ_ONCE(s->step_by) - 1, 1);
+	return any;
+}
+
+/*
+ * Softirq. One timer for everything that takes too long, set for the next
+ * time that may be over and then for the one that is next: bytes that move
+ * never touch it.
+ */
+static void session_timer(struct timer_list *timer)
+{
+	struct kproxy_session *s = timer_container_of(s, timer, timer);
+	enum kproxy_state state = READ_ONCE(s->state);
+	unsigned long deadline;
+
+	if (kproxy_state_final(state))
+		return;
+	if (test_and_clear_bit(SESSION_RETRY, &s->flags)) {
+		session_kick(s, KPROXY_CLIENT);
+		session_kick(s, KPROXY_SERVER);
+	}
+	if (!session_deadline(s, state, &deadline))
+		return;
+	if (time_before(jiffies, deadline)) {
+		mod_timer(&s->timer, deadline);
+	} else if (state == KPROXY_CONNECTING &&
+		   time_after_eq(jiffies, READ_ONCE(s->step_by))) {
+		set_bit(SESSION_UNCONNECTED, &s->flags);
+		session_schedule_life(s);
+	} else {
+		session_event(s, KPROXY_EV_TIMEOUT);
+	}
+}
+
+static void session_set_times(struct kproxy_session_times *times,
+			      const struct kproxy_listener_options *options)
+{
+	times->connect = msecs_to_jiffies(READ_ONCE(options->connect_timeout));
+	times->idle = msecs_to_jiffies(READ_ONCE(options->idle_timeout));
+	times->fin = msecs_to_jiffies(READ_ONCE(options->fin_timeout));
+	times->age = msecs_to_jiffies(READ_ONCE(options->max_age));
+}
+
+static struct kproxy_session *session_new(struct kproxy_listener *l,
+					  const struct sock *client)
+{
+	struct kproxy_net *kn = l->kn;
+	struct kproxy_session *s = kproxy_pool_get(&kproxy_pool);
+
+	if (!s)
+		return NULL;
+	memset(s, 0, sizeof(*s));
+	s->state = KPROXY_CONNECTING;
+	INIT_WORK(&s->pump_work, session_pump_work);
+	INIT_WORK(&s->life_work, session_life_work);
+	mutex_init(&s->life);
+	timer_setup(&s->timer, session_timer, 0);
+	refcount_set(&s->refs, 1);
+	s->id = atomic64_inc_return(&kn->last_id);
+	s->began = jiffies;
+	s->pumps[KPROXY_CLIENT].last = jiffies;
+	s->pumps[KPROXY_SERVER].last = jiffies;
+	s->kn = kn;
+	s->net_stats = kn->stats;
+	s->listener = l;
+	s->listener_stats = l->stats;
+	session_set_times(&s->times, &l->options);
+	kproxy_addr_peer(&s->client, client);
+	kproxy_addr_local(&s->local, client);
+	return s;
+}
+
+/* Begin: from here on the session is found, killed and counted. */
+static int session_publish(struct kproxy_session *s)
+{
+	int err;
+
+	err = rhashtable_insert_fast(&s->kn->sessions, &s->node,
+				     session_params);
+	if (err)
+		return err;
+	atomic_inc(&s->kn->live);
+	kproxy_listener_hold(s->listener);
+	atomic_inc(&s->listener->sessions);
+	kproxy_stats_inc(s->net_stats, KPROXY_SESSIONS_TOTAL);
+	kproxy_stats_inc(s->listener_stats, KPROXY_SESSIONS_TOTAL);
+	return 0;
+}
+
+static struct kproxy_server *listener_pick(struct kproxy_listener *l)
+{
+	struct kproxy_upstream *up = kproxy_listener_upstream(l);
+	struct kproxy_server *server;
+
+	if (!up)
+		return NULL;
+	server = kproxy_upstream_pick(up, NULL);
+	kproxy_upstream_put(up);
+	return server;
+}
+
+/**
+ * kproxy_session_start() - begin a session for a client
+ * @l: the listener that accepted it, not closed before this returns
+ * @from: the socket of the listener that it came from
+ * @client: its socket, the session's from here on
+ *
+ * A client for which there is no server or no memory is reset and counted.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_session_start(struct kproxy_listener *l,
+			  const struct kproxy_sock *from, struct socket *client)
+{
+	struct kproxy_server *server = listener_pick(l);
+	struct kproxy_session *s;
+
+	if (!server)
+		goto err_client;
+	s = session_new(l, client->sk);
+	if (!s)
+		goto err_server;
+
+	mutex_lock(&s->life);
+	session_use(s, server);
+	if (session_publish(s))
+		goto err_session;
+	kproxy_sock_attach(&s->ends[KPROXY_CLIENT], client, from, &client_ops);
+	/* It may have failed before anybody was told. */
+	if (client->sk->sk_err || client->sk->sk_state == TCP_CLOSE)
+		session_event(s, KPROXY_EV_RESET);
+	else
+		session_reach(s);
+	mutex_unlock(&s->life);
+	return;
+
+err_session:
+	mutex_unlock(&s->life);
+	atomic_dec(&server->sessions);
+	kproxy_pool_put(&kproxy_pool, s);
+err_server:
+	kproxy_server_put(server);
+err_client:
+	kproxy_stats_inc(l->kn->stats, KPROXY_REFUSED);
+	kproxy_stats_inc(l->stats, KPROXY_REFUSED);
+	kproxy_sock_reset(client);
+}
+
+/**
+ * kproxy_session_match() - whether a filter means a session
+ * @s: the session
+ * @filter: the filter
+ *
+ * Context: RCU read-side critical section.
+ */
+bool kproxy_session_match(const struct kproxy_session *s,
+			  const struct kproxy_session_filter *filter)
+{
+	const struct kproxy_server *server = rcu_dereference(s->server);
+
+	if (filter->id && s->id != filter->id)
+		return false;
+	if (filter->listener && strcmp(s->listener->name, filter->listener))
+		return false;
+	if (filter->upstream &&
+	    strcmp(server->upstream->name, filter->upstream))
+		return false;
+	if (filter->server && !kproxy_addr_equal(&server->addr, filter->server))
+		return false;
+	return !filter->client ||
+	       kproxy_addr_in_prefix(&s->client, filter->client,
+				     filter->client_bits);
+}
+
+typedef bool (*session_test)(const struct kproxy_session *s, const void *arg);
+
+/*
+ * Kill what a test means. A table that grows meanwhile makes the walk begin
+ * again; a session that is killed twice is killed once.
+ */
+static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
+				      const void *arg)
+{
+	struct rhashtable_iter iter;
+	struct kproxy_session *s;
+	unsigned int killed = 0;
+
+	rhashtable_walk_enter(&kn->sessions, &iter);
+	rhashtable_walk_start(&iter);
+	while ((s = rhashtable_walk_next(&iter))) {
+		if (IS_ERR(s))
+			continue;
+		if (!test(s, arg) || !refcount_inc_not_zero(&s->refs))
+			continue;
+		killed += session_event(s, KPROXY_EV_KILL);
+		session_put(s);
+	}
+	rhashtable_walk_stop(&iter);
+	rhashtable_walk_exit(&iter);
+	return killed;
+}
+
+static bool test_filter(const struct kproxy_session *s, const void *arg)
+{
+	return kproxy_session_match(s, arg);
+}
+
+static bool test_listener(const struct kproxy_session *s, const void *arg)
+{
+	return s->listener == arg;
+}
+
+static bool test_server(const struct kproxy_session *s, const void *arg)
+{
+	return rcu_access_pointer(s->server) == arg;
+}
+
+static bool test_any(const struct kproxy_session *s, const void *arg)
+{
+	return true;
+}
+
+/**
+ * kproxy_session_kill() - reset the sessions that a filter means
+ * @kn: the namespace's root
+ * @filter: the filter
+ *
+ * Context: process, may sleep.
+ * Return: how many were hit.
+ */
+unsigned int kproxy_session_kill(struct kproxy_net *kn,
+				 const struct kproxy_session_filter *filter)
+{
+	return session_kill_walk(kn, test_filter, filter);
+}
+
+/**
+ * kproxy_session_kill_listener() - reset the sessions of a listener
+ * @l: the listener, which accepts no more
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_session_kill_listener(const struct kproxy_listener *l)
+{
+	session_kill_walk(l->kn, test_listener, l);
+}
+
+/**
+ * kproxy_session_kill_server() - reset the sessions with a server
+ * @server: the server, which gets no more
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_session_kill_server(const struct kproxy_server *server)
+{
+	session_kill_walk(server->upstream->kn, test_server, server);
+}
+
+/**
+ * kproxy_session_kill_all() - reset all sessions and wait until they are gone
+ * @kn: the namespace's root, in which nothing accepts
+ *
+ * Context: process, sleeps.
+ */
+void kproxy_session_kill_all(struct kproxy_net *kn)
+{
+	do {
+		session_kill_walk(kn, test_any, NULL);
+	} while (!wait_var_event_timeout(&kn->live, !atomic_read(&kn->live),
+					 HZ / 10));
+}
+
+/**
+ * kproxy_session_table_init() - make a namespace's table of sessions
+ * @kn: the namespace's root
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int kproxy_session_table_init(struct kproxy_net *kn)
+{
+	return rhashtable_init(&kn->sessions, &session_params);
+}
+
+/**
+ * kproxy_session_table_destroy() - free a namespace's table of sessions
+ * @kn: the namespace's root; no session is left
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_session_table_destroy(struct kproxy_net *kn)
+{
+	rhashtable_destroy(&kn->sessions);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_SESSION_H
+#define _KPROXY_SESSION_H
+
+#include <linux/cache.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/rhashtable-types.h>
+#include <linux/timer.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+#include "addr.h"
+#include "pump.h"
+#include "sock.h"
+#include "state.h"
+#include "stats.h"
+
+struct kproxy_listener;
+struct kproxy_net;
+struct kproxy_server;
+struct socket;
+
+/* The two sockets of a session, and the direction that each is the source of. */
+enum kproxy_side {
+	KPROXY_CLIENT,
+	KPROXY_SERVER,
+
+	KPROXY_SIDES
+};
+
+/* Times of a session's listener when it began; in jiffies, 0 for none. */
+struct kproxy_session_times {
+	unsigned long connect;
+	unsigned long idle;
+	unsigned long fin;
+	unsigned long age;
+};
+
+/*
+ * A session. Fields without a word on it are constant while a socket is
+ * attached. The hot ones come first: what every run of the pump reads, then
+ * one cache line for each direction, then what only begins and ends need.
+ */
+struct kproxy_session {
+	/* enum kproxy_state, changed by cmpxchg() */
+	int state;
+	/* enum session_flag, atomic bits */
+	unsigned long flags;
+	struct kproxy_sock ends[KPROXY_SIDES];
+	struct kproxy_stats __percpu *net_stats;
+	struct kproxy_stats __percpu *listener_stats;
+	struct kproxy_stats __percpu *server_stats;
+
+	/* By source; each under its destination's lock. */
+	struct kproxy_pump pumps[KPROXY_SIDES];
+
+	/* Pumps, in softirq; any of the two sockets' locks. */
+	struct work_struct pump_work ____cacheline_aligned_in_smp;
+	/* The steps of its life, in process context. */
+	struct work_struct life_work;
+	/* Serialises those; taken by nothing that holds another lock. */
+	struct mutex life;
+	/* Time-outs and the pump's retries. */
+	struct timer_list timer;
+	refcount_t refs;
+	struct rcu_head rcu;
+
+	/* Under @life, @server for readers under RCU. */
+	struct kproxy_server __rcu *server;
+	unsigned int tries;
+	/* jiffies when a connect, or the drain after a failure, takes too long */
+	unsigned long step_by;
+
+	struct kproxy_net *kn;
+	struct kproxy_listener *listener;
+	struct rhash_head node;
+	u64 id;
+	/* jiffies when it began */
+	unsigned long began;
+	struct kproxy_session_times times;
+	union kproxy_addr client;
+	union kproxy_addr local;
+	/* under @life; readers may see one that is half written */
+	union kproxy_addr source;
+};
+
+/* Which sessions are meant; every field that is set must agree. */
+struct kproxy_session_filter {
+	u64 id;
+	const char *listener;
+	const char *upstream;
+	const union kproxy_addr *server;
+	const union kproxy_addr *client;
+	unsigned int client_bits;
+};
+
+void kproxy_session_start(struct kproxy_listener *l,
+			  const struct kproxy_sock *from,
+			  struct socket *client);
+bool kproxy_session_match(const struct kproxy_session *s,
+			  const struct kproxy_session_filter *filter);
+unsigned int kproxy_session_kill(struct kproxy_net *kn,
+				 const struct kproxy_session_filter *filter);
+void kproxy_session_kill_listener(const struct kproxy_listener *l);
+void kproxy_session_kill_server(const struct kproxy_server *server);
+void kproxy_session_kill_all(struct kproxy_net *kn);
+int kproxy_session_table_init(struct kproxy_net *kn);
+void kproxy_session_table_destroy(struct kproxy_net *kn);
+
+#endif /* _KPROXY_SESSION_H */

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sockets. This is the only file that touches a socket's callbacks and its
+ * sk_user_data. What a socket reports goes to the operations that it was
+ * attached with.
+ */
+#include <linux/in.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "sock.h"
+
+/* Seconds until a silent peer is asked, and between askings; and how often. */
+#define KEEPALIVE_IDLE 60
+#define KEEPALIVE_INTERVAL 10
+#define KEEPALIVE_COUNT 6
+
+static struct kproxy_sock *sock_owner(const struct sock *sk)
+{
+	return rcu_dereference_sk_user_data(sk);
+}
+
+/*
+ * A socket that was just accepted still has its listener's callback, but no
+ * owner: what comes before it is attached is looked for after that.
+ */
+static void sock_data_ready(struct sock *sk)
+{
+	struct kproxy_sock *ks;
+
+	rcu_read_lock();
+	ks = sock_owner(sk);
+	if (likely(ks))
+		ks->ops->data_ready(ks);
+	rcu_read_unlock();
+}
+
+static void sock_write_space(struct sock *sk)
+{
+	struct kproxy_sock *ks;
+
+	rcu_read_lock();
+	ks = sock_owner(sk);
+	if (likely(ks))
+		ks->ops->write_space(ks);
+	rcu_read_unlock();
+}
+
+/* State changes and errors: the socket itself tells which it was. */
+static void sock_changed(struct sock *sk)
+{
+	struct kproxy_sock *ks;
+
+	rcu_read_lock();
+	ks = sock_owner(sk);
+	if (likely(ks))
+		ks->ops->changed(ks);
+	rcu_read_unlock();
+}
+
+/* As the contract has it: no delay, and a peer that is gone is noticed. */
+static void sock_set_defaults(struct sock *sk)
+{
+	lock_sock(sk);
+	sk->sk_allocation = GFP_ATOMIC;
+	sk->sk_use_task_frag = false;
+	release_sock(sk);
+	tcp_sock_set_nodelay(sk);
+	sock_set_keepalive(sk);
+	tcp_sock_set_keepidle(sk, KEEPALIVE_IDLE);
+	tcp_sock_set_keepintvl(sk, KEEPALIVE_INTERVAL);
+	tcp_sock_set_keepcnt(sk, KEEPALIVE_COUNT);
+}
+
+/**
+ * kproxy_sock_create() - make a TCP socket that the data path can use
+ * @net: the namespace it belongs to; no reference to it is taken
+ * @family: AF_INET or AF_INET6
+ * @socket: where it goes
+ *
+ * It and those that it accepts send without delay, notice a peer that is gone,
+ * and allocate as softirq must.
+ *
+ * Context: process, may sleep.
+ * Return: 0, the socket being the caller's, or what sock_create_kern() says.
+ */
+int kproxy_sock_create(struct net *net, int family, struct socket **socket)
+{
+	int err;
+
+	err = sock_create_kern(net, family, SOCK_STREAM, IPPROTO_TCP, socket);
+	if (!err)
+		sock_set_defaults((*socket)->sk);
+	return err;
+}
+
+/**
+ * kproxy_sock_attach() - have a socket report to us
+ * @ks: what the socket gets; the caller keeps it for a grace period after
+ *	kproxy_sock_detach()
+ * @socket: the socket, which @ks owns from here on
+ * @from: the attached socket that accepted it, NULL for one we made
+ * @ops: who is told
+ *
+ * An accepted socket comes with the callbacks that @from had then, which are
+ * ours; what it must have when we are gone is what @from had before.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_sock_attach(struct kproxy_sock *ks, struct socket *socket,
+			const struct kproxy_sock *from,
+			const struct kproxy_sock_ops *ops)
+{
+	struct sock *sk = socket->sk;
+
+	ks->sk = sk;
+	ks->socket = socket;
+	ks->ops = ops;
+
+	lock_sock(sk);
+	write_lock_bh(&sk->sk_callback_lock);
+	ks->data_ready = from ? from->data_ready : sk->sk_data_ready;
+	ks->write_space = from ? from->write_space : sk->sk_write_space;
+	ks->state_change = from ? from->state_change : sk->sk_state_change;
+	ks->error_report = from ? from->error_report : sk->sk_error_report;
+	__rcu_assign_sk_user_data_with_flags(sk, ks, SK_USER_DATA_NOCOPY);
+	WRITE_ONCE(sk->sk_data_ready, sock_data_ready);
+	WRITE_ONCE(sk->sk_write_space, sock_write_space);
+	WRITE_ONCE(sk->sk_state_change, sock_changed);
+	WRITE_ONCE(sk->sk_error_report, sock_changed);
+	write_unlock_bh(&sk->sk_callback_lock);
+	release_sock(sk);
+}
+
+/**
+ * kproxy_sock_detach() - have a socket report to us no more
+ * @ks: the socket
+ *
+ * Owning the socket waits for a callback that runs under its lock, so that
+ * none runs or begins after this, but for a listening socket's data_ready,
+ * which is called without it: that may run until a grace period has passed.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_sock_detach(struct kproxy_sock *ks)
+{
+	struct sock *sk = ks->sk;
+
+	lock_sock(sk);
+	write_lock_bh(&sk->sk_callback_lock);
+	rcu_assign_sk_user_data(sk, NULL);
+	WRITE_ONCE(sk->sk_data_ready, ks->data_ready);
+	WRITE_ONCE(sk->sk_write_space, ks->write_space);
+	WRITE_ONCE(sk->sk_state_change, ks->state_change);
+	WRITE_ONCE(sk->sk_error_report, ks->error_report);
+	write_unlock_bh(&sk->sk_callback_lock);
+	release_sock(sk);
+}
+
+/**
+ * kproxy_sock_close() - close a detached socket after its last byte
+ * @ks: the socket
+ *
+ * TCP stops the timers of a kernel's socket when it is closed, and then never
+ * sends again what was lost. With a reference to its namespace the socket is
+ * as a process's: it lives on until the peer has everything. In a namespace
+ * that is going away nothing can be sent, and the socket is reset.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_sock_close(struct kproxy_sock *ks)
+{
+	struct sock *sk = ks->socket->sk;
+	struct net *net = maybe_get_net(sock_net(sk));
+
+	if (!net) {
+		kproxy_sock_abort(ks);
+		return;
+	}
+	lock_sock(sk);
+	sk_net_refcnt_upgrade(sk);
+	release_sock(sk);
+	put_net(net);
+	sock_release(ks->socket);
+	ks->socket = NULL;
+}
+
+/**
+ * kproxy_sock_abort() - close a detached socket at once, resetting its peer
+ * @ks: the socket
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_sock_abort(struct kproxy_sock *ks)
+{
+	kproxy_sock_reset(ks->socket);
+	ks->socket = NULL;
+}
+
+/**
+ * kproxy_sock_reset() - close a socket that was never attached, with a reset
+ * @socket: the socket
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_sock_reset(struct socket *socket)
+{
+	sock_no_linger(socket->sk);
+	sock_release(socket);
+}
+
+/**
+ * kproxy_sock_unread() - how much a socket has received that was not taken
+ * @sk: the socket
+ *
+ * Context: any; exact while the socket is locked.
+ * Return: bytes, without the end of the stream.
+ */
+u32 kproxy_sock_unread(const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	u32 end = READ_ONCE(tp->rcv_nxt) - sock_flag(sk, SOCK_DONE);
+	u32 taken = READ_ONCE(tp->copied_seq);
+
+	return before(taken, end) ? end - taken : 0;
+}

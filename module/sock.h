@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_SOCK_H
+#define _KPROXY_SOCK_H
+
+#include <linux/types.h>
+
+struct kproxy_sock;
+struct net;
+struct sock;
+struct socket;
+
+/*
+ * What happens to a socket. Called under RCU and, but for a listening one's
+ * data_ready, with the socket locked: by its spinlock in softirq, or owned
+ * while a process works off its backlog, with bottom halves on.
+ */
+struct kproxy_sock_ops {
+	/* data, end of stream or, when it listens, a client has come */
+	void (*data_ready)(struct kproxy_sock *ks);
+	/* bytes were acknowledged after the socket was full */
+	void (*write_space)(struct kproxy_sock *ks);
+	/* it connected, closed or failed */
+	void (*changed)(struct kproxy_sock *ks);
+};
+
+/* A TCP socket of ours. */
+struct kproxy_sock {
+	/* Constant from attach to release. */
+	struct sock *sk;
+	const struct kproxy_sock_ops *ops;
+	struct socket *socket;
+	/* What the socket had before; under its sk_callback_lock. */
+	void (*data_ready)(struct sock *sk);
+	void (*write_space)(struct sock *sk);
+	void (*state_change)(struct sock *sk);
+	void (*error_report)(struct sock *sk);
+};
+
+int kproxy_sock_create(struct net *net, int family, struct socket **socket);
+void kproxy_sock_attach(struct kproxy_sock *ks, struct socket *socket,
+			const struct kproxy_sock *from,
+			const struct kproxy_sock_ops *ops);
+void kproxy_sock_detach(struct kproxy_sock *ks);
+void kproxy_sock_close(struct kproxy_sock *ks);
+void kproxy_sock_abort(struct kproxy_sock *ks);
+void kproxy_sock_reset(struct socket *socket);
+u32 kproxy_sock_unread(const struct sock *sk);
+
+#endif /* _KPROXY_SOCK_H */

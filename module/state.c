@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The state machine of a session, as a table and nothing else: what it does
+ * with a new state is in session.c. Final states never change again, and an
+ * event that means nothing in a state leaves it as it is.
+ */
+#include <linux/types.h>
+
+#include "state.h"
+
+#define ENDS_BY_FAILURE				\
+	[KPROXY_EV_RESET] = KPROXY_ABORTED,	\
+	[KPROXY_EV_TIMEOUT] = KPROXY_ABORTED,	\
+	[KPROXY_EV_KILL] = KPROXY_ABORTED
+
+/* KPROXY_CONNECTING, which no event leads to, stands for no change. */
+static const u8 transitions[KPROXY_STATES][KPROXY_EVENTS] = {
+	[KPROXY_CONNECTING] = {
+		[KPROXY_EV_CONNECTED] = KPROXY_ESTABLISHED,
+		[KPROXY_EV_UNREACHABLE] = KPROXY_ABORTED,
+		ENDS_BY_FAILURE,
+	},
+	[KPROXY_ESTABLISHED] = {
+		[KPROXY_EV_EOF_IN] = KPROXY_CLOSING_IN,
+		[KPROXY_EV_EOF_OUT] = KPROXY_CLOSING_OUT,
+		ENDS_BY_FAILURE,
+	},
+	[KPROXY_CLOSING_IN] = {
+		[KPROXY_EV_EOF_OUT] = KPROXY_DONE,
+		ENDS_BY_FAILURE,
+	},
+	[KPROXY_CLOSING_OUT] = {
+		[KPROXY_EV_EOF_IN] = KPROXY_DONE,
+		ENDS_BY_FAILURE,
+	},
+};
+
+/**
+ * kproxy_state_next() - what an event makes of a state
+ * @state: the state
+ * @event: the event
+ *
+ * Context: any.
+ * Return: the next state, @state when nothing changes.
+ */
+enum kproxy_state kproxy_state_next(enum kproxy_state state,
+				    enum kproxy_event event)
+{
+	return transitions[state][event] ?: state;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_STATE_H
+#define _KPROXY_STATE_H
+
+/* Where a session is in its life; docs/architecture.md draws it. */
+enum kproxy_state {
+	/* the client is accepted, no server has answered yet */
+	KPROXY_CONNECTING,
+	/* bytes move both ways */
+	KPROXY_ESTABLISHED,
+	/* the client has sent its last byte, the server goes on */
+	KPROXY_CLOSING_IN,
+	/* the server has sent its last byte, the client goes on */
+	KPROXY_CLOSING_OUT,
+	/* both ends of stream are passed on: close both sockets */
+	KPROXY_DONE,
+	/* reset both sockets */
+	KPROXY_ABORTED,
+
+	KPROXY_STATES
+};
+
+enum kproxy_event {
+	/* a server answered */
+	KPROXY_EV_CONNECTED,
+	/* the client's end of stream was passed on to the server */
+	KPROXY_EV_EOF_IN,
+	/* the server's end of stream was passed on to the client */
+	KPROXY_EV_EOF_OUT,
+	/* no server could be reached */
+	KPROXY_EV_UNREACHABLE,
+	/* a socket failed, and what it had received is passed on */
+	KPROXY_EV_RESET,
+	/* a time-out of the listener has passed */
+	KPROXY_EV_TIMEOUT,
+	/* somebody asked for the session's end */
+	KPROXY_EV_KILL,
+
+	KPROXY_EVENTS
+};
+
+enum kproxy_state kproxy_state_next(enum kproxy_state state,
+				    enum kproxy_event event);
+
+static inline bool kproxy_state_final(enum kproxy_state state)
+{
+	return state >= KPROXY_DONE;
+}
+
+/* Whether the server's socket may be used for data. */
+static inline bool kproxy_state_connected(enum kproxy_state state)
+{
+	return state >= KPROXY_ESTABLISHED && state <= KPROXY_CLOSING_OUT;
+}
+
+#endif /* _KPROXY_STATE_H */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_UPSTREAM_H
+#define _KPROXY_UPSTREAM_H
+
+#include <linux/list.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <uapi/linux/kproxy.h>
+
+#include "addr.h"
+#include "roundrobin.h"
+#include "stats.h"
+
+struct kproxy_net;
+struct netlink_ext_ack;
+
+#define KPROXY_RETRIES_DEFAULT 2
+#define KPROXY_WEIGHT_DEFAULT 1
+
+/* What can be set of an upstream. */
+struct kproxy_upstream_options {
+	enum kproxy_balance balance;
+	unsigned int retries;
+};
+
+/* A group of servers and how to choose among them. */
+struct kproxy_upstream {
+	struct kproxy_net *kn;
+	refcount_t refs;
+	u32 id;
+	char name[KPROXY_NAME_MAX + 1];
+
+	/* Under the configuration lock; options read by any. */
+	struct list_head node;
+	struct list_head servers;
+	unsigned int nr_servers;
+	unsigned int users;
+	struct kproxy_upstream_options options;
+
+	/* Protects @turns and the entries of servers in it. */
+	spinlock_t lock;
+	struct kproxy_roundrobin turns;
+
+	struct rcu_head rcu;
+};
+
+/* What can be set of a server. */
+struct kproxy_server_options {
+	unsigned int weight;
+	enum kproxy_server_state state;
+};
+
+/* Where sessions of an upstream go. */
+struct kproxy_server {
+	/* Constant; the upstream is held. */
+	struct kproxy_upstream *upstream;
+	union kproxy_addr addr;
+	u32 id;
+	struct kproxy_stats __percpu *stats;
+
+	refcount_t refs;
+	/* live sessions */
+	atomic_t sessions;
+
+	/* Under the configuration lock; options read by any. */
+	struct list_head node;
+	struct kproxy_server_options options;
+	/* Under the upstream's lock. */
+	struct kproxy_roundrobin_entry turn;
+
+	struct rcu_head rcu;
+};
+
+struct kproxy_upstream *kproxy_upstream_find(struct kproxy_net *kn,
+					     const char *name);
+int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
+			const struct kproxy_upstream_options *options,
+			struct netlink_ext_ack *extack);
+void kproxy_upstream_set(struct kproxy_upstream *up,
+			 const struct kproxy_upstream_options *options);
+int kproxy_upstream_del(struct kproxy_upstream *up,
+			struct netlink_ext_ack *extack);
+void kproxy_upstream_del_all(struct kproxy_net *kn);
+void kproxy_upstream_hold(struct kproxy_upstream *up);
+void kproxy_upstream_put(struct kproxy_upstream *up);
+struct kproxy_server *kproxy_upstream_pick(struct kproxy_upstream *up,
+					   const struct kproxy_server *not);
+
+struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
+					 const union kproxy_addr *addr);
+int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
+		      const struct kproxy_server_options *options,
+		      struct netlink_ext_ack *extack);
+void kproxy_server_set(struct kproxy_server *server,
+		       const struct kproxy_server_options *options);
+void kproxy_server_del(struct kproxy_server *server);
+void kproxy_server_put(struct kproxy_server *server);
+
+#endif /* _KPROXY_UPSTREAM_H */

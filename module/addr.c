@@ -67,6 +67,7 @@ void kproxy_addr_peer(union kproxy_addr *addr, const struct sock *sk)
  * @b: the other
  *
  * Context: any.
+ * Return: true if they are.
  */
 bool kproxy_addr_equal(const union kproxy_addr *a, const union kproxy_addr *b)
 {
@@ -91,6 +92,7 @@ bool kproxy_addr_equal(const union kproxy_addr *a, const union kproxy_addr *b)
  * @bits: leading bits that must agree, at most kproxy_addr_bits() of @net
  *
  * Context: any.
+ * Return: true if it does.
  */
 bool kproxy_addr_in_prefix(const union kproxy_addr *addr,
 			   const union kproxy_addr *net, unsigned int bits)

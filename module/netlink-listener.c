@@ -30,7 +30,7 @@ static const struct {
 };
 
 static void get_listener_options(const struct genl_info *info,
-			struct kproxy_listener_options *options)
+				 struct kproxy_listener_options *options)
 {
 	int i;
 
@@ -43,8 +43,9 @@ static void get_listener_options(const struct genl_info *info,
 	}
 }
 
-static int put_listener_options(struct sk_buff *skb,
-		       const struct kproxy_listener_options *options)
+static int
+put_listener_options(struct sk_buff *skb,
+		     const struct kproxy_listener_options *options)
 {
 	int i;
 

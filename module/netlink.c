@@ -4,6 +4,7 @@
  * themselves translate between attributes and the functions of the object that
  * they are about; they decide nothing.
  */
+#include <linux/ctype.h>
 #include <linux/netlink.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
@@ -118,9 +119,12 @@ int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_fill fill,
 
 static bool name_valid(const char *name)
 {
-	return *name && strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "abcdefghijklmnopqrstuvwxyz"
-				     "0123456789._-") == strlen(name);
+	const char *c;
+
+	for (c = name; *c; c++)
+		if (!isascii(*c) || (!isalnum(*c) && !strchr("._-", *c)))
+			return false;
+	return c != name;
 }
 
 /**

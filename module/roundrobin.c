@@ -46,8 +46,8 @@ void kproxy_roundrobin_init(struct kproxy_roundrobin *rr)
  * Context: any, under the lock of the queue's owner.
  */
 void kproxy_roundrobin_set(struct kproxy_roundrobin *rr,
-			struct kproxy_roundrobin_entry *entry,
-			unsigned int weight)
+			   struct kproxy_roundrobin_entry *entry,
+			   unsigned int weight)
 {
 	if (weight == entry->weight)
 		return;
@@ -68,7 +68,8 @@ void kproxy_roundrobin_set(struct kproxy_roundrobin *rr,
  * Context: any, under the lock of the queue's owner.
  * Return: the entry, whose turn is over with this, or NULL from an empty queue.
  */
-struct kproxy_roundrobin_entry *kproxy_roundrobin_pick(struct kproxy_roundrobin *rr)
+struct kproxy_roundrobin_entry *
+kproxy_roundrobin_pick(struct kproxy_roundrobin *rr)
 {
 	struct rb_node *first = rb_first_cached(&rr->queue);
 	struct kproxy_roundrobin_entry *entry;

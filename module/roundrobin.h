@@ -24,8 +24,9 @@ struct kproxy_roundrobin_entry {
 
 void kproxy_roundrobin_init(struct kproxy_roundrobin *rr);
 void kproxy_roundrobin_set(struct kproxy_roundrobin *rr,
-			struct kproxy_roundrobin_entry *entry,
-			unsigned int weight);
-struct kproxy_roundrobin_entry *kproxy_roundrobin_pick(struct kproxy_roundrobin *rr);
+			   struct kproxy_roundrobin_entry *entry,
+			   unsigned int weight);
+struct kproxy_roundrobin_entry *
+kproxy_roundrobin_pick(struct kproxy_roundrobin *rr);
 
 #endif /* _KPROXY_ROUNDROBIN_H */

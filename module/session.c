@@ -247,24 +247,6 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 	timer_reduce(&s->timer, s->step_by);
 }
 
-static bool session_lock_both(struct kproxy_session *s)
-{
-	struct sock *a = s->ends[KPROXY_CLIENT].sk;
-	struct sock *b = s->ends[KPROXY_SERVER].sk;
-
-	if (a > b)
-		swap(a, b);
-	bh_lock_sock(a);
-	bh_lock_sock_nested(b);
-	return !sock_owned_by_user_nocheck(a) && !sock_owned_by_user_nocheck(b);
-}
-
-static void session_unlock_both(struct kproxy_session *s)
-{
-	bh_unlock_sock(s->ends[KPROXY_CLIENT].sk);
-	bh_unlock_sock(s->ends[KPROXY_SERVER].sk);
-}
-
 static void session_pump_wanted(struct kproxy_session *s)
 {
 	enum kproxy_side side;
@@ -285,21 +267,29 @@ static void session_pump_wanted(struct kproxy_session *s)
 			session_drain(s, side);
 }
 
-/* Softirq. */
+/* Softirq. Both locks, in the order of their addresses. */
 static void session_pump_work(struct work_struct *work)
 {
 	struct kproxy_session *s =
 		container_of(work, struct kproxy_session, pump_work);
+	struct sock *a = s->ends[KPROXY_CLIENT].sk;
+	struct sock *b = s->ends[KPROXY_SERVER].sk;
 
 	if (!kproxy_state_connected(READ_ONCE(s->state)))
 		return;
-	if (likely(session_lock_both(s))) {
+	if (a > b)
+		swap(a, b);
+	bh_lock_sock(a);
+	bh_lock_sock_nested(b);
+	if (likely(!sock_owned_by_user_nocheck(a) &&
+		   !sock_owned_by_user_nocheck(b))) {
 		session_pump_wanted(s);
 	} else {
 		set_bit(SESSION_OWNED, &s->flags);
 		session_schedule_life(s);
 	}
-	session_unlock_both(s);
+	bh_unlock_sock(b);
+	bh_unlock_sock(a);
 }
 
 /* The client's socket is locked. */
@@ -718,6 +708,7 @@ err_client:
  * @filter: the filter
  *
  * Context: RCU read-side critical section.
+ * Return: true if it does.
  */
 bool kproxy_session_match(const struct kproxy_session *s,
 			  const struct kproxy_session_filter *filter)

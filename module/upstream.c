@@ -203,7 +203,7 @@ static void server_apply(struct kproxy_server *server)
 
 	spin_lock(&server->upstream->lock);
 	kproxy_roundrobin_set(&server->upstream->turns, &server->turn,
-			   up ? server->options.weight : 0);
+			      up ? server->options.weight : 0);
 	spin_unlock(&server->upstream->lock);
 }
 

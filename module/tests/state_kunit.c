@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <kunit/test.h>
+
+#include "../state.h"
+
+/* What each state makes of each event; the state itself where nothing. */
+struct transition {
+	enum kproxy_state from;
+	enum kproxy_event event;
+	enum kproxy_state to;
+};
+
+static const struct transition transitions[] = {
+	{ KPROXY_CONNECTING, KPROXY_EV_CONNECTED, KPROXY_ESTABLISHED },
+	{ KPROXY_CONNECTING, KPROXY_EV_UNREACHABLE, KPROXY_ABORTED },
+	{ KPROXY_CONNECTING, KPROXY_EV_EOF_IN, KPROXY_CONNECTING },
+	{ KPROXY_CONNECTING, KPROXY_EV_EOF_OUT, KPROXY_CONNECTING },
+	{ KPROXY_CONNECTING, KPROXY_EV_RESET, KPROXY_ABORTED },
+	{ KPROXY_CONNECTING, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
+	{ KPROXY_CONNECTING, KPROXY_EV_KILL, KPROXY_ABORTED },
+	{ KPROXY_ESTABLISHED, KPROXY_EV_CONNECTED, KPROXY_ESTABLISHED },
+	{ KPROXY_ESTABLISHED, KPROXY_EV_UNREACHABLE, KPROXY_ESTABLISHED },
+	{ KPROXY_ESTABLISHED, KPROXY_EV_EOF_IN, KPROXY_CLOSING_IN },
+	{ KPROXY_ESTABLISHED, KPROXY_EV_EOF_OUT, KPROXY_CLOSING_OUT },
+	{ KPROXY_ESTABLISHED, KPROXY_EV_RESET, KPROXY_ABORTED },
+	{ KPROXY_ESTABLISHED, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
+	{ KPROXY_ESTABLISHED, KPROXY_EV_KILL, KPROXY_ABORTED },
+	{ KPROXY_CLOSING_IN, KPROXY_EV_EOF_IN, KPROXY_CLOSING_IN },
+	{ KPROXY_CLOSING_IN, KPROXY_EV_EOF_OUT, KPROXY_DONE },
+	{ KPROXY_CLOSING_IN, KPROXY_EV_RESET, KPROXY_ABORTED },
+	{ KPROXY_CLOSING_IN, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
+	{ KPROXY_CLOSING_IN, KPROXY_EV_KILL, KPROXY_ABORTED },
+	{ KPROXY_CLOSING_OUT, KPROXY_EV_EOF_OUT, KPROXY_CLOSING_OUT },
+	{ KPROXY_CLOSING_OUT, KPROXY_EV_EOF_IN, KPROXY_DONE },
+	{ KPROXY_CLOSING_OUT, KPROXY_EV_RESET, KPROXY_ABORTED },
+	{ KPROXY_CLOSING_OUT, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
+	{ KPROXY_CLOSING_OUT, KPROXY_EV_KILL, KPROXY_ABORTED },
+};
+
+static void event_leads_to_the_next_state(struct kunit *test)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(transitions); i++) {
+		const struct transition *t = &transitions[i];
+
+		KUNIT_EXPECT_EQ_MSG(test, kproxy_state_next(t->from, t->event),
+				    t->to, "state %d, event %d", t->from,
+				    t->event);
+	}
+}
+
+static void final_state_never_changes(struct kunit *test)
+{
+	enum kproxy_event event;
+
+	for (event = 0; event < KPROXY_EVENTS; event++) {
+		KUNIT_EXPECT_EQ(test, kproxy_state_next(KPROXY_DONE, event),
+				KPROXY_DONE);
+		KUNIT_EXPECT_EQ(test, kproxy_state_next(KPROXY_ABORTED, event),
+				KPROXY_ABORTED);
+	}
+}
+
+/* Whatever happens in whatever order, a kill ends a session. */
+static void kill_ends_every_state(struct kunit *test)
+{
+	enum kproxy_state state, next;
+
+	for (state = 0; state < KPROXY_STATES; state++) {
+		next = kproxy_state_next(state, KPROXY_EV_KILL);
+		KUNIT_EXPECT_TRUE(test, kproxy_state_final(next));
+	}
+}
+
+static void both_ends_of_stream_in_any_order_are_done(struct kunit *test)
+{
+	enum kproxy_state state;
+
+	state = kproxy_state_next(KPROXY_ESTABLISHED, KPROXY_EV_EOF_IN);
+	state = kproxy_state_next(state, KPROXY_EV_EOF_OUT);
+	KUNIT_EXPECT_EQ(test, state, KPROXY_DONE);
+
+	state = kproxy_state_next(KPROXY_ESTABLISHED, KPROXY_EV_EOF_OUT);
+	state = kproxy_state_next(state, KPROXY_EV_EOF_IN);
+	KUNIT_EXPECT_EQ(test, state, KPROXY_DONE);
+}
+
+static void only_live_states_use_the_server(struct kunit *test)
+{
+	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_CONNECTING));
+	KUNIT_EXPECT_TRUE(test, kproxy_state_connected(KPROXY_ESTABLISHED));
+	KUNIT_EXPECT_TRUE(test, kproxy_state_connected(KPROXY_CLOSING_IN));
+	KUNIT_EXPECT_TRUE(test, kproxy_state_connected(KPROXY_CLOSING_OUT));
+	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_DONE));
+	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_ABORTED));
+}
+
+static struct kunit_case state_cases[] = {
+	KUNIT_CASE(event_leads_to_the_next_state),
+	KUNIT_CASE(final_state_never_changes),
+	KUNIT_CASE(kill_ends_every_state),
+	KUNIT_CASE(both_ends_of_stream_in_any_order_are_done),
+	KUNIT_CASE(only_live_states_use_the_server),
+	{}
+};
+
+static struct kunit_suite state_suite = {
+	.name = "kproxy_state",
+	.test_cases = state_cases,
+};
+
+kunit_test_suite(state_suite);

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include <netlink/attr.h>
+
+#include <linux/kproxy.h>
+
+#include "args.h"
+#include "cmd.h"
+#include "counters.h"
+#include "ctx.h"
+#include "field.h"
+#include "option.h"
+#include "print.h"
+#include "request.h"
+#include "view.h"
+
+static const struct option_spec options[] = {
+	{ .name = "upstream", .type = &option_name, .value = "UPSTREAM",
+	  .attr = KPROXY_A_LISTENER_UPSTREAM, .always = true, .required = true,
+	  .help = "where its sessions go" },
+	{ .name = "maxconn", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_LISTENER_MAXCONN, .max = UINT32_MAX,
+	  .help = "live sessions at most, 0 for no limit" },
+	{ .name = "backlog", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_LISTENER_BACKLOG, .min = 1, .max = 65535,
+	  .def = 4096, .help = "clients that may wait to be accepted" },
+	{ .name = "connect-timeout", .type = &option_time, .value = "T",
+	  .attr = KPROXY_A_LISTENER_CONNECT_TIMEOUT, .min = 1,
+	  .max = KPROXY_TIME_MAX, .def = 5000,
+	  .help = "until a server answered" },
+	{ .name = "idle-timeout", .type = &option_time, .value = "T",
+	  .attr = KPROXY_A_LISTENER_IDLE_TIMEOUT, .max = KPROXY_TIME_MAX,
+	  .def = 600000, .help = "no byte in either direction, 0 for ever" },
+	{ .name = "fin-timeout", .type = &option_time, .value = "T",
+	  .attr = KPROXY_A_LISTENER_FIN_TIMEOUT, .max = KPROXY_TIME_MAX,
+	  .def = 60000,
+	  .help = "one direction closed, the other idle, 0 for ever" },
+	{ .name = "max-age", .type = &option_time, .value = "T",
+	  .attr = KPROXY_A_LISTENER_MAX_AGE, .max = KPROXY_TIME_MAX,
+	  .help = "a session's whole life, 0 for no limit" },
+	{}
+};
+
+static int build_name(struct ctx *ctx, struct args *args, struct request *req)
+{
+	return args_name(ctx, args, req, KPROXY_A_LISTENER_NAME);
+}
+
+static int build_add(struct ctx *ctx, struct args *args, struct request *req)
+{
+	int status;
+
+	status = build_name(ctx, args, req);
+	if (!status)
+		status = args_addresses(ctx, args, req,
+					KPROXY_A_LISTENER_ADDRESS);
+	if (!status)
+		status = options_parse_new(ctx, args, options, req);
+	return status;
+}
+
+static int build_set(struct ctx *ctx, struct args *args, struct request *req)
+{
+	int status;
+
+	status = build_name(ctx, args, req);
+	if (!status)
+		status = options_parse_change(ctx, args, options, req);
+	return status;
+}
+
+static int build_del(struct ctx *ctx, struct args *args, struct request *req)
+{
+	int status;
+
+	status = build_name(ctx, args, req);
+	if (!status && args->argc && !strcmp(*args->argv, "kill"))
+		request_flag(req, KPROXY_A_LISTENER_KILL, args_next(args));
+	return status;
+}
+
+static int build_show(struct ctx *ctx, struct args *args, struct request *req)
+{
+	if (args->argc)
+		return build_name(ctx, args, req);
+	req->dump = true;
+	return STATUS_DONE;
+}
+
+static json_t *addresses(const struct ctx *ctx, const struct nlattr *head,
+			 int len)
+{
+	json_t *list = json_array();
+	struct nlattr *attr;
+	int rem;
+
+	nla_for_each_attr(attr, (struct nlattr *)head, len, rem)
+		if (nla_type(attr) == KPROXY_A_LISTENER_ADDRESS)
+			json_array_append_new(list,
+					      field_endpoint(ctx, NULL, attr));
+	return list;
+}
+
+static const struct field name_field[] = {
+	{ .key = "name", .attr = KPROXY_A_LISTENER_NAME,
+	  .show = field_string },
+	{}
+};
+
+static const struct field stats_field[] = {
+	{ .key = "stats", .attr = KPROXY_A_LISTENER_STATS,
+	  .show = field_nest, .nested = counters_of_listener },
+	{}
+};
+
+static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
+{
+	struct nlattr *tb[FIELD_ATTR_MAX + 1];
+	json_t *row = json_object();
+
+	fields_parse(tb, head, len);
+	fields_show(ctx, name_field, tb, row);
+	json_object_set_new(row, "addresses", addresses(ctx, head, len));
+	options_show(options, tb, row);
+	if (ctx->stats)
+		fields_show(ctx, stats_field, tb, row);
+	return row;
+}
+
+static const struct column columns[] = {
+	{ .title = "NAME", .key = "name" },
+	{ .title = "ADDRESSES", .key = "addresses" },
+	{ .title = "UPSTREAM", .key = "upstream" },
+	{ .title = "SESSIONS", .key = "stats.sessions", .right = true,
+	  .stats = true },
+	{ .title = "TOTAL", .key = "stats.sessions_total", .right = true,
+	  .stats = true },
+	{ .title = "REFUSED", .key = "stats.refused", .right = true,
+	  .stats = true },
+	{ .title = "FAILED", .key = "stats.connect_failures", .right = true,
+	  .stats = true },
+	{ .title = "IN", .key = "stats.bytes_in", .text = print_bytes,
+	  .right = true, .stats = true },
+	{ .title = "OUT", .key = "stats.bytes_out", .text = print_bytes,
+	  .right = true, .stats = true },
+	{ .title = "OPTIONS", .text = option_column, .arg = options },
+	{}
+};
+
+static const struct table table = { .columns = columns };
+
+static const struct view view = {
+	.cmd = KPROXY_CMD_LISTENER_GET,
+	.build = build_show,
+	.decode = decode,
+	.table = &table,
+};
+
+static const struct command commands[] = {
+	{ .name = "show", .view = &view },
+	{ .name = "add", .cmd = KPROXY_CMD_LISTENER_ADD, .build = build_add },
+	{ .name = "set", .cmd = KPROXY_CMD_LISTENER_SET, .build = build_set },
+	{ .name = "delete", .cmd = KPROXY_CMD_LISTENER_DEL,
+	  .build = build_del },
+	{}
+};
+
+const struct object listener_object = {
+	.name = "listener",
+	.usage = "  kproxy listener add NAME ADDR:PORT[,ADDR:PORT]... upstream UPSTREAM [OPTION VALUE]...\n"
+		 "  kproxy listener set NAME OPTION VALUE...\n"
+		 "  kproxy listener del NAME [kill]\n"
+		 "  kproxy listener show [NAME]\n",
+	.options = options,
+	.commands = commands,
+};

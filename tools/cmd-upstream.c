@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kproxy.h>
+
+#include "args.h"
+#include "cmd.h"
+#include "ctx.h"
+#include "field.h"
+#include "option.h"
+#include "print.h"
+#include "request.h"
+#include "view.h"
+
+static const char *const balance_words[] = {
+	[KPROXY_BALANCE_ROUNDROBIN] = "roundrobin",
+	NULL
+};
+
+static const struct option_spec options[] = {
+	{ .name = "balance", .type = &option_word, .words = balance_words,
+	  .attr = KPROXY_A_UPSTREAM_BALANCE, .always = true,
+	  .def = KPROXY_BALANCE_ROUNDROBIN, .help = "how a server is chosen" },
+	{ .name = "retries", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_UPSTREAM_RETRIES, .max = 64, .def = 2,
+	  .help = "other servers tried when a connect fails" },
+	{}
+};
+
+static int build_name(struct ctx *ctx, struct args *args, struct request *req)
+{
+	return args_name(ctx, args, req, KPROXY_A_UPSTREAM_NAME);
+}
+
+static int build_add(struct ctx *ctx, struct args *args, struct request *req)
+{
+	int status;
+
+	status = build_name(ctx, args, req);
+	if (!status)
+		status = options_parse_new(ctx, args, options, req);
+	return status;
+}
+
+static int build_set(struct ctx *ctx, struct args *args, struct request *req)
+{
+	int status;
+
+	status = build_name(ctx, args, req);
+	if (!status)
+		status = options_parse_change(ctx, args, options, req);
+	return status;
+}
+
+static int build_show(struct ctx *ctx, struct args *args, struct request *req)
+{
+	if (args->argc)
+		return build_name(ctx, args, req);
+	req->dump = true;
+	return STATUS_DONE;
+}
+
+static const struct field name_field[] = {
+	{ .key = "name", .attr = KPROXY_A_UPSTREAM_NAME,
+	  .show = field_string },
+	{}
+};
+
+static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
+{
+	struct nlattr *tb[FIELD_ATTR_MAX + 1];
+	json_t *row = json_object();
+
+	fields_parse(tb, head, len);
+	fields_show(ctx, name_field, tb, row);
+	options_show(options, tb, row);
+	json_object_set_new(row, "servers", json_array());
+	return row;
+}
+
+/* Move each server to the list of its upstream. */
+static void hand_out(json_t *rows, json_t *servers)
+{
+	json_t *lists = json_object(), *row, *server, *list;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		json_object_set(lists,
+				json_string_value(json_object_get(row, "name")),
+				json_object_get(row, "servers"));
+	json_array_foreach(servers, i, server) {
+		list = json_object_get(lists,
+				       json_string_value(json_object_get(server, "upstream")));
+		/* One whose upstream is newer than our list has none. */
+		if (list)
+			json_array_append(list, server);
+	}
+	json_decref(lists);
+}
+
+static int join_servers(struct ctx *ctx, json_t *rows)
+{
+	struct request *req = request_new(KPROXY_CMD_SERVER_GET);
+	json_t *servers = json_array();
+	int status;
+
+	req->dump = true;
+	if (ctx->name)
+		request_string(req, KPROXY_A_SERVER_UPSTREAM, "upstream",
+			       ctx->name);
+	status = view_fetch(ctx, req, server_decode, servers);
+	if (!status)
+		hand_out(rows, servers);
+	json_decref(servers);
+	request_free(req);
+	return status;
+}
+
+static const struct column columns[] = {
+	{ .title = "NAME", .key = "name" },
+	{ .title = "BALANCE", .key = "balance" },
+	{ .title = "OPTIONS", .text = option_column, .arg = options },
+	{ .title = "SERVER", .key = "address", .inner = true },
+	{ .title = "WEIGHT", .key = "weight", .right = true, .inner = true },
+	{ .title = "STATE", .key = "state", .inner = true },
+	{ .title = "HEALTH", .key = "health", .inner = true },
+	{ .title = "SESSIONS", .key = "stats.sessions", .right = true,
+	  .inner = true, .stats = true },
+	{ .title = "TOTAL", .key = "stats.sessions_total", .right = true,
+	  .inner = true, .stats = true },
+	{ .title = "FAILED", .key = "stats.connect_failures", .right = true,
+	  .inner = true, .stats = true },
+	{ .title = "IN", .key = "stats.bytes_in", .text = print_bytes,
+	  .right = true, .inner = true, .stats = true },
+	{ .title = "OUT", .key = "stats.bytes_out", .text = print_bytes,
+	  .right = true, .inner = true, .stats = true },
+	{}
+};
+
+static const struct table table = { .columns = columns, .list = "servers" };
+
+static const struct view view = {
+	.cmd = KPROXY_CMD_UPSTREAM_GET,
+	.build = build_show,
+	.decode = decode,
+	.join = join_servers,
+	.table = &table,
+};
+
+static const struct command commands[] = {
+	{ .name = "show", .view = &view },
+	{ .name = "add", .cmd = KPROXY_CMD_UPSTREAM_ADD, .build = build_add },
+	{ .name = "set", .cmd = KPROXY_CMD_UPSTREAM_SET, .build = build_set },
+	{ .name = "delete", .cmd = KPROXY_CMD_UPSTREAM_DEL,
+	  .build = build_name },
+	{}
+};
+
+const struct object upstream_object = {
+	.name = "upstream",
+	.usage = "  kproxy upstream add NAME [OPTION VALUE]...\n"
+		 "  kproxy upstream set NAME OPTION VALUE...\n"
+		 "  kproxy upstream del NAME\n"
+		 "  kproxy upstream show [NAME]\n",
+	.options = options,
+	.commands = commands,
+};

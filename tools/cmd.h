@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KPROXY_CMD_H
+#define KPROXY_CMD_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+struct args;
+struct ctx;
+struct nlattr;
+struct option_spec;
+struct request;
+struct view;
+
+/**
+ * struct command - what can be done with an object; one of three kinds
+ * @name: as typed; NULL ends a table
+ * @view: shows what this describes
+ * @cmd: the KPROXY_CMD_* that is sent with what @build makes of the line
+ * @build: returns exit status
+ * @run: does all else; returns exit status
+ */
+struct command {
+	const char *name;
+	const struct view *view;
+	uint8_t cmd;
+	int (*build)(struct ctx *ctx, struct args *args, struct request *req);
+	int (*run)(struct ctx *ctx, struct args *args);
+};
+
+/**
+ * struct object - a kind of object, one in each cmd-*.c
+ * @name: as typed
+ * @usage: its commands, for help
+ * @options: its options, for help, or NULL
+ * @commands: what can be done with it; the first that a shortened word fits
+ *	is meant. NULL when the object has no commands
+ * @run: called when it has no commands; needs no kernel
+ */
+struct object {
+	const char *name;
+	const char *usage;
+	const struct option_spec *options;
+	const struct command *commands;
+	int (*run)(struct ctx *ctx, struct args *args);
+};
+
+extern const struct object listener_object;
+extern const struct object upstream_object;
+extern const struct object server_object;
+extern const struct object session_object;
+extern const struct object stats_object;
+extern const struct object pool_object;
+extern const struct object version_object;
+extern const struct object help_object;
+
+/**
+ * cmd_run() - run one command
+ * @ctx: its context
+ * @args: OBJECT COMMAND ...
+ *
+ * Return: exit status; what is not STATUS_DONE has been reported
+ */
+int cmd_run(struct ctx *ctx, struct args *args);
+
+/* An upstream shows its servers, as "server show" does. */
+json_t *server_decode(const struct ctx *ctx, const struct nlattr *head,
+		      int len);
+
+#endif

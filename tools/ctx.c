@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "ctx.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "alloc.h"
+
+static void print_subject(const struct ctx *ctx, FILE *out)
+{
+	fputs("kproxy: ", out);
+	if (ctx->file)
+		fprintf(out, "%s:%u: ", ctx->file, ctx->line);
+	if (ctx->object && ctx->name)
+		fprintf(out, "%s \"%s\": ", ctx->object, ctx->name);
+	else if (ctx->object)
+		fprintf(out, "%s: ", ctx->object);
+}
+
+/* What was typed may hold anything, but a message stays one line. */
+static void print_line(char *line)
+{
+	char *p;
+
+	for (p = line; *p; p++)
+		if (iscntrl((unsigned char)*p))
+			*p = '?';
+	fprintf(stderr, "%s\n", line);
+}
+
+static void __printf(2, 0) say(const struct ctx *ctx, const char *fmt,
+			       va_list ap)
+{
+	char *line = NULL;
+	size_t size;
+	FILE *out;
+
+	out = open_memstream(&line, &size);
+	if (!out)
+		alloc_failed();
+	print_subject(ctx, out);
+	vfprintf(out, fmt, ap);
+	if (fclose(out))
+		alloc_failed();
+	print_line(line);
+	free(line);
+}
+
+int ctx_fail(const struct ctx *ctx, enum status status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(ctx, fmt, ap);
+	va_end(ap);
+	return status;
+}
+
+struct ctx ctx_plain(const struct ctx *ctx)
+{
+	struct ctx plain = *ctx;
+
+	plain.object = NULL;
+	return plain;
+}
+
+void ctx_warn(const struct ctx *ctx, const char *reason)
+{
+	ctx_fail(ctx, STATUS_DONE, "%s", reason);
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The way to the kernel: one generic netlink socket for all commands of a
+ * run, one request under way at a time.
+ */
+#include "nl.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/netlink.h>
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+#include <netlink/netlink.h>
+
+#include <linux/kproxy.h>
+
+#include "ack.h"
+#include "alloc.h"
+#include "ctx.h"
+#include "netns.h"
+#include "request.h"
+
+/* The kernel fills messages of a dump up to this size. */
+#define RECEIVE_SIZE 32768
+
+struct exchange {
+	nl_reply_fn reply;
+	void *arg;
+	struct ack ack;
+	bool over;
+	bool interrupted;
+};
+
+static int open_sockets(struct ctx *ctx)
+{
+	ctx->ifd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (ctx->ifd < 0)
+		return -1;
+	errno = 0;
+	if (!genl_connect(ctx->sock))
+		return 0;
+	/* libnl tells by a number of its own, which says less. */
+	if (!errno)
+		errno = EPROTONOSUPPORT;
+	return -1;
+}
+
+/* Older kernels lack some of these, and then only say less. */
+static void set_options(struct nl_sock *sock)
+{
+	const int names[] = { NETLINK_EXT_ACK, NETLINK_CAP_ACK,
+			      NETLINK_GET_STRICT_CHK };
+	int on = 1;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		setsockopt(nl_socket_get_fd(sock), SOL_NETLINK, names[i], &on,
+			   sizeof(on));
+	nl_socket_disable_msg_peek(sock);
+	nl_socket_set_msg_buf_size(sock, RECEIVE_SIZE);
+}
+
+static int open_here(struct ctx *ctx)
+{
+	struct ctx plain = ctx_plain(ctx);
+
+	if (open_sockets(ctx))
+		return ctx_fail(&plain, STATUS_KERNEL,
+				"cannot open a netlink socket: %s",
+				strerror(errno));
+	return STATUS_DONE;
+}
+
+static int open_in_netns(struct ctx *ctx)
+{
+	struct ctx plain = ctx_plain(ctx);
+	int home, status;
+
+	home = netns_enter(ctx->netns);
+	if (home < 0)
+		return ctx_refuse(&plain, "network namespace \"%s\": %s",
+				  ctx->netns, strerror(errno));
+	status = open_here(ctx);
+	if (netns_leave(home) && !status)
+		status = ctx_refuse(&plain, "cannot leave network namespace \"%s\": %s",
+				    ctx->netns, strerror(errno));
+	return status;
+}
+
+int nl_open(struct ctx *ctx)
+{
+	int status;
+
+	if (ctx->sock)
+		return STATUS_DONE;
+	ctx->sock = nl_socket_alloc();
+	if (!ctx->sock)
+		alloc_failed();
+	status = ctx->netns ? open_in_netns(ctx) : open_here(ctx);
+	if (!status)
+		set_options(ctx->sock);
+	return status;
+}
+
+void nl_shut(struct ctx *ctx)
+{
+	if (ctx->ifd >= 0)
+		close(ctx->ifd);
+	nl_socket_free(ctx->sock);
+}
+
+static int find_family(struct ctx *ctx)
+{
+	static const char how[] =
+		"load it with \"modprobe kproxy\" or \"insmod kproxy.ko\"";
+	struct ctx plain = ctx_plain(ctx);
+
+	if (ctx->family)
+		return STATUS_DONE;
+	ctx->family = genl_ctrl_resolve(ctx->sock, KPROXY_FAMILY_NAME);
+	if (ctx->family > 0)
+		return STATUS_DONE;
+	ctx->family = 0;
+	return ctx_fail(&plain, STATUS_KERNEL,
+			"the kernel has no kproxy: %s", how);
+}
+
+static int on_message(struct nl_msg *msg, void *arg)
+{
+	struct genlmsghdr *hdr = nlmsg_data(nlmsg_hdr(msg));
+	struct exchange *x = arg;
+
+	if (x->reply && nlmsg_datalen(nlmsg_hdr(msg)) >= (int)GENL_HDRLEN)
+		x->reply(genlmsg_attrdata(hdr, 0), genlmsg_attrlen(hdr, 0),
+			 x->arg);
+	return NL_OK;
+}
+
+/* The ack of success and the end of a dump, which may carry an error. */
+static int on_end(struct nl_msg *msg, void *arg)
+{
+	struct exchange *x = arg;
+
+	ack_parse(&x->ack, nlmsg_hdr(msg));
+	x->over = true;
+	return NL_OK;
+}
+
+static int on_error(struct sockaddr_nl *from, struct nlmsgerr *err, void *arg)
+{
+	struct exchange *x = arg;
+
+	(void)from;
+	/* What libnl hands out stands in the message, behind its header. */
+	ack_parse(&x->ack, (struct nlmsghdr *)err - 1);
+	x->over = true;
+	return NL_SKIP;
+}
+
+static int on_interrupt(struct nl_msg *msg, void *arg)
+{
+	struct exchange *x = arg;
+
+	(void)msg;
+	x->interrupted = true;
+	return NL_OK;
+}
+
+static struct nl_cb *callbacks(struct exchange *x)
+{
+	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
+
+	if (!cb)
+		alloc_failed();
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_message, x);
+	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_end, x);
+	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_end, x);
+	nl_cb_set(cb, NL_CB_DUMP_INTR, NL_CB_CUSTOM, on_interrupt, x);
+	nl_cb_err(cb, NL_CB_CUSTOM, on_error, x);
+	return cb;
+}
+
+static int transfer(struct ctx *ctx, struct request *req, struct exchange *x)
+{
+	struct nl_cb *cb = callbacks(x);
+	int err;
+
+	err = nl_send_auto(ctx->sock, req->msg);
+	while (err >= 0 && !x->over)
+		err = nl_recvmsgs(ctx->sock, cb);
+	nl_cb_put(cb);
+	return err < 0 ? err : 0;
+}
+
+int nl_exchange(struct ctx *ctx, struct request *req, nl_reply_fn reply,
+		void *arg)
+{
+	struct exchange x = { .reply = reply, .arg = arg };
+	struct nlmsghdr *hdr = nlmsg_hdr(req->msg);
+	char why[2 * ACK_MESSAGE_MAX];
+	int status, err;
+
+	if (req->full)
+		return ctx_refuse(ctx, "does not fit in one request");
+	status = find_family(ctx);
+	if (status)
+		return status;
+	hdr->nlmsg_type = ctx->family;
+	/* A number of its own each time, also when it is sent again. */
+	hdr->nlmsg_seq = NL_AUTO_SEQ;
+	if (req->dump)
+		hdr->nlmsg_flags |= NLM_F_DUMP;
+	err = transfer(ctx, req, &x);
+	if (err)
+		return ctx_fail(ctx, STATUS_KERNEL, "netlink: %s",
+				nl_geterror(err));
+	req->interrupted = x.interrupted;
+	if (!x.ack.error)
+		return STATUS_DONE;
+	ack_explain(&x.ack, req, ctx->name, why, sizeof(why));
+	return ctx_fail(ctx, STATUS_KERNEL, "%s", why);
+}

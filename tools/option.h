@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KPROXY_OPTION_H
+#define KPROXY_OPTION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct args;
+struct column;
+struct ctx;
+struct nlattr;
+struct option_spec;
+struct request;
+
+/* Enough for any value as text. */
+#define OPTION_TEXT_MAX 80
+
+/**
+ * struct option_type - a kind of value
+ * @put: read the word @text and add it to the request; returns exit status
+ * @get: make JSON of the kernel's attribute, NULL when there is none to show
+ * @parse: for numbers in some notation: read one, return NULL or the reason
+ * @format: for numbers in some notation: write one as @parse reads it
+ * @integer: show it in JSON as a number, not in its notation
+ */
+struct option_type {
+	int (*put)(const struct ctx *ctx, const struct option_spec *option,
+		   const char *text, struct request *req);
+	json_t *(*get)(const struct option_spec *option, struct nlattr *attr);
+	const char *(*parse)(const struct option_spec *option, const char *text,
+			     uint64_t *value);
+	void (*format)(const struct option_spec *option, uint64_t value, char *buf);
+	bool integer;
+};
+
+extern const struct option_type option_number;
+extern const struct option_type option_time;
+extern const struct option_type option_word;
+extern const struct option_type option_name;
+
+/**
+ * struct option_spec - a setting of an object; all that the command knows of it
+ * @name: as typed, and its key in JSON; NULL ends a table
+ * @type: kind of value
+ * @attr: its attribute in the object's attribute set
+ * @always: shown also when it has its default
+ * @required: a new object needs it
+ * @value: how help writes the value, NULL for the list of @words
+ * @words: for option_word: what the numbers from 0 on are called
+ * @min: smallest number
+ * @max: largest number
+ * @def: the kernel's default
+ * @help: what it does, in half a line
+ */
+struct option_spec {
+	const char *name;
+	const struct option_type *type;
+	uint16_t attr;
+	bool always;
+	bool required;
+	const char *value;
+	const char *const *words;
+	uint64_t min;
+	uint64_t max;
+	uint64_t def;
+	const char *help;
+};
+
+/**
+ * options_parse_new() - read all that is left of the line as options
+ * @ctx: for messages
+ * @args: the line
+ * @table: the options that there are, at most 64
+ * @req: gets them
+ *
+ * Those that a new object needs must be there.
+ *
+ * Return: exit status; what is not STATUS_DONE has been reported
+ */
+int options_parse_new(const struct ctx *ctx, struct args *args,
+		      const struct option_spec *table, struct request *req);
+
+/* The same for a change: at least one must be there, whichever it is. */
+int options_parse_change(const struct ctx *ctx, struct args *args,
+			 const struct option_spec *table, struct request *req);
+
+/* Add those that the kernel sent to @row. @tb is of fields_parse(). */
+void options_show(const struct option_spec *table, struct nlattr **tb,
+		  json_t *row);
+
+void options_help(const struct option_spec *table, FILE *out);
+
+/* A column that shows the options in column->arg which are not the default. */
+void option_column(FILE *out, const struct column *column, const json_t *row);
+
+#endif

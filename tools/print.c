@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * All that a command shows is an array of JSON objects. It is printed as it
+ * is, or a table of columns makes text of it.
+ */
+#include "print.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "ctx.h"
+
+#define COLUMNS_MAX 32
+
+/**
+ * struct layout - a table on its way to the screen
+ * @table: what it is made of
+ * @stats: -s is given
+ * @width: of each column
+ * @scratch: where a cell is written before it is printed
+ * @cell: what @scratch holds
+ * @size: room in @cell
+ */
+struct layout {
+	const struct table *table;
+	bool stats;
+	int width[COLUMNS_MAX];
+	FILE *scratch;
+	char *cell;
+	size_t size;
+};
+
+void print_value(FILE *out, const json_t *value)
+{
+	const json_t *item;
+	size_t i;
+
+	if (json_is_string(value))
+		fputs(json_string_value(value), out);
+	else if (json_is_integer(value))
+		fprintf(out, "%" JSON_INTEGER_FORMAT,
+			json_integer_value(value));
+	json_array_foreach(value, i, item) {
+		if (i)
+			fputc(',', out);
+		print_value(out, item);
+	}
+}
+
+static const json_t *lookup(const json_t *row, const char *key)
+{
+	const char *dot = strchr(key, '.');
+
+	if (!dot)
+		return json_object_get(row, key);
+	return lookup(json_object_getn(row, key, dot - key), dot + 1);
+}
+
+void print_bytes(FILE *out, const struct column *column, const json_t *row)
+{
+	double n = json_integer_value(lookup(row, column->key));
+	const char *unit = "\0KMGTPE";
+
+	for (; n >= 1024; n /= 1024)
+		unit++;
+	fprintf(out, *unit ? "%.1f%c" : "%.0f", n, *unit);
+}
+
+void print_age(FILE *out, const struct column *column, const json_t *row)
+{
+	json_int_t ms = json_integer_value(lookup(row, column->key));
+	long long s = ms / 1000;
+
+	if (s < 60)
+		fprintf(out, "%.1fs", ms / 1000.0);
+	else if (s < 3600)
+		fprintf(out, "%lldm%02llds", s / 60, s % 60);
+	else if (s < 86400)
+		fprintf(out, "%lldh%02lldm", s / 3600, s / 60 % 60);
+	else
+		fprintf(out, "%lldd%02lldh", s / 86400, s / 3600 % 24);
+}
+
+static void render(struct layout *layout, const struct column *column,
+		   const json_t *row)
+{
+	rewind(layout->scratch);
+	if (column->text)
+		column->text(layout->scratch, column, row);
+	else
+		print_value(layout->scratch, lookup(row, column->key));
+	if (!ftell(layout->scratch))
+		fputc('-', layout->scratch);
+	fputc('\0', layout->scratch);
+	if (fflush(layout->scratch))
+		alloc_failed();
+}
+
+static bool hidden(const struct layout *layout, const struct column *column)
+{
+	return column->stats && !layout->stats;
+}
+
+/* The items of the table's list in @row, at least one line. */
+static size_t count_lines(const struct layout *layout, const json_t *row)
+{
+	const char *list = layout->table->list;
+	size_t n;
+
+	n = list ? json_array_size(json_object_get(row, list)) : 1;
+	return n ? n : 1;
+}
+
+/* Where a column finds its value on line @line of @row; NULL for a blank. */
+static const json_t *source(const struct layout *layout,
+			    const struct column *column, const json_t *row,
+			    size_t line)
+{
+	const json_t *list;
+
+	if (!column->inner)
+		return line ? NULL : row;
+	list = json_object_get(row, layout->table->list);
+	return json_array_get(list, line);
+}
+
+typedef void (*line_fn)(struct layout *layout, const json_t *row, size_t line);
+
+static void for_each_line(struct layout *layout, const json_t *rows, line_fn fn)
+{
+	const json_t *row;
+	size_t i, line;
+
+	json_array_foreach(rows, i, row)
+		for (line = 0; line < count_lines(layout, row); line++)
+			fn(layout, row, line);
+}
+
+static void widen(int *width, const char *cell)
+{
+	int len = strlen(cell);
+
+	if (len > *width)
+		*width = len;
+}
+
+static void measure_line(struct layout *layout, const json_t *row, size_t line)
+{
+	const struct column *columns = layout->table->columns;
+	const json_t *from;
+	size_t i;
+
+	for (i = 0; columns[i].title; i++) {
+		from = source(layout, &columns[i], row, line);
+		if (!from || hidden(layout, &columns[i]))
+			continue;
+		render(layout, &columns[i], from);
+		widen(&layout->width[i], layout->cell);
+	}
+}
+
+/*
+ * Blanks are owed until a cell needs them, so that no line ends in one.
+ * Return: what is owed behind this cell
+ */
+static int print_cell(const struct layout *layout, size_t i, int owed,
+		      const char *cell)
+{
+	int pad = layout->width[i] - (int)strlen(cell);
+
+	if (!*cell)
+		return owed + pad + 2;
+	if (layout->table->columns[i].right)
+		printf("%*s%s", owed + pad, "", cell);
+	else
+		printf("%*s%s", owed, "", cell);
+	return 2 + (layout->table->columns[i].right ? 0 : pad);
+}
+
+static void print_line(struct layout *layout, const json_t *row, size_t line)
+{
+	const struct column *columns = layout->table->columns;
+	const json_t *from;
+	int owed = 0;
+	size_t i;
+
+	for (i = 0; columns[i].title; i++) {
+		if (hidden(layout, &columns[i]))
+			continue;
+		from = source(layout, &columns[i], row, line);
+		if (from)
+			render(layout, &columns[i], from);
+		owed = print_cell(layout, i, owed, from ? layout->cell : "");
+	}
+	putchar('\n');
+}
+
+static void print_titles(struct layout *layout)
+{
+	const struct column *columns = layout->table->columns;
+	int owed = 0;
+	size_t i;
+
+	for (i = 0; columns[i].title; i++) {
+		if (hidden(layout, &columns[i]))
+			continue;
+		widen(&layout->width[i], columns[i].title);
+		owed = print_cell(layout, i, owed, columns[i].title);
+	}
+	putchar('\n');
+}
+
+static void print_horizontal(struct layout *layout, const json_t *rows)
+{
+	if (!json_array_size(rows))
+		return;
+	for_each_line(layout, rows, measure_line);
+	print_titles(layout);
+	for_each_line(layout, rows, print_line);
+}
+
+static void print_vertical(struct layout *layout, const json_t *rows)
+{
+	const struct column *column;
+	const json_t *row;
+	int width = 0;
+	size_t i;
+
+	for (column = layout->table->columns; column->title; column++)
+		widen(&width, column->title);
+	json_array_foreach(rows, i, row) {
+		for (column = layout->table->columns; column->title; column++) {
+			render(layout, column, row);
+			printf("%-*s %s\n", width, column->title,
+			       layout->cell);
+		}
+	}
+}
+
+static void print_text(const struct ctx *ctx, const json_t *rows,
+		       const struct table *table)
+{
+	struct layout layout = { .table = table, .stats = ctx->stats };
+
+	layout.scratch = open_memstream(&layout.cell, &layout.size);
+	if (!layout.scratch)
+		alloc_failed();
+	if (table->vertical)
+		print_vertical(&layout, rows);
+	else
+		print_horizontal(&layout, rows);
+	fclose(layout.scratch);
+	free(layout.cell);
+}
+
+int print_flush(const struct ctx *ctx)
+{
+	struct ctx plain = ctx_plain(ctx);
+
+	if (!fflush(stdout) && !ferror(stdout))
+		return STATUS_DONE;
+	return ctx_refuse(&plain, "standard output: %s", strerror(errno));
+}
+
+int print_rows(const struct ctx *ctx, const json_t *rows,
+	       const struct table *table)
+{
+	if (ctx->json) {
+		json_dumpf(rows, stdout, ctx->pretty ? JSON_INDENT(2)
+						     : JSON_COMPACT);
+		putchar('\n');
+	} else {
+		print_text(ctx, rows, table);
+	}
+	return print_flush(ctx);
+}

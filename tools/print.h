@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KPROXY_PRINT_H
+#define KPROXY_PRINT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+struct ctx;
+
+/**
+ * struct column - one column of a table
+ * @title: its heading; NULL ends the columns
+ * @key: of the value in the row, "KEY.KEY" for one inside an object
+ * @text: writes the cell, NULL for print_value()
+ * @arg: for @text
+ * @right: aligned to the right, as numbers are
+ * @inner: taken from each item of the table's list, not from the row
+ * @stats: shown with -s only
+ */
+struct column {
+	const char *title;
+	const char *key;
+	void (*text)(FILE *out, const struct column *column, const json_t *row);
+	const void *arg;
+	bool right;
+	bool inner;
+	bool stats;
+};
+
+/**
+ * struct table - how an array of objects looks as text
+ * @columns: what is shown
+ * @list: key of a list in each row, which takes a line an item, or NULL
+ * @vertical: one line a value; for what is a single object
+ */
+struct table {
+	const struct column *columns;
+	const char *list;
+	bool vertical;
+};
+
+/**
+ * print_rows() - print an array of objects, as JSON or as text
+ * @ctx: says which
+ * @rows: the array
+ * @table: how it looks as text
+ *
+ * Return: exit status; what is not STATUS_DONE has been reported
+ */
+int print_rows(const struct ctx *ctx, const json_t *rows,
+	       const struct table *table);
+
+/* Flush what was printed, and report when it could not be written. */
+int print_flush(const struct ctx *ctx);
+
+/* A value as it is: a word, a number, or a list with commas. */
+void print_value(FILE *out, const json_t *value);
+
+/* Cells for people: bytes as 1.5M, milliseconds as 2m10s. */
+void print_bytes(FILE *out, const struct column *column, const json_t *row);
+void print_age(FILE *out, const struct column *column, const json_t *row);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KPROXY_REQUEST_H
+#define KPROXY_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct endpoint;
+struct nl_msg;
+
+/**
+ * struct mark - which word of the command line an attribute came from
+ * @offset: of the attribute, from the start of the netlink message
+ * @what: the kind of word, e.g. "address" or the name of an option
+ * @text: the word
+ */
+struct mark {
+	size_t offset;
+	const char *what;
+	char *text;
+};
+
+/**
+ * struct request - a message to the kernel in the making
+ * @msg: the message
+ * @dump: asks for all objects that match
+ * @full: an attribute did not fit any more
+ * @interrupted: the objects changed while they were dumped
+ * @marks: where its attributes came from, by ascending offset
+ * @n_marks: how many
+ */
+struct request {
+	struct nl_msg *msg;
+	bool dump;
+	bool full;
+	bool interrupted;
+	struct mark *marks;
+	size_t n_marks;
+};
+
+/* @cmd is one of KPROXY_CMD_*. */
+struct request *request_new(uint8_t cmd);
+void request_free(struct request *req);
+
+/* Make it another command. */
+void request_set_command(struct request *req, uint8_t cmd);
+
+/*
+ * Each adds one attribute. @what must be constant, @text is copied. What does
+ * not fit is found out when the request is sent.
+ */
+void request_flag(struct request *req, uint16_t attr, const char *text);
+void request_string(struct request *req, uint16_t attr, const char *what,
+		    const char *text);
+void request_u8(struct request *req, uint16_t attr, const char *what,
+		const char *text, uint8_t value);
+void request_u32(struct request *req, uint16_t attr, const char *what,
+		 const char *text, uint32_t value);
+void request_u64(struct request *req, uint16_t attr, const char *what,
+		 const char *text, uint64_t value);
+void request_endpoint(struct request *req, uint16_t attr, const char *what,
+		      const char *text, const struct endpoint *ep);
+
+/* The mark of the attribute that holds @offset, or NULL. */
+const struct mark *request_find_mark(const struct request *req, size_t offset);
+
+#endif

@@ -1,0 +1,173 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The command line: exit status, and the one line on standard error. Nothing
+# here gets as far as the module, so that it runs on any machine.
+
+cd "$(dirname "$0")/.." || exit 1
+
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+count=0
+failed=0
+
+result() { # OK NAME
+	count=$((count + 1))
+	if [ "$1" = 1 ]; then
+		echo "ok $count $2"
+		return
+	fi
+	failed=$((failed + 1))
+	echo "not ok $count $2"
+	sed 's/^/# /' "$dir/err"
+}
+
+# The command must be refused with this status and exactly this line.
+refused() { # STATUS LINE ARGUMENT...
+	status=$1
+	line=$2
+	shift 2
+	./kproxy "$@" >"$dir/out" 2>"$dir/err" </dev/null
+	got=$?
+	ok=0
+	[ $got = "$status" ] && [ ! -s "$dir/out" ] &&
+		[ "$(cat "$dir/err")" = "kproxy: $line" ] && ok=1
+	result $ok "$line"
+}
+
+# The same for a batch file of these lines.
+batch_refused() { # STATUS LINE TEXT
+	printf '%b' "$3" >"$dir/batch"
+	refused "$1" "$dir/batch:$2" -b "$dir/batch"
+	./kproxy -b - <"$dir/batch" >"$dir/out" 2>"$dir/err"
+	ok=0
+	[ "$(cat "$dir/err")" = "kproxy: -:$2" ] && ok=1
+	result $ok "from standard input: $2"
+}
+
+# The command must succeed and print this somewhere.
+prints() { # TEXT ARGUMENT...
+	text=$1
+	shift
+	ok=0
+	./kproxy "$@" >"$dir/out" 2>"$dir/err" </dev/null &&
+		[ ! -s "$dir/err" ] && grep -qF -- "$text" "$dir/out" && ok=1
+	result $ok "$* prints $text"
+}
+
+prints 'Usage: kproxy' help
+prints 'Usage: kproxy' -h
+prints 'Usage: kproxy' --help
+prints 'kproxy listener add NAME' l help
+prints 'idle-timeout T' listener help
+prints '(default 10m)' listener help
+prints 'balance roundrobin' up h
+prints 'state up|drain|down' server help
+prints 'client ADDR[/LEN]' ses help
+prints 'stats show [reset]' st help
+prints 'pool show' p help
+prints 'kproxy 0.' version
+prints 'kproxy 0.' -V
+prints '[{"cli":"0.' -j version
+prints '    "cli": "0.' -jp version
+prints '[{"cli":"0.' --json v
+
+refused 1 'OBJECT is missing, try "kproxy help"'
+refused 1 'unknown object "foo", try "kproxy help"' foo
+refused 1 'unknown object "", try "kproxy help"' ''
+refused 1 'help: unexpected "x"' help x
+refused 1 'option "-x" is unknown, try "kproxy help"' -jx l s
+refused 1 'option "--foo" is unknown, try "kproxy help"' --foo l s
+refused 1 'option "-n" needs a value, try "kproxy help"' -n
+refused 1 'option "--batch" needs a value, try "kproxy help"' --batch
+refused 1 'network namespace "no-such": No such file or directory' \
+	-n no-such l s
+refused 1 'network namespace "../x": No such file or directory' -n ../x l s
+refused 1 'listener: unknown command "foo", try "kproxy listener help"' l foo
+refused 1 'listener: NAME is missing, try "kproxy listener help"' l add
+refused 1 'listener "web": ADDR:PORT is missing, try "kproxy listener help"' \
+	l add web
+refused 1 'listener "web": option "upstream" is missing' l add web '*:80'
+refused 1 'listener "web": unknown option "rate"' \
+	l add web '*:80' upstream app rate 5
+refused 1 'listener "web": option "maxconn" needs a value' \
+	l add web '*:80' maxconn
+refused 1 'listener "web": option "maxconn" is given twice' \
+	l set web maxconn 1 maxconn 2
+refused 1 'listener "web": idle-timeout 10: a time needs a unit: ms, s, m, h or d' \
+	l set web idle-timeout 10
+refused 1 'listener "web": idle-timeout 8d: must be 0 to 168h' \
+	l set web idle-timeout 8d
+refused 1 'listener "web": connect-timeout 0: must be 1ms to 168h' \
+	l set web connect-timeout 0
+refused 1 'listener "web": backlog 65536: must be 1 to 65535' \
+	l set web backlog 65536
+refused 1 'listener "web": maxconn "": not a number' l set web maxconn ''
+refused 1 'listener "web": upstream a/b: a name is 1 to 63 of A-Za-z0-9._-' \
+	l set web upstream a/b
+refused 1 'listener "web": an option to set is missing' l set web
+refused 1 'listener "web": an address of the list is empty' \
+	l add web '*:80,' upstream app
+refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
+	l add web '*:80,10.0.0.1:80,10.0.0.1:80' upstream app
+refused 1 'listener "web": unexpected "now"' l del web now
+refused 1 'listener "web": unexpected "now"' l del web kill now
+refused 1 'listener "a?b": a name is 1 to 63 of A-Za-z0-9._-' l s "a
+b"
+refused 1 'upstream "app": balance fair: must be roundrobin' \
+	u add app balance fair
+refused 1 'upstream "app": retries 65: must be 0 to 64' u add app retries 65
+refused 1 'server: UPSTREAM is missing, try "kproxy server help"' server add
+refused 1 'server: upstream "a b": a name is 1 to 63 of A-Za-z0-9._-' \
+	server add 'a b' 10.0.0.1:80
+refused 1 'server "*:80": a server cannot be any address' \
+	server add app '*:80'
+refused 1 'server "10.0.0.1:80": weight 257: must be 0 to 256' \
+	server add app 10.0.0.1:80 weight 257
+refused 1 'server "10.0.0.1:80": state off: must be up or drain or down' \
+	server set app 10.0.0.1:80 state off
+refused 1 'session: ID or FILTER is missing, try "kproxy session help"' \
+	session kill
+refused 1 'session "5": unexpected "listener"' session kill 5 listener web
+refused 1 'session "0": sessions are numbered from 1' session show 0
+refused 1 'session: unknown filter "x"' session show x y
+refused 1 'session: filter "client" needs a value' session show client
+refused 1 'session: filter "client" is given twice' \
+	session show client 10.0.0.1 client 10.0.0.2
+refused 1 'session: client "10.0.0.0/33": prefix length must be 0 to 32' \
+	session kill client 10.0.0.0/33
+refused 1 'stats: unexpected "x"' stats show x
+refused 1 'pool: unexpected "x"' pool show x
+
+refused 1 '/no/such: No such file or directory' -b /no/such
+refused 1 'unexpected "l" beside a batch file' -b /dev/null l s
+batch_refused 1 '4: unknown object "x", try "kproxy help"' \
+	'# comment\n\n  # more\n  x y # z\nversion\n'
+batch_refused 1 '1: listener "a b": a name is 1 to 63 of A-Za-z0-9._-' \
+	'l show "a b"\n'
+batch_refused 1 '1: a quote is not closed' 'l show "web\n'
+batch_refused 1 '1: not a line of text' 'l show\0000 web\n'
+
+printf 'version\nv' >"$dir/batch"
+./kproxy -j -b "$dir/batch" >"$dir/out" 2>"$dir/err"
+ok=0
+[ "$(grep -c '^\[{"cli":' "$dir/out")" = 2 ] && ok=1
+result $ok 'a batch prints one document a command'
+
+./kproxy help >/dev/full 2>"$dir/err"
+got=$?
+ok=0
+[ $got = 1 ] && grep -qx 'kproxy: standard output: No space left on device' \
+	"$dir/err" && ok=1
+result $ok 'output that cannot be written is an error'
+
+if [ -d /sys/module/kproxy ]; then
+	count=$((count + 1))
+	echo "ok $count # SKIP the module is loaded"
+else
+	refused 2 'the kernel has no kproxy: load it with "modprobe kproxy" or "insmod kproxy.ko"' \
+		-js l s
+fi
+
+echo "1..$count"
+[ $failed = 0 ]

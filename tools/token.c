@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "token.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/kproxy.h>
+
+#include "compiler.h"
+
+static const struct unit {
+	const char *name;
+	uint64_t ms;
+	bool printed;
+} units[] = {
+	/* Days are read, but the largest unit that is written is the hour. */
+	{ "d", 86400000, false },
+	{ "h", 3600000, true },
+	{ "m", 60000, true },
+	{ "s", 1000, true },
+	{ "ms", 1, true },
+};
+
+const char *token_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!len || len > KPROXY_NAME_MAX || strspn(text, TOKEN_NAME_CHARS) != len)
+		return "a name is 1 to 63 of A-Za-z0-9._-";
+	return NULL;
+}
+
+/* Decimal digits at the start of @text; @end is what follows them. */
+static const char *leading_number(const char *text, uint64_t *value,
+				  const char **end)
+{
+	uint64_t n = 0;
+
+	if (*text < '0' || *text > '9')
+		return "not a number";
+	for (; *text >= '0' && *text <= '9'; text++)
+		if (__builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, *text - '0', &n))
+			return "number is too large";
+	*value = n;
+	*end = text;
+	return NULL;
+}
+
+const char *token_number(const char *text, uint64_t *value)
+{
+	const char *end, *why;
+
+	why = leading_number(text, value, &end);
+	if (why)
+		return why;
+	return *end ? "not a number" : NULL;
+}
+
+const char *token_port(const char *text, uint16_t *port)
+{
+	uint64_t value;
+
+	if (token_number(text, &value) || !value || value > UINT16_MAX)
+		return "port must be 1 to 65535";
+	*port = value;
+	return NULL;
+}
+
+static const struct unit *find_unit(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(units); i++)
+		if (!strcmp(units[i].name, name))
+			return &units[i];
+	return NULL;
+}
+
+const char *token_time(const char *text, uint64_t *ms)
+{
+	const struct unit *unit;
+	const char *end, *why;
+	uint64_t n;
+
+	if (strspn(text, TOKEN_DIGITS) == 0)
+		return "not a time, write it like 500ms, 2s, 10m or 1h";
+	why = leading_number(text, &n, &end);
+	if (why)
+		return why;
+	unit = *end || n ? find_unit(end) : &units[ARRAY_SIZE(units) - 1];
+	if (!unit)
+		return "a time needs a unit: ms, s, m, h or d";
+	if (__builtin_mul_overflow(n, unit->ms, ms))
+		return "time is too long";
+	return NULL;
+}
+
+void token_format_time(uint64_t ms, char *buf, size_t size)
+{
+	const struct unit *unit = units;
+
+	if (!ms) {
+		snprintf(buf, size, "0");
+		return;
+	}
+	while (!unit->printed || ms % unit->ms)
+		unit++;
+	snprintf(buf, size, "%" PRIu64 "%s", ms / unit->ms, unit->name);
+}

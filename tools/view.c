@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "view.h"
+
+#include "args.h"
+#include "ctx.h"
+#include "nl.h"
+#include "print.h"
+#include "request.h"
+
+/* How often a list is asked for that changes while it is sent. */
+#define FETCH_TRIES 10
+
+struct fetch {
+	const struct ctx *ctx;
+	view_decode_fn decode;
+	json_t *rows;
+};
+
+static void append(const struct nlattr *head, int len, void *arg)
+{
+	struct fetch *fetch = arg;
+
+	json_array_append_new(fetch->rows,
+			      fetch->decode(fetch->ctx, head, len));
+}
+
+int view_fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,
+	       json_t *rows)
+{
+	struct fetch fetch = { .ctx = ctx, .decode = decode, .rows = rows };
+	int status, tries = 0;
+
+	do {
+		json_array_clear(rows);
+		status = nl_exchange(ctx, req, append, &fetch);
+	} while (!status && req->interrupted && ++tries < FETCH_TRIES);
+	if (!status && req->interrupted)
+		ctx_warn(ctx, "the list changed while it was read and may be incomplete");
+	return status;
+}
+
+static int fetch_all(struct ctx *ctx, struct args *args, struct request *req,
+		     const struct view *view, json_t *rows)
+{
+	int status;
+
+	status = view->build(ctx, args, req);
+	if (!status)
+		status = args_end(ctx, args);
+	if (!status)
+		status = view_fetch(ctx, req, view->decode, rows);
+	if (!status && view->join)
+		status = view->join(ctx, rows);
+	return status;
+}
+
+int view_show(struct ctx *ctx, struct args *args, const struct view *view)
+{
+	struct request *req = request_new(view->cmd);
+	json_t *rows = json_array();
+	int status;
+
+	status = fetch_all(ctx, args, req, view, rows);
+	if (!status)
+		status = print_rows(ctx, rows, view->table);
+	json_decref(rows);
+	request_free(req);
+	return status;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KPROXY_VIEW_H
+#define KPROXY_VIEW_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+struct args;
+struct ctx;
+struct nlattr;
+struct request;
+struct table;
+
+/* Make an object of one message of the kernel. */
+typedef json_t *(*view_decode_fn)(const struct ctx *ctx,
+				  const struct nlattr *head, int len);
+
+/**
+ * struct view - a command that shows objects
+ * @cmd: the KPROXY_CMD_* that gets them
+ * @build: reads what the line says about which ones into the request
+ * @decode: makes an object of each
+ * @join: adds to the objects what another request gets, or NULL
+ * @table: how they look as text
+ */
+struct view {
+	uint8_t cmd;
+	int (*build)(struct ctx *ctx, struct args *args, struct request *req);
+	view_decode_fn decode;
+	int (*join)(struct ctx *ctx, json_t *rows);
+	const struct table *table;
+};
+
+/*
+ * Both return an exit status and have reported what is not STATUS_DONE.
+ */
+int view_show(struct ctx *ctx, struct args *args, const struct view *view);
+
+/* Send @req and fill @rows with what comes back. */
+int view_fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,
+	       json_t *rows);
+
+#endif

@@ -16,6 +16,7 @@
 #include "main.h"
 #include "netns.h"
 #include "session.h"
+#include "session-table.h"
 #include "upstream.h"
 
 /* Clients accepted in one go, before others get the worker. */

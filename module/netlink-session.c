@@ -13,6 +13,7 @@
 #include "netlink-gen.h"
 #include "netns.h"
 #include "session.h"
+#include "session-table.h"
 #include "upstream.h"
 
 static enum kproxy_session_state session_state(enum kproxy_state state)
@@ -177,8 +178,10 @@ static int get_filter(const struct genl_info *info, struct filter *filter)
 	int err;
 
 	memset(filter, 0, sizeof(*filter));
-	if (info->attrs[KPROXY_A_SESSION_ID])
+	if (info->attrs[KPROXY_A_SESSION_ID]) {
+		filter->f.by_id = true;
 		filter->f.id = nla_get_uint(info->attrs[KPROXY_A_SESSION_ID]);
+	}
 	filter->f.listener = get_string(info, KPROXY_A_SESSION_LISTENER);
 	filter->f.upstream = get_string(info, KPROXY_A_SESSION_UPSTREAM);
 	if (server) {
@@ -288,14 +291,14 @@ int kproxy_nl_session_kill_doit(struct sk_buff *skb, struct genl_info *info)
 	err = get_filter(info, &filter);
 	if (err)
 		return err;
-	if (!filter.f.id && !filter.f.listener && !filter.f.upstream &&
+	if (!filter.f.by_id && !filter.f.listener && !filter.f.upstream &&
 	    !filter.f.server && !filter.f.client) {
 		NL_SET_ERR_MSG(info->extack, "nothing says which sessions");
 		return -EINVAL;
 	}
 	killed = kproxy_session_kill(kproxy_net(genl_info_net(info)),
 				     &filter.f);
-	if (!killed && filter.f.id) {
+	if (!killed && filter.f.by_id) {
 		NL_SET_ERR_MSG_ATTR(info->extack,
 				    info->attrs[KPROXY_A_SESSION_ID],
 				    "no such session");

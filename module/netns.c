@@ -9,7 +9,7 @@
 
 #include "listener.h"
 #include "netns.h"
-#include "session.h"
+#include "session-table.h"
 #include "upstream.h"
 
 static unsigned int kproxy_net_id __read_mostly;

@@ -16,7 +16,6 @@
  * before it drops the session's own.
  */
 #include <linux/jiffies.h>
-#include <linux/rhashtable.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <net/sock.h>
@@ -27,6 +26,7 @@
 #include "main.h"
 #include "netns.h"
 #include "session.h"
+#include "session-table.h"
 #include "trace.h"
 #include "upstream.h"
 
@@ -59,20 +59,19 @@ static const enum kproxy_counter bytes_counter[KPROXY_SIDES] = {
 	[KPROXY_SERVER] = KPROXY_BYTES_OUT,
 };
 
-static const struct rhashtable_params session_params = {
-	.key_len = sizeof_field(struct kproxy_session, id),
-	.key_offset = offsetof(struct kproxy_session, id),
-	.head_offset = offsetof(struct kproxy_session, node),
-	.automatic_shrinking = true,
-};
-
 static void session_free_rcu(struct rcu_head *rcu)
 {
 	kproxy_pool_put(&kproxy_pool,
 			container_of(rcu, struct kproxy_session, rcu));
 }
 
-static void session_put(struct kproxy_session *s)
+/**
+ * kproxy_session_put() - drop a reference
+ * @s: the session
+ *
+ * Context: any; the last one without the lock on its life.
+ */
+void kproxy_session_put(struct kproxy_session *s)
 {
 	struct kproxy_net *kn = s->kn;
 
@@ -91,10 +90,18 @@ static void session_schedule_life(struct kproxy_session *s)
 {
 	refcount_inc(&s->refs);
 	if (!queue_work(kproxy_wq, &s->life_work))
-		session_put(s);
+		kproxy_session_put(s);
 }
 
-static bool session_event(struct kproxy_session *s, enum kproxy_event event)
+/**
+ * kproxy_session_event() - tell a session what has happened
+ * @s: the session, held or kept from ending by the caller
+ * @event: what has happened
+ *
+ * Context: any.
+ * Return: true if that changed the session's state.
+ */
+bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event)
 {
 	int old = READ_ONCE(s->state), new;
 
@@ -151,7 +158,7 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 	session_account(s, source, &moved);
 	switch (result) {
 	case KPROXY_PUMP_EOF:
-		session_event(s, eof_event[source]);
+		kproxy_session_event(s, eof_event[source]);
 		break;
 	case KPROXY_PUMP_BROKEN:
 		session_failed(s, !source);
@@ -237,7 +244,7 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 	    kproxy_sock_unread(dst) ||
 	    (result != KPROXY_PUMP_FULL && result != KPROXY_PUMP_RETRY &&
 	     tcp_rtx_and_write_queues_empty(dst))) {
-		session_event(s, KPROXY_EV_RESET);
+		kproxy_session_event(s, KPROXY_EV_RESET);
 		return;
 	}
 	set_bit(SOCK_NOSPACE, &dst->sk_socket->flags);
@@ -301,7 +308,7 @@ static void client_changed(struct kproxy_sock *ks)
 	if (!ks->sk->sk_err)
 		return;
 	if (READ_ONCE(s->state) == KPROXY_CONNECTING)
-		session_event(s, KPROXY_EV_RESET);
+		kproxy_session_event(s, KPROXY_EV_RESET);
 	session_failed(s, KPROXY_CLIENT);
 }
 
@@ -311,7 +318,7 @@ static void session_connected(struct kproxy_session *s)
 
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		WRITE_ONCE(s->pumps[side].last, jiffies);
-	if (!session_event(s, KPROXY_EV_CONNECTED))
+	if (!kproxy_session_event(s, KPROXY_EV_CONNECTED))
 		return;
 	/* What came before, and what failed before, is looked at now. */
 	session_kick(s, KPROXY_CLIENT);
@@ -452,7 +459,7 @@ static void session_reach(struct kproxy_session *s)
 	while (session_connect(s) != -EINPROGRESS) {
 		session_disconnect(s);
 		if (!session_next_server(s)) {
-			session_event(s, KPROXY_EV_UNREACHABLE);
+			kproxy_session_event(s, KPROXY_EV_UNREACHABLE);
 			return;
 		}
 	}
@@ -466,7 +473,7 @@ static void session_reconnect(struct kproxy_session *s)
 	if (session_next_server(s))
 		session_reach(s);
 	else
-		session_event(s, KPROXY_EV_UNREACHABLE);
+		kproxy_session_event(s, KPROXY_EV_UNREACHABLE);
 }
 
 /* Wait until no process owns a socket of the session, then pump. */
@@ -488,7 +495,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 
 	if (test_and_set_bit(SESSION_ENDED, &s->flags))
 		return;
-	rhashtable_remove_fast(&s->kn->sessions, &s->node, session_params);
+	kproxy_session_table_remove(s);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		if (s->ends[side].socket)
 			kproxy_sock_detach(&s->ends[side]);
@@ -504,7 +511,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	}
 	atomic_dec(&session_server(s)->sessions);
 	kproxy_listener_session_ended(s->listener);
-	session_put(s);
+	kproxy_session_put(s);
 }
 
 static void session_life_work(struct work_struct *work)
@@ -524,7 +531,7 @@ static void session_life_work(struct work_struct *work)
 		session_wait_owner(s);
 	}
 	mutex_unlock(&s->life);
-	session_put(s);
+	kproxy_session_put(s);
 }
 
 static void deadline_min(unsigned long *deadline, bool *any,
@@ -584,7 +591,7 @@ static void session_timer(struct timer_list *timer)
 		set_bit(SESSION_UNCONNECTED, &s->flags);
 		session_schedule_life(s);
 	} else {
-		session_event(s, KPROXY_EV_TIMEOUT);
+		kproxy_session_event(s, KPROXY_EV_TIMEOUT);
 	}
 }
 
@@ -631,8 +638,7 @@ static int session_publish(struct kproxy_session *s)
 {
 	int err;
 
-	err = rhashtable_insert_fast(&s->kn->sessions, &s->node,
-				     session_params);
+	err = kproxy_session_table_insert(s);
 	if (err)
 		return err;
 	atomic_inc(&s->kn->live);
@@ -684,7 +690,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 	kproxy_sock_attach(&s->ends[KPROXY_CLIENT], client, from, &client_ops);
 	/* It may have failed before anybody was told. */
 	if (client->sk->sk_err || client->sk->sk_state == TCP_CLOSE)
-		session_event(s, KPROXY_EV_RESET);
+		kproxy_session_event(s, KPROXY_EV_RESET);
 	else
 		session_reach(s);
 	mutex_unlock(&s->life);
@@ -700,152 +706,4 @@ err_client:
 	kproxy_stats_inc(l->kn->stats, KPROXY_REFUSED);
 	kproxy_stats_inc(l->stats, KPROXY_REFUSED);
 	kproxy_sock_reset(client);
-}
-
-/**
- * kproxy_session_match() - whether a filter means a session
- * @s: the session
- * @filter: the filter
- *
- * Context: RCU read-side critical section.
- * Return: true if it does.
- */
-bool kproxy_session_match(const struct kproxy_session *s,
-			  const struct kproxy_session_filter *filter)
-{
-	const struct kproxy_server *server = rcu_dereference(s->server);
-
-	if (filter->id && s->id != filter->id)
-		return false;
-	if (filter->listener && strcmp(s->listener->name, filter->listener))
-		return false;
-	if (filter->upstream &&
-	    strcmp(server->upstream->name, filter->upstream))
-		return false;
-	if (filter->server && !kproxy_addr_equal(&server->addr, filter->server))
-		return false;
-	return !filter->client ||
-	       kproxy_addr_in_prefix(&s->client, filter->client,
-				     filter->client_bits);
-}
-
-typedef bool (*session_test)(const struct kproxy_session *s, const void *arg);
-
-/*
- * Kill what a test means. A table that grows meanwhile makes the walk begin
- * again; a session that is killed twice is killed once.
- */
-static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
-				      const void *arg)
-{
-	struct rhashtable_iter iter;
-	struct kproxy_session *s;
-	unsigned int killed = 0;
-
-	rhashtable_walk_enter(&kn->sessions, &iter);
-	rhashtable_walk_start(&iter);
-	while ((s = rhashtable_walk_next(&iter))) {
-		if (IS_ERR(s))
-			continue;
-		if (!test(s, arg) || !refcount_inc_not_zero(&s->refs))
-			continue;
-		killed += session_event(s, KPROXY_EV_KILL);
-		session_put(s);
-	}
-	rhashtable_walk_stop(&iter);
-	rhashtable_walk_exit(&iter);
-	return killed;
-}
-
-static bool test_filter(const struct kproxy_session *s, const void *arg)
-{
-	return kproxy_session_match(s, arg);
-}
-
-static bool test_listener(const struct kproxy_session *s, const void *arg)
-{
-	return s->listener == arg;
-}
-
-static bool test_server(const struct kproxy_session *s, const void *arg)
-{
-	return rcu_access_pointer(s->server) == arg;
-}
-
-static bool test_any(const struct kproxy_session *s, const void *arg)
-{
-	return true;
-}
-
-/**
- * kproxy_session_kill() - reset the sessions that a filter means
- * @kn: the namespace's root
- * @filter: the filter
- *
- * Context: process, may sleep.
- * Return: how many were hit.
- */
-unsigned int kproxy_session_kill(struct kproxy_net *kn,
-				 const struct kproxy_session_filter *filter)
-{
-	return session_kill_walk(kn, test_filter, filter);
-}
-
-/**
- * kproxy_session_kill_listener() - reset the sessions of a listener
- * @l: the listener, which accepts no more
- *
- * Context: process, may sleep.
- */
-void kproxy_session_kill_listener(const struct kproxy_listener *l)
-{
-	session_kill_walk(l->kn, test_listener, l);
-}
-
-/**
- * kproxy_session_kill_server() - reset the sessions with a server
- * @server: the server, which gets no more
- *
- * Context: process, may sleep.
- */
-void kproxy_session_kill_server(const struct kproxy_server *server)
-{
-	session_kill_walk(server->upstream->kn, test_server, server);
-}
-
-/**
- * kproxy_session_kill_all() - reset all sessions and wait until they are gone
- * @kn: the namespace's root, in which nothing accepts
- *
- * Context: process, sleeps.
- */
-void kproxy_session_kill_all(struct kproxy_net *kn)
-{
-	do {
-		session_kill_walk(kn, test_any, NULL);
-	} while (!wait_var_event_timeout(&kn->live, !atomic_read(&kn->live),
-					 HZ / 10));
-}
-
-/**
- * kproxy_session_table_init() - make a namespace's table of sessions
- * @kn: the namespace's root
- *
- * Context: process, may sleep.
- * Return: 0 or -ENOMEM.
- */
-int kproxy_session_table_init(struct kproxy_net *kn)
-{
-	return rhashtable_init(&kn->sessions, &session_params);
-}
-
-/**
- * kproxy_session_table_destroy() - free a namespace's table of sessions
- * @kn: the namespace's root; no session is left
- *
- * Context: process, may sleep.
- */
-void kproxy_session_table_destroy(struct kproxy_net *kn)
-{
-	rhashtable_destroy(&kn->sessions);
 }

@@ -85,27 +85,10 @@ struct kproxy_session {
 	union kproxy_addr source;
 };
 
-/* Which sessions are meant; every field that is set must agree. */
-struct kproxy_session_filter {
-	u64 id;
-	const char *listener;
-	const char *upstream;
-	const union kproxy_addr *server;
-	const union kproxy_addr *client;
-	unsigned int client_bits;
-};
-
 void kproxy_session_start(struct kproxy_listener *l,
 			  const struct kproxy_sock *from,
 			  struct socket *client);
-bool kproxy_session_match(const struct kproxy_session *s,
-			  const struct kproxy_session_filter *filter);
-unsigned int kproxy_session_kill(struct kproxy_net *kn,
-				 const struct kproxy_session_filter *filter);
-void kproxy_session_kill_listener(const struct kproxy_listener *l);
-void kproxy_session_kill_server(const struct kproxy_server *server);
-void kproxy_session_kill_all(struct kproxy_net *kn);
-int kproxy_session_table_init(struct kproxy_net *kn);
-void kproxy_session_table_destroy(struct kproxy_net *kn);
+bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event);
+void kproxy_session_put(struct kproxy_session *s);
 
 #endif /* _KPROXY_SESSION_H */

@@ -9,7 +9,7 @@
 #include <linux/slab.h>
 
 #include "netns.h"
-#include "session.h"
+#include "session-table.h"
 #include "upstream.h"
 
 /**

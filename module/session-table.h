@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_SESSION_TABLE_H
+#define _KPROXY_SESSION_TABLE_H
+
+#include <linux/types.h>
+
+struct kproxy_listener;
+struct kproxy_net;
+struct kproxy_server;
+struct kproxy_session;
+union kproxy_addr;
+
+/* Which sessions are meant; whatever is set must agree. */
+struct kproxy_session_filter {
+	bool by_id;
+	u64 id;
+	const char *listener;
+	const char *upstream;
+	const union kproxy_addr *server;
+	const union kproxy_addr *client;
+	unsigned int client_bits;
+};
+
+int kproxy_session_table_init(struct kproxy_net *kn);
+void kproxy_session_table_destroy(struct kproxy_net *kn);
+int kproxy_session_table_insert(struct kproxy_session *s);
+void kproxy_session_table_remove(struct kproxy_session *s);
+bool kproxy_session_match(const struct kproxy_session *s,
+			  const struct kproxy_session_filter *filter);
+unsigned int kproxy_session_kill(struct kproxy_net *kn,
+				 const struct kproxy_session_filter *filter);
+void kproxy_session_kill_listener(const struct kproxy_listener *l);
+void kproxy_session_kill_server(const struct kproxy_server *server);
+void kproxy_session_kill_all(struct kproxy_net *kn);
+
+#endif /* _KPROXY_SESSION_TABLE_H */

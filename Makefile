@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# "make help" lists the targets. Kbuild describes the module to the kernel's
+# build system; the test bed is in selftests/vm.
+
+KREL  ?= $(shell uname -r)
+KDIR  ?= /lib/modules/$(KREL)/build
+vm    := selftests/vm
+
+all: ## the module for the running kernel (KDIR= for another) and the CLI
+	@if [ -e $(KDIR)/Makefile ]; then \
+		$(MAKE) --no-print-directory module; \
+	else \
+		echo "$(no_headers); building only the CLI" >&2; \
+	fi
+	@$(MAKE) --no-print-directory tools
+
+no_headers = kproxy: no kernel headers in $(KDIR): install \
+linux-headers-$(KREL), or give KDIR=, or make module-6.12
+
+module: ## module/kproxy.ko
+	@[ -e $(KDIR)/Makefile ] || { echo "$(no_headers)" >&2; exit 1; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+tools: ## tools/kproxy
+	@$(MAKE) --no-print-directory -C tools
+
+install: all ## DESTDIR and PREFIX are honoured
+	@if [ -e module/kproxy.ko ]; then \
+		$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) \
+			modules_install; \
+	fi
+	$(MAKE) -C tools install
+
+uninstall: ## what install installed
+	rm -f $(DESTDIR)/lib/modules/$(KREL)/updates/module/kproxy.ko*
+	[ -n "$(DESTDIR)" ] || depmod $(KREL)
+	$(MAKE) -C tools uninstall
+
+deps: ## install on this machine what the build needs (as root)
+	@$(vm)/install-host
+
+module-6.12 module-7.3 module-kunit module-debug: module-%: ## build/module/KERNEL
+	@$(vm)/build-module $*
+
+# KERNEL=6.12|7.3|kunit|debug RUN=FILE CPUS=2 MEM=2G TIMEOUT=300 and what else
+# is said in selftests/vm/run. Exported, since make itself would not.
+export KERNEL CPUS MEM TIMEOUT ENV APPEND OUT ICOUNT NICS MODULE
+
+vm: deps tools ## boot KERNEL and run RUN in it; without RUN, a shell
+	@$(vm)/run $(RUN)
+
+check: deps ## every test
+	@selftests/run
+
+check-debug: deps ## every test, on the debug kernel
+	@KERNEL=debug selftests/run
+
+check-w1 check-sparse: check-%: ## the module under gcc's W=1, and sparse
+	@$(vm)/check-module $*
+
+demo: deps ## real programs through the proxy, in a virtual machine
+	@selftests/demo
+
+lint: ## style
+	@selftests/lint
+
+clean: ## what was compiled
+	$(MAKE) -C tools clean
+	[ ! -e $(KDIR)/Makefile ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	rm -rf build/module build/out build/vm
+
+distclean: clean ## and what was downloaded; the kernels in the cache stay
+	rm -rf build
+
+help: ## this
+	@sed -nE 's/^([a-z][^:=]*):.*## (.*)/\1\n\t\2/p' $(MAKEFILE_LIST)
+
+.PHONY: all module tools install uninstall deps vm check check-debug check-w1 \
+	check-sparse demo lint clean distclean help \
+	module-6.12 module-7.3 module-kunit module-debug
+.DEFAULT_GOAL := all

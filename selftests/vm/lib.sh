@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# What the scripts of the test bed share: where things are, how they speak.
+
+vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$vm_dir/../.." && pwd)
+build=$top/build
+root=$build/debian13
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/kproxy
+# Its users are the scripts that source this file.
+: "$root" "$cache"
+
+say() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+die() {
+	say "$*"
+	exit 1
+}
+
+# Hold a lock of that name until this process ends. Several "make vm" may run
+# at once, and all of them first want the same files.
+lock() {
+	local fd
+
+	mkdir -p "$build/lock"
+	exec {fd}>"$build/lock/$1"
+	flock -w 2 "$fd" || {
+		say "waiting for another process to finish: $1"
+		flock "$fd"
+	}
+}
+
+# The build tree of a self-made kernel. Its name says what it was made of, so
+# that a changed fragment or a new version of Debian's gives a new kernel.
+kernel_tree() {
+	local variant=$1 fragments hash
+
+	case $variant in
+	kunit) fragments=("$vm_dir/base.config") ;;
+	debug) fragments=("$vm_dir/base.config" "$vm_dir/debug.config") ;;
+	*) die "no such kernel variant: $variant" ;;
+	esac
+	# Debian builds image and source from one version.
+	hash=$(cat "${fragments[@]}" "$build/kernel/6.12/version" | sha256sum)
+	echo "$cache/linux-$variant-${hash:0:12}"
+}

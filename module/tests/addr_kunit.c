@@ -7,41 +7,38 @@
 #include "../addr.h"
 #include "../netlink.h"
 
-static union kproxy_addr v4(const char *ip, u16 port)
+static struct sockaddr_in sin(const char *ip, u16 port)
 {
-	union kproxy_addr addr = { .v4 = {
+	struct sockaddr_in sin = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = in_aton(ip),
 		.sin_port = htons(port),
-	} };
+	};
 
-	return addr;
+	return sin;
 }
 
-static union kproxy_addr v6(const char *ip, u16 port, u32 scope)
+static struct sockaddr_in6 sin6(const char *ip, u16 port, u32 scope)
 {
-	union kproxy_addr addr = { .v6 = {
+	struct sockaddr_in6 sin6 = {
 		.sin6_family = AF_INET6,
 		.sin6_port = htons(port),
 		.sin6_scope_id = scope,
-	} };
+	};
 
-	in6_pton(ip, -1, addr.v6.sin6_addr.s6_addr, -1, NULL);
-	return addr;
+	in6_pton(ip, -1, sin6.sin6_addr.s6_addr, -1, NULL);
+	return sin6;
 }
 
-static union kproxy_addr any(u16 port)
-{
-	union kproxy_addr addr = { .v4 = { .sin_port = htons(port) } };
-
-	return addr;
-}
+#define V4(ip, port) { .v4 = sin(ip, port) }
+#define V6(ip, port, scope) { .v6 = sin6(ip, port, scope) }
+#define ANY(port) { .v4 = { .sin_port = htons(port) } }
 
 static void same_address_is_equal(struct kunit *test)
 {
-	union kproxy_addr a = v4("10.0.0.1", 80), b = v4("10.0.0.1", 80);
-	union kproxy_addr c = v6("fe80::1", 80, 2), d = v6("fe80::1", 80, 2);
-	union kproxy_addr e = any(80), f = any(80);
+	union kproxy_addr a = V4("10.0.0.1", 80), b = V4("10.0.0.1", 80);
+	union kproxy_addr c = V6("fe80::1", 80, 2), d = V6("fe80::1", 80, 2);
+	union kproxy_addr e = ANY(80), f = ANY(80);
 
 	KUNIT_EXPECT_TRUE(test, kproxy_addr_equal(&a, &b));
 	KUNIT_EXPECT_TRUE(test, kproxy_addr_equal(&c, &d));
@@ -51,10 +48,10 @@ static void same_address_is_equal(struct kunit *test)
 static void any_difference_is_a_difference(struct kunit *test)
 {
 	const union kproxy_addr addrs[] = {
-		v4("10.0.0.1", 80), v4("10.0.0.1", 81), v4("10.0.0.2", 80),
-		v6("fe80::1", 80, 2), v6("fe80::1", 80, 3),
-		v6("fe80::2", 80, 2), v6("::", 80, 0), v4("0.0.0.0", 80),
-		any(80), any(81),
+		V4("10.0.0.1", 80), V4("10.0.0.1", 81), V4("10.0.0.2", 80),
+		V6("fe80::1", 80, 2), V6("fe80::1", 80, 3),
+		V6("fe80::2", 80, 2), V6("::", 80, 0), V4("0.0.0.0", 80),
+		ANY(80), ANY(81),
 	};
 	int i, j;
 
@@ -76,18 +73,18 @@ struct prefix_case {
 static void prefix_compares_leading_bits(struct kunit *test)
 {
 	const struct prefix_case cases[] = {
-		{ v4("10.1.2.3", 5), v4("10.1.2.3", 0), 32, true },
-		{ v4("10.1.2.4", 5), v4("10.1.2.3", 0), 32, false },
-		{ v4("10.1.2.4", 5), v4("10.1.0.0", 0), 16, true },
-		{ v4("10.2.2.4", 5), v4("10.1.0.0", 0), 16, false },
-		{ v4("10.128.0.0", 5), v4("10.0.0.0", 0), 9, false },
-		{ v4("10.127.0.0", 5), v4("10.0.0.0", 0), 9, true },
-		{ v4("1.2.3.4", 5), v4("255.0.0.0", 0), 0, true },
-		{ v6("2001:db8::1", 5, 0), v6("2001:db8::", 0, 0), 32, true },
-		{ v6("2001:db9::1", 5, 0), v6("2001:db8::", 0, 0), 32, false },
-		{ v6("2001:db8::1", 5, 0), v6("2001:db8::1", 0, 0), 128, true },
-		{ v6("2001:db8::2", 5, 0), v6("2001:db8::1", 0, 0), 128, false },
-		{ v6("::ffff:10.0.0.1", 5, 0), v4("10.0.0.1", 0), 0, false },
+		{ V4("10.1.2.3", 5), V4("10.1.2.3", 0), 32, true },
+		{ V4("10.1.2.4", 5), V4("10.1.2.3", 0), 32, false },
+		{ V4("10.1.2.4", 5), V4("10.1.0.0", 0), 16, true },
+		{ V4("10.2.2.4", 5), V4("10.1.0.0", 0), 16, false },
+		{ V4("10.128.0.0", 5), V4("10.0.0.0", 0), 9, false },
+		{ V4("10.127.0.0", 5), V4("10.0.0.0", 0), 9, true },
+		{ V4("1.2.3.4", 5), V4("255.0.0.0", 0), 0, true },
+		{ V6("2001:db8::1", 5, 0), V6("2001:db8::", 0, 0), 32, true },
+		{ V6("2001:db9::1", 5, 0), V6("2001:db8::", 0, 0), 32, false },
+		{ V6("2001:db8::1", 5, 0), V6("2001:db8::1", 0, 0), 128, true },
+		{ V6("2001:db8::2", 5, 0), V6("2001:db8::1", 0, 0), 128, false },
+		{ V6("::ffff:10.0.0.1", 5, 0), V4("10.0.0.1", 0), 0, false },
 	};
 	int i;
 
@@ -102,13 +99,13 @@ static void prefix_compares_leading_bits(struct kunit *test)
 static void servers_stand_where_one_can_connect(struct kunit *test)
 {
 	const union kproxy_addr good[] = {
-		v4("10.0.0.1", 1), v4("127.0.0.1", 65535),
-		v6("::1", 80, 0), v6("fe80::1", 80, 2),
+		V4("10.0.0.1", 1), V4("127.0.0.1", 65535),
+		V6("::1", 80, 0), V6("fe80::1", 80, 2),
 	};
 	const union kproxy_addr bad[] = {
-		v4("10.0.0.1", 0), v4("0.0.0.0", 80), v4("224.0.0.1", 80),
-		v4("255.255.255.255", 80), v6("::", 80, 0),
-		v6("ff02::1", 80, 2), v6("::ffff:10.0.0.1", 80, 0), any(80),
+		V4("10.0.0.1", 0), V4("0.0.0.0", 80), V4("224.0.0.1", 80),
+		V4("255.255.255.255", 80), V6("::", 80, 0),
+		V6("ff02::1", 80, 2), V6("::ffff:10.0.0.1", 80, 0), ANY(80),
 	};
 	int i;
 
@@ -124,8 +121,8 @@ static void servers_stand_where_one_can_connect(struct kunit *test)
 static void endpoint_survives_netlink(struct kunit *test)
 {
 	const union kproxy_addr addrs[] = {
-		v4("192.0.2.7", 8080), v6("2001:db8::7", 443, 0),
-		v6("fe80::7", 443, 3), any(80),
+		V4("192.0.2.7", 8080), V6("2001:db8::7", 443, 0),
+		V6("fe80::7", 443, 3), ANY(80),
 	};
 	struct netlink_ext_ack extack = {};
 	union kproxy_addr got;

@@ -7,31 +7,31 @@
 #include "../addr.h"
 #include "../netlink.h"
 
-static struct sockaddr_in sin(const char *ip, u16 port)
+static struct sockaddr_in ipv4(const char *ip, u16 port)
 {
-	struct sockaddr_in sin = {
+	struct sockaddr_in addr = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = in_aton(ip),
 		.sin_port = htons(port),
 	};
 
-	return sin;
+	return addr;
 }
 
-static struct sockaddr_in6 sin6(const char *ip, u16 port, u32 scope)
+static struct sockaddr_in6 ipv6(const char *ip, u16 port, u32 scope)
 {
-	struct sockaddr_in6 sin6 = {
+	struct sockaddr_in6 addr = {
 		.sin6_family = AF_INET6,
 		.sin6_port = htons(port),
 		.sin6_scope_id = scope,
 	};
 
-	in6_pton(ip, -1, sin6.sin6_addr.s6_addr, -1, NULL);
-	return sin6;
+	in6_pton(ip, -1, addr.sin6_addr.s6_addr, -1, NULL);
+	return addr;
 }
 
-#define V4(ip, port) { .v4 = sin(ip, port) }
-#define V6(ip, port, scope) { .v6 = sin6(ip, port, scope) }
+#define V4(ip, port) { .v4 = ipv4(ip, port) }
+#define V6(ip, port, scope) { .v6 = ipv6(ip, port, scope) }
 #define ANY(port) { .v4 = { .sin_port = htons(port) } }
 
 static void same_address_is_equal(struct kunit *test)

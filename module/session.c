@@ -175,6 +175,19 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 }
 
 /*
+ * Something happened to the end of a failed session that is still to get its
+ * last bytes: look again. They may have been acknowledged, or that end may have
+ * sent on, or be closed by now and never tell of space.
+ */
+static bool session_news(struct kproxy_session *s, enum kproxy_side side)
+{
+	if (likely(!test_bit(SESSION_DRAINING, &s->flags)))
+		return false;
+	session_kick(s, !side);
+	return true;
+}
+
+/*
  * The data_ready of one end: the source is locked, by its spinlock or by this
  * process, which then works off the backlog. The destination's lock may be
  * held by one who wants the source's, so it is only tried for.
@@ -185,6 +198,8 @@ static void session_data_ready(struct kproxy_session *s,
 	struct sock *dst;
 
 	if (unlikely(!kproxy_state_connected(READ_ONCE(s->state))))
+		return;
+	if (unlikely(session_news(s, source)))
 		return;
 
 	dst = s->ends[!source].sk;
@@ -219,9 +234,9 @@ static void session_write_space(struct kproxy_session *s,
 
 	if (pump->sending)
 		return;
-	if (unlikely(test_bit(SESSION_DRAINING, &s->flags))) {
-		session_kick(s, !side);
-	} else if (pump->full && sk_stream_is_writeable(sk)) {
+	if (session_news(s, side))
+		return;
+	if (pump->full && sk_stream_is_writeable(sk)) {
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		session_kick(s, !side);
 	}
@@ -299,13 +314,53 @@ static void session_pump_work(struct work_struct *work)
 	bh_unlock_sock(a);
 }
 
+static void deadline_min(unsigned long *deadline, bool *any,
+			 unsigned long from, unsigned long timeout)
+{
+	if (!timeout)
+		return;
+	if (!*any || time_before(from + timeout, *deadline))
+		*deadline = from + timeout;
+	*any = true;
+}
+
+/* When the session's time is over as it is now: false for never. */
+static bool session_deadline(const struct kproxy_session *s,
+			     enum kproxy_state state, unsigned long *deadline)
+{
+	unsigned long last = READ_ONCE(s->pumps[KPROXY_CLIENT].last);
+	unsigned long other = READ_ONCE(s->pumps[KPROXY_SERVER].last);
+	bool any = false;
+
+	if (time_after(other, last))
+		last = other;
+	deadline_min(deadline, &any, s->began, s->times.age);
+	if (state == KPROXY_ESTABLISHED)
+		deadline_min(deadline, &any, last, s->times.idle);
+	else if (state != KPROXY_CONNECTING)
+		deadline_min(deadline, &any, last, s->times.fin);
+	if (state == KPROXY_CONNECTING ||
+	    test_bit(SESSION_DRAINING, &s->flags))
+		deadline_min(deadline, &any, READ_ONCE(s->step_by) - 1, 1);
+	return any;
+}
+
+/* Have the timer look no later than the session's time may be over. */
+static void session_arm(struct kproxy_session *s)
+{
+	unsigned long deadline;
+
+	if (session_deadline(s, READ_ONCE(s->state), &deadline))
+		timer_reduce(&s->timer, deadline);
+}
+
 /* The client's socket is locked. */
 static void client_changed(struct kproxy_sock *ks)
 {
 	struct kproxy_session *s =
 		container_of(ks, struct kproxy_session, ends[KPROXY_CLIENT]);
 
-	if (!ks->sk->sk_err)
+	if (session_news(s, KPROXY_CLIENT) || !ks->sk->sk_err)
 		return;
 	if (READ_ONCE(s->state) == KPROXY_CONNECTING)
 		kproxy_session_event(s, KPROXY_EV_RESET);
@@ -320,6 +375,7 @@ static void session_connected(struct kproxy_session *s)
 		WRITE_ONCE(s->pumps[side].last, jiffies);
 	if (!kproxy_session_event(s, KPROXY_EV_CONNECTED))
 		return;
+	session_arm(s);
 	/* What came before, and what failed before, is looked at now. */
 	session_kick(s, KPROXY_CLIENT);
 	session_kick(s, KPROXY_SERVER);
@@ -333,7 +389,7 @@ static void server_changed(struct kproxy_sock *ks)
 	struct sock *sk = ks->sk;
 
 	if (READ_ONCE(s->state) != KPROXY_CONNECTING) {
-		if (sk->sk_err)
+		if (!session_news(s, KPROXY_SERVER) && sk->sk_err)
 			session_failed(s, KPROXY_SERVER);
 	} else if (sk->sk_state == TCP_ESTABLISHED) {
 		session_connected(s);
@@ -406,7 +462,7 @@ static int session_connect(struct kproxy_session *s)
 		return err;
 	kproxy_sock_attach(ks, socket, NULL, &server_ops);
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
-	mod_timer(&s->timer, s->step_by);
+	session_arm(s);
 	err = kernel_connect(socket, (struct sockaddr_unsized *)addr,
 			     kproxy_addr_size(addr), O_NONBLOCK);
 	kproxy_addr_local(&s->source, socket->sk);
@@ -532,37 +588,6 @@ static void session_life_work(struct work_struct *work)
 	}
 	mutex_unlock(&s->life);
 	kproxy_session_put(s);
-}
-
-static void deadline_min(unsigned long *deadline, bool *any,
-			 unsigned long from, unsigned long timeout)
-{
-	if (!timeout)
-		return;
-	if (!*any || time_before(from + timeout, *deadline))
-		*deadline = from + timeout;
-	*any = true;
-}
-
-/* When the session's time is over as it is now: false for never. */
-static bool session_deadline(const struct kproxy_session *s,
-			     enum kproxy_state state, unsigned long *deadline)
-{
-	unsigned long last = READ_ONCE(s->pumps[KPROXY_CLIENT].last);
-	unsigned long other = READ_ONCE(s->pumps[KPROXY_SERVER].last);
-	bool any = false;
-
-	if (time_after(other, last))
-		last = other;
-	deadline_min(deadline, &any, s->began, s->times.age);
-	if (state == KPROXY_ESTABLISHED)
-		deadline_min(deadline, &any, last, s->times.idle);
-	else if (state != KPROXY_CONNECTING)
-		deadline_min(deadline, &any, last, s->times.fin);
-	if (state == KPROXY_CONNECTING ||
-	    test_bit(SESSION_DRAINING, &s->flags))
-		deadline_min(deadline, &any, READ_ONCE(s->step_by) - 1, 1);
-	return any;
 }
 
 /*

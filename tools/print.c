@@ -128,7 +128,7 @@ static const json_t *source(const struct layout *layout,
 
 typedef void (*line_fn)(struct layout *layout, const json_t *row, size_t line);
 
-static void for_each_line(struct layout *layout, const json_t *rows, line_fn fn)
+static void walk_lines(struct layout *layout, const json_t *rows, line_fn fn)
 {
 	const json_t *row;
 	size_t i, line;
@@ -216,9 +216,9 @@ static void print_horizontal(struct layout *layout, const json_t *rows)
 {
 	if (!json_array_size(rows))
 		return;
-	for_each_line(layout, rows, measure_line);
+	walk_lines(layout, rows, measure_line);
 	print_titles(layout);
-	for_each_line(layout, rows, print_line);
+	walk_lines(layout, rows, print_line);
 }
 
 static void print_vertical(struct layout *layout, const json_t *rows)

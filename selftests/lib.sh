@@ -1,0 +1,426 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the tests share. A test is a script that sources this, says how many
+# results it will give, sets up what it needs, and ends with "finish":
+#
+#	. "$(dirname "$0")/lib.sh"
+#	plan 2
+#	load
+#	topology
+#	check "a sentence that is true" command argument...
+#	scenes 1
+#	finish
+#
+# Everything that is set up registers its undo at once, by "defer". Conditions
+# are waited for with "wait_for"; time alone proves nothing.
+#
+#	 kp-client              kp-proxy                kp-server
+#	10.1.0.2 ---veth--- 10.1.0.1   10.2.0.1 ---veth--- 10.2.0.2, .3, .4
+#	fd01::2             fd01::1    fd02::1             fd02::2
+#
+# Environment:
+#   KPROXY_KO   the module (default: the one in the source tree)
+#   SCALE       payloads are so many times smaller (1; more where it is slow)
+#   PATIENCE    and limits of time so many times longer (1)
+
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+test_name=$(basename "$0" .sh)
+ko=${KPROXY_KO:-$here/../module/kproxy.ko}
+export SCALE=${SCALE:-1} PATIENCE=${PATIENCE:-1}
+tmp=$(mktemp -d)
+# Python's halves of the tests hold both ends of many sessions.
+ulimit -n 16384
+results=0 failures=0 planned=0 loaded=
+undo=("rm -rf $tmp")
+
+# What a kernel says when it has found a bug; selftests/vm/run looks for more.
+complaints='WARNING: |\bBUG: |KASAN:|Oops|general protection fault'
+complaints+='|possible (circular|recursive) locking|INFO: .*(stall|blocked for)'
+complaints+='|suspicious RCU|kmemleak: [0-9]+ new|UBSAN: |ODEBUG: '
+complaints+='|refcount_t: |ref_tracker: .*(leaked|has)'
+complaints+='|unregister_netdevice: waiting|inconsistent lock state'
+
+# Results
+
+plan() {
+	((EUID == 0)) || skip_all "needs root"
+	[[ -e $ko ]] || skip_all "there is no module in $ko"
+	command -v kproxy >/dev/null || skip_all "there is no kproxy command"
+	planned=$(($1 + 4)) # finish adds its own
+	echo "TAP version 13"
+	echo "1..$planned"
+}
+
+skip_all() {
+	echo "TAP version 13"
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+diag() {
+	sed 's/^/# /'
+}
+
+ok() {
+	results=$((results + 1))
+	echo "ok $results $*"
+}
+
+not_ok() {
+	results=$((results + 1))
+	failures=$((failures + 1))
+	echo "not ok $results $*"
+}
+
+skip() { # NAME REASON
+	ok "$1 # SKIP $2"
+}
+
+# What the proxy and the kernel look like now, for whoever reads of a failure.
+diagnose() {
+	echo "-- sessions"
+	kp -j session show | head -c 4000
+	echo "-- counters"
+	kp -j stats show
+	kproxy -j pool show
+	echo "-- sockets of the proxy"
+	proxy ss -Htinp | head -n 40
+	echo "-- kernel"
+	dmesg | tail -n 15
+}
+
+# The end of a check's subshell: look before things are undone.
+leave() { # STATUS
+	set +eE
+	(($1 == 0)) || diagnose 2>&1
+	cleanup
+	exit "$1"
+}
+
+# check NAME COMMAND...: one result. The command runs in a subshell that stops
+# at its first error; what it prints is shown when it fails.
+check() {
+	local name=$1 status begun=$SECONDS
+
+	shift
+	set +e
+	(
+		# shellcheck disable=SC2030 # the subshell's own
+		undo=()
+		trap 'leave $?' EXIT
+		trap 'echo "line $LINENO: \"$BASH_COMMAND\" failed"' ERR
+		set -eE
+		"$@"
+	) >"$tmp/check" 2>&1
+	status=$?
+	set -e
+	if ((status == 0)); then
+		ok "$name"
+		echo "# $((SECONDS - begun)) s"
+	else
+		not_ok "$name"
+		diag <"$tmp/check"
+		echo "# exit status $status"
+	fi
+}
+
+# scenes N [ARGUMENT]...: the N results of this script's Python half.
+scenes() {
+	local want=$((results + $1)) line
+
+	shift
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) ok "${line#ok }" ;;
+		"not ok "*) not_ok "${line#not ok }" ;;
+		"# "*) printf '%s\n' "$line" ;;
+		*) printf '# %s\n' "$line" ;;
+		esac
+	done < <(timeout -k 5 "$((300 * PATIENCE))" \
+		python3 "$here/$test_name.py" "$@" 2>&1 || echo "# scenes: status $?")
+	while ((results < want)); do
+		not_ok "a scene did not come to its end"
+	done
+}
+
+# The end of every test: is there anything left of what it did?
+finish() {
+	check "no session is left" no_sessions
+	check "the pools are whole again" pools_whole
+	remove_topology
+	check "the module unloads" unload
+	check "the kernel has found nothing wrong" kernel_content
+	((results == planned)) || {
+		echo "# $results results, but $planned were planned"
+		failures=$((failures + 1))
+	}
+	((failures == 0))
+	exit
+}
+
+# Undoing
+
+defer() { # COMMAND ARGUMENT...
+	# shellcheck disable=SC2031 # each shell has its own
+	undo=("$(printf '%q ' "$@")" "${undo[@]}")
+}
+
+cleanup() {
+	local command
+
+	set +eE
+	# shellcheck disable=SC2031 # each shell has its own
+	for command in "${undo[@]}"; do
+		eval "$command"
+	done >/dev/null 2>&1
+	undo=()
+}
+
+# Waiting
+
+# wait_for SECONDS COMMAND...: until it succeeds; the last output is shown.
+wait_for() {
+	local end=$((SECONDS + $1 * PATIENCE + 1))
+
+	shift
+	until "$@" >"$tmp/wait" 2>&1; do
+		if ((SECONDS > end)); then
+			echo "waited in vain for: $*"
+			cat "$tmp/wait"
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# Programs
+
+# start NS COMMAND...: in the background, until the end; its pid is in $pid.
+start() {
+	ip netns exec "$@" </dev/null >>"$tmp/$2.log" 2>&1 &
+	pid=$!
+	defer stop "$pid"
+}
+
+stop() {
+	kill "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null || true
+}
+
+# Assertions
+
+same() { # WHAT GOT WANT
+	[[ $2 == "$3" ]] || {
+		printf '%s: got "%s", want "%s"\n' "$1" "$2" "$3"
+		return 1
+	}
+}
+
+at_least() { # WHAT GOT LEAST
+	(($2 >= $3)) || {
+		printf '%s: got %s, want at least %s\n' "$1" "$2" "$3"
+		return 1
+	}
+}
+
+lacks() { # PATTERN FILE
+	if grep -iE -- "$1" "$2"; then
+		echo "$2 is to be without that"
+		return 1
+	fi
+}
+
+# refused STATUS PATTERN COMMAND...: it fails with this status, prints nothing
+# but one line on standard error, and that matches.
+refused() {
+	local want=$1 pattern=$2 got=0
+
+	shift 2
+	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null || got=$?
+	if ((got != want)) || [[ -s $tmp/out ]] ||
+		(($(wc -l <"$tmp/err") != 1)) || ! grep -qE -- "$pattern" "$tmp/err"; then
+		echo "want status $want and one line like: $pattern"
+		echo "of: $*"
+		echo "got status $got, standard output:"
+		head -n 5 "$tmp/out"
+		echo "standard error:"
+		head -n 5 "$tmp/err"
+		return 1
+	fi
+}
+
+# The module and the command
+
+# load [PARAMETER=VALUE]...
+load() {
+	[[ ! -d /sys/module/kproxy ]] || rmmod kproxy
+	echo "kproxy-selftest: $test_name" >/dev/kmsg
+	[[ ! -w /sys/kernel/debug/kmemleak ]] ||
+		echo clear >/sys/kernel/debug/kmemleak
+	insmod "$ko" "$@"
+	loaded=1
+	defer rmmod kproxy
+}
+
+kp() {
+	kproxy -n kp-proxy "$@"
+}
+
+# kp_json FILTER ARGUMENT...: what the command says, through jq.
+kp_json() {
+	local filter=$1
+
+	shift
+	kp -j "$@" | jq -r "$filter"
+}
+
+stat() { # COUNTER
+	kp_json ".[0].$1" stats show
+}
+
+# The network
+
+client() {
+	ip netns exec kp-client "$@"
+}
+
+proxy() {
+	ip netns exec kp-proxy "$@"
+}
+
+server() {
+	ip netns exec kp-server "$@"
+}
+
+add_netns() {
+	ip netns add "$1"
+	defer ip netns del "$1"
+	ip -n "$1" link set lo up
+}
+
+# add_link NS-A DEVICE-A NS-B DEVICE-B
+add_link() {
+	ip -n "$1" link add "$2" type veth peer name "$4" netns "$3"
+	ip -n "$1" link set "$2" up
+	ip -n "$3" link set "$4" up
+}
+
+# add_addr NS DEVICE ADDRESS...
+add_addr() {
+	local addr
+
+	for addr in "${@:3}"; do
+		if [[ $addr == *:* ]]; then
+			ip -n "$1" addr add "$addr" dev "$2" nodad
+		else
+			ip -n "$1" addr add "$addr" dev "$2"
+		fi
+	done
+}
+
+topology() {
+	local ns
+
+	for ns in kp-client kp-proxy kp-server; do
+		ip netns del "$ns" 2>/dev/null || true
+		add_netns "$ns"
+	done
+	add_link kp-client eth0 kp-proxy front
+	add_link kp-server eth0 kp-proxy back
+	add_addr kp-client eth0 10.1.0.2/24 fd01::2/64
+	add_addr kp-proxy front 10.1.0.1/24 fd01::1/64
+	add_addr kp-proxy back 10.2.0.1/24 fd02::1/64
+	add_addr kp-server eth0 10.2.0.2/24 10.2.0.3/24 10.2.0.4/24 fd02::2/64
+}
+
+remove_topology() {
+	local ns
+
+	for ns in kp-client kp-proxy kp-server; do
+		ip netns del "$ns" 2>/dev/null || true
+	done
+}
+
+# A listener at 10.1.0.1:8000 and [fd01::1]:8000, its server at 10.2.0.2:9000.
+simple_proxy() {
+	kp upstream add app
+	kp server add app 10.2.0.2:9000
+	kp listener add web '10.1.0.1:8000,[fd01::1]:8000' upstream app "$@"
+}
+
+# What must be true at the end
+
+session_count_is() {
+	same "live sessions" "$(kp_json length session show)" "$1"
+}
+
+no_sessions() {
+	[[ -e /run/netns/kp-proxy && -d /sys/module/kproxy ]] || return 0
+	wait_for 10 session_count_is 0
+}
+
+# Packets that were used up wait on the CPU that made them until that CPU next
+# looks at its network queues. Make it look.
+nudge_cpus() {
+	local cpu
+
+	for cpu in $(seq 0 $(($(nproc) - 1))); do
+		taskset -c "$cpu" bash -c 'echo >/dev/udp/127.0.0.1/9'
+	done
+}
+
+pools_are_whole() {
+	nudge_cpus
+	kproxy -j pool show | jq -e '
+		length > 0 and all(.[];
+			.pages_free == .pages and .sessions_free == .sessions)' ||
+		{ kproxy -j pool show; return 1; }
+}
+
+pools_whole() {
+	[[ -d /sys/module/kproxy ]] || return 0
+	wait_for 20 pools_are_whole
+}
+
+unload() {
+	[[ $loaded ]] || return 0
+	[[ ! -d /sys/module/kproxy ]] || rmmod kproxy
+	[[ ! -d /sys/module/kproxy ]]
+}
+
+no_leak() {
+	local leaks=/sys/kernel/debug/kmemleak
+
+	[[ -w $leaks ]] || return 0
+	# What is younger than five seconds is not reported.
+	echo scan >$leaks
+	sleep 6
+	echo scan >$leaks
+	if grep -q . $leaks; then
+		head -n 60 $leaks
+		return 1
+	fi
+}
+
+# What the kernel said since this test loaded the module.
+kernel_messages() {
+	dmesg | awk -v mark="kproxy-selftest: $test_name" '
+		index($0, mark) { n = 0 }
+		{ lines[n++] = $0 }
+		END { for (i = 0; i < n; i++) print lines[i] }'
+}
+
+kernel_content() {
+	no_leak
+	if kernel_messages | grep -qE "$complaints"; then
+		kernel_messages | grep -E -A 30 "$complaints" | head -n 80
+		return 1
+	fi
+}
+
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM

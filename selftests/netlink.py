@@ -1,0 +1,489 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The netlink family against its specification, and against bad input."""
+
+import errno
+import os
+import pathlib
+import random
+import struct
+
+import yaml
+
+from netlink_raw import (ACK, CTRL_GETPOLICY, DUMP, GENL_CTRL, REQUEST,
+                         Netlink, attr, attrs)
+from peer import (Failed, expect, expect_alive, kp, main, pair, scaled, scene,
+                  show)
+
+SPEC = yaml.safe_load((pathlib.Path(__file__).parent.parent / "docs" /
+                       "netlink" / "kproxy.yaml").read_text())
+OPERATIONS = SPEC["operations"]["list"]
+COMMAND = {op["name"]: n for n, op in enumerate(OPERATIONS, 1)}
+CONSTANT = {d["name"]: d["value"] for d in SPEC["definitions"]
+            if d["type"] == "const"}
+ENUM = {d["name"]: len(d["entries"]) for d in SPEC["definitions"]
+        if d["type"] == "enum"}
+SETS = {s["name"]: s["attributes"] for s in SPEC["attribute-sets"]}
+ATTR = {s: {a["name"]: n for n, a in enumerate(attributes, 1)}
+        for s, attributes in SETS.items()}
+
+HEADERS = 20  # netlink's and generic netlink's
+
+L, U, S, E = (ATTR["listener"], ATTR["upstream"], ATTR["server"],
+              ATTR["endpoint"])
+
+
+def open_netlink():
+    nl = Netlink()
+    nl.find_family()
+    return nl
+
+
+def endpoint(kind, address="10.1.0.1", port=8100):
+    octets = bytes(int(n) for n in address.split("."))
+    return attr(kind, [attr(E["ipv4"], octets),
+                       attr(E["port"], struct.pack("=H", port))])
+
+
+def configuration():
+    rows = [show("upstream show"), show("listener show")]
+    for row in rows[1]:
+        del row["stats"]
+    for row in rows[0]:
+        for server in row["servers"]:
+            del server["stats"]
+    return rows
+
+
+def expect_refused(answer, number, what, message=None, offset=None,
+                   missing=None):
+    if answer.errno != number:
+        raise Failed(f"{what}: got {answer}, want "
+                     f"{errno.errorcode.get(number)}")
+    if message and message not in (answer.message or ""):
+        raise Failed(f"{what}: got {answer}, want the message \"{message}\"")
+    if offset is not None and answer.offset != offset:
+        raise Failed(f"{what}: got {answer}, want offset {offset}")
+    if missing is not None and answer.missing != missing:
+        raise Failed(f"{what}: got {answer}, want missing {missing}")
+
+
+# The specification
+
+
+def family_operations():
+    """Command: (flags, has do, has dump), as the kernel has them."""
+    with_ops = Netlink().find_family()
+    found = {}
+    for _, op in attrs(with_ops[6]):
+        op = dict(attrs(op))
+        number, flags = (struct.unpack("=I", op[n])[0] for n in (1, 2))
+        found[number] = flags
+    return found
+
+
+@scene("the kernel has the commands of the specification, with their flags")
+def commands():
+    found = family_operations()
+    want = {}
+    for op in OPERATIONS:
+        flags = 0x10 if "uns-admin-perm" in op.get("flags", []) else 0
+        flags |= 1 if "admin-perm" in op.get("flags", []) else 0
+        flags |= 2 if "do" in op else 0
+        flags |= 4 if "dump" in op else 0
+        want[COMMAND[op["name"]]] = flags
+    # Whether a command has a policy is looked at below.
+    expect({n: flags & ~8 for n, flags in found.items()}, want,
+           "flags of the commands")
+
+
+def kernel_policies():
+    """(command, "do" or "dump"): {attribute: its policy}."""
+    nl = open_netlink()
+    answer = nl.ask(CTRL_GETPOLICY, attr(1, struct.pack("=H", nl.family)),
+                    family=GENL_CTRL, flags=REQUEST | DUMP)
+    policies, uses = {}, {}
+    for reply in answer.replies:
+        for kind, value in attrs(reply[4:]):
+            if kind == 8:
+                for number, policy in attrs(value):
+                    for attribute, body in attrs(policy):
+                        policies.setdefault(number, {})[attribute] = (
+                            dict(attrs(body)))
+            elif kind == 9:
+                for command, body in attrs(value):
+                    for what, number in attrs(body):
+                        name = {1: "do", 2: "dump"}[what]
+                        uses[command, name] = struct.unpack("=I", number)[0]
+    return policies, uses
+
+
+def number(body, key):
+    """A value of a policy's attribute, of whatever width."""
+    value = body.get(key)
+    return None if value is None else int.from_bytes(value, "little")
+
+
+KINDS = {"flag": 1, "u8": 2, "u16": 3, "u32": 4, "u64": 5, "binary": 10,
+         "string": 12, "nest": 13, "uint": 17}
+WIDTH = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "uint": 8}
+
+
+def constant(value):
+    return CONSTANT.get(value, value)
+
+
+def wanted(attribute):
+    """What the kernel should say of an attribute of the specification."""
+    kind, checks = attribute["type"], attribute.get("checks", {})
+    want = {"type": KINDS[kind]}
+    if kind in WIDTH:
+        most = (1 << 8 * WIDTH[kind]) - 1
+        want["min"], want["max"] = 0, most
+        if "enum" in attribute:
+            want["max"] = ENUM[attribute["enum"]] - 1
+        want["min"] = constant(checks.get("min", want["min"]))
+        want["max"] = constant(checks.get("max", want["max"]))
+    elif "exact-len" in checks:
+        want["min-len"] = want["max-len"] = constant(checks["exact-len"])
+    elif kind == "string":
+        want["max-len"] = constant(checks["max-len"])
+    return want
+
+
+def given(body):
+    kind = number(body, 1)
+    got = {"type": kind}
+    if kind in (2, 3, 4, 5, 17):
+        got["min"], got["max"] = number(body, 4), number(body, 5)
+    for key, name in ((6, "min-len"), (7, "max-len")):
+        if body.get(key) is not None:
+            got[name] = number(body, key)
+    return got
+
+
+@scene("the kernel's policies are those of the specification")
+def same_policies():
+    policies, uses = kernel_policies()
+    compared = 0
+    for op in OPERATIONS:
+        set_ = op["attribute-set"]
+        by_name = {a["name"]: a for a in SETS[set_]}
+        for mode in "do", "dump":
+            names = op.get(mode, {}).get("request", {}).get("attributes", [])
+            use = uses.get((COMMAND[op["name"]], mode))
+            where = f"{op['name']} {mode}"
+            if not names:
+                expect(use, None, f"{where}: policy of none")
+                continue
+            got = policies[use]
+            expect(sorted(got), sorted(ATTR[set_][n] for n in names),
+                   f"{where}: attributes")
+            for name in names:
+                body = got[ATTR[set_][name]]
+                expect(given(body), wanted(by_name[name]),
+                       f"{where}: {name}")
+                compared += 1
+                if by_name[name]["type"] != "nest":
+                    continue
+                inner = policies[number(body, 8)]
+                nested = by_name[name]["nested-attributes"]
+                for one in SETS[nested]:
+                    expect(given(inner[ATTR[nested][one["name"]]]),
+                           wanted(one), f"{where}: {name}.{one['name']}")
+    if compared < 50:
+        raise Failed(f"only {compared} attributes were compared")
+
+
+@scene("replies hold no attribute that the specification does not have")
+def replies():
+    ends = pair()
+    expect_alive(*ends)
+    nl = open_netlink()
+    for op in OPERATIONS:
+        reply = op.get("dump", {}).get("reply")
+        if not reply:
+            continue
+        answer = nl.ask(COMMAND[op["name"]], flags=REQUEST | DUMP)
+        expect(answer.errno, 0, op["name"])
+        if not answer.replies:
+            raise Failed(f"{op['name']}: nothing to look at")
+        want = {ATTR[op["attribute-set"]][n] for n in reply["attributes"]}
+        for message in answer.replies:
+            expect({kind for kind, _ in attrs(message[4:])}, want,
+                   f"attributes of {op['name']}")
+
+
+# Bad input
+
+
+@scene("a missing attribute is named")
+def missing():
+    nl = open_netlink()
+    before = configuration()
+    for words, lacks in (
+            ([endpoint(L["address"]), attr(L["upstream"], "app")], "name"),
+            ([attr(L["name"], "x"), attr(L["upstream"], "app")], "address"),
+            ([attr(L["name"], "x"), endpoint(L["address"])], "upstream")):
+        expect_refused(nl.ask(COMMAND["listener-add"], *words), errno.EINVAL,
+                       f"without {lacks}", missing=L[lacks])
+    for op in ("listener-set", "listener-del", "listener-get"):
+        expect_refused(nl.ask(COMMAND[op]), errno.EINVAL, op,
+                       missing=L["name"])
+    for op in ("upstream-add", "upstream-set", "upstream-del", "upstream-get"):
+        expect_refused(nl.ask(COMMAND[op]), errno.EINVAL, op,
+                       missing=U["name"])
+    for op in ("server-add", "server-set", "server-del", "server-get"):
+        expect_refused(nl.ask(COMMAND[op]), errno.EINVAL, op,
+                       missing=S["upstream"])
+        expect_refused(nl.ask(COMMAND[op], attr(S["upstream"], "app")),
+                       errno.EINVAL, op, missing=S["address"])
+    expect_refused(nl.ask(COMMAND["session-kill"]), errno.EINVAL,
+                   "session-kill of all", "which sessions")
+    expect(configuration(), before, "the configuration")
+
+
+@scene("unknown attributes are refused, and pointed at")
+def unknown():
+    nl = open_netlink()
+    before = configuration()
+    name = attr(U["name"], "new")
+    for kind in 60, 200, 0x3fff:
+        answer = nl.ask(COMMAND["upstream-add"], name, attr(kind, 1))
+        expect_refused(answer, errno.EINVAL, f"attribute {kind}",
+                       offset=HEADERS + len(name))
+        if not answer.message:
+            raise Failed("no message")
+    # One of the set, but not of this command.
+    answer = nl.ask(COMMAND["upstream-del"], attr(U["name"], "app"),
+                    attr(U["retries"], 1))
+    expect_refused(answer, errno.EINVAL, "an attribute of another command")
+    # Inside of a nest.
+    where = attr(L["address"], [attr(E["port"], struct.pack("=H", 8100)),
+                                attr(99, 1)])
+    answer = nl.ask(COMMAND["listener-add"], attr(L["name"], "x"), where,
+                    attr(L["upstream"], "app"))
+    expect_refused(answer, errno.EINVAL, "an attribute in an endpoint")
+    expect(configuration(), before, "the configuration")
+
+
+@scene("wrong types, lengths and ranges are refused, and pointed at")
+def wrong():
+    nl = open_netlink()
+    before = configuration()
+    name = attr(L["name"], "web")
+    at = HEADERS + len(name)
+    for what, bad, number_ in (
+            ("backlog of 0", attr(L["backlog"], 0), errno.ERANGE),
+            ("backlog of 65536", attr(L["backlog"], 65536), errno.ERANGE),
+            ("connect-timeout of 0", attr(L["connect-timeout"], 0),
+             errno.ERANGE),
+            ("idle-timeout of 8 days", attr(L["idle-timeout"], 691200000),
+             errno.ERANGE),
+            ("maxconn of 2 bytes", attr(L["maxconn"], b"xx"), errno.EINVAL),
+            ("maxconn of 8 bytes", attr(L["maxconn"], b"x" * 8),
+             errno.EINVAL),
+            ("maxconn without a byte", attr(L["maxconn"], b""),
+             errno.ERANGE),
+            ("upstream without its end", attr(L["upstream"], b"app"),
+             errno.EINVAL),
+            ("upstream of 64 bytes", attr(L["upstream"], "u" * 64),
+             errno.ERANGE)):
+        answer = nl.ask(COMMAND["listener-set"], name, bad)
+        if answer.errno not in (number_, errno.EINVAL, errno.ERANGE):
+            raise Failed(f"{what}: got {answer}")
+        expect(answer.offset, at, f"offset of {what}")
+    upstream = attr(S["upstream"], "app")
+    server = endpoint(S["address"], "10.2.0.2", 9000)
+    for what, bad in (("weight of 257", attr(S["weight"], 257)),
+                      ("state of 3", attr(S["state"], 3))):
+        answer = nl.ask(COMMAND["server-set"], upstream, server, bad)
+        expect(answer.offset, HEADERS + len(upstream) + len(server),
+               f"offset of {what}: {answer}")
+    for what, bad in (
+            ("no nest", attr(S["address"], 5)),
+            ("a nest without its flag",
+             bytes([endpoint(S["address"])[0], endpoint(S["address"])[1],
+                    S["address"], 0]) + endpoint(S["address"])[4:]),
+            ("IPv6 of 4 bytes", attr(S["address"], [
+                attr(E["ipv6"], b"abcd"),
+                attr(E["port"], struct.pack("=H", 1))])),
+            ("both addresses", attr(S["address"], [
+                attr(E["ipv4"], b"abcd"), attr(E["ipv6"], b"a" * 16),
+                attr(E["port"], struct.pack("=H", 1))])),
+            ("an IPv4 address with a scope", attr(S["address"], [
+                attr(E["ipv4"], b"abcd"), attr(E["scope"], 1),
+                attr(E["port"], struct.pack("=H", 1))])),
+            ("no port", attr(S["address"], [attr(E["ipv4"], b"abcd")])),
+            ("no address", attr(S["address"], [
+                attr(E["port"], struct.pack("=H", 1))])),
+            ("multicast", endpoint(S["address"], "224.0.0.1", 1))):
+        answer = nl.ask(COMMAND["server-add"], upstream, bad)
+        if answer.errno not in (errno.EINVAL, errno.ERANGE):
+            raise Failed(f"{what}: got {answer}")
+    expect(configuration(), before, "the configuration")
+
+
+@scene("refusals have a message and the attribute that is to blame")
+def refusals():
+    nl = open_netlink()
+    before = configuration()
+    name, other = attr(L["name"], "x"), attr(L["upstream"], "nowhere")
+    where = endpoint(L["address"])
+    expect_refused(nl.ask(COMMAND["listener-add"], name, where, other),
+                   errno.ENOENT, "an unknown upstream", "no such upstream",
+                   HEADERS + len(name) + len(where))
+    taken = endpoint(L["address"], "10.1.0.1", 8000)
+    expect_refused(nl.ask(COMMAND["listener-add"], name, where, taken,
+                          attr(L["upstream"], "app")),
+                   errno.EADDRINUSE, "a port in use", "10.1.0.1:8000",
+                   HEADERS + len(name) + len(where))
+    expect_refused(nl.ask(COMMAND["listener-add"], attr(L["name"], "web"),
+                          where, attr(L["upstream"], "app")),
+                   errno.EEXIST, "a name in use", "exists", HEADERS)
+    expect_refused(nl.ask(COMMAND["upstream-add"], attr(U["name"], "a b")),
+                   errno.EINVAL, "a name that is none", "a name is", HEADERS)
+    expect_refused(nl.ask(COMMAND["upstream-add"], attr(U["name"], "")),
+                   errno.EINVAL, "an empty name", None, HEADERS)
+    expect_refused(nl.ask(COMMAND["upstream-del"], attr(U["name"], "app")),
+                   errno.EBUSY, "an upstream in use", "use", HEADERS)
+    expect(configuration(), before, "the configuration")
+
+
+@scene("truncated messages are refused")
+def truncated():
+    nl = open_netlink()
+    before = configuration()
+    whole = (attr(L["name"], "cut") + endpoint(L["address"]) +
+             attr(L["upstream"], "app") + attr(L["maxconn"], 7))
+    for length in range(1, len(whole)):
+        answer = nl.ask(COMMAND["listener-add"], raw=whole[:length])
+        if not answer.errno:
+            # Cut between attributes it may be a whole request.
+            if length < len(whole) - 8:
+                raise Failed(f"{length} bytes of {len(whole)} were taken")
+            kp("listener del cut")
+    # An attribute that says it is longer than the message, or shorter than
+    # its own header.
+    for length in 3, 0, 200, 65535:
+        bad = struct.pack("=HH", length, U["name"]) + b"abc\0"
+        answer = nl.ask(COMMAND["upstream-add"], raw=bad)
+        if not answer.errno:
+            raise Failed(f"an attribute of length {length} was taken")
+    # A message without the generic header.
+    nl.send(nl.family, b"")
+    if not nl.receive().errno:
+        raise Failed("a message without a header was taken")
+    expect(configuration(), before, "the configuration")
+
+
+@scene("unknown commands and forms of commands are refused")
+def unknown_commands():
+    nl = open_netlink()
+    for command in 0, len(OPERATIONS) + 1, 255:
+        expect_refused(nl.ask(command), errno.EOPNOTSUPP, f"command {command}")
+    name = attr(L["name"], "web")
+    expect_refused(nl.ask(COMMAND["listener-add"], name,
+                          flags=REQUEST | DUMP),
+                   errno.EOPNOTSUPP, "a dump of listener-add")
+    expect_refused(nl.ask(COMMAND["session-get"]), errno.EOPNOTSUPP,
+                   "a do of session-get")
+    expect_refused(nl.ask(COMMAND["server-get"], attr(S["upstream"], "none"),
+                          flags=REQUEST | DUMP),
+                   errno.ENOENT, "the servers of no upstream")
+
+
+@scene("a dump that is not read to its end, and many at once, leave nothing")
+def dumps():
+    kp("upstream add many")
+    for n in range(1, 120):
+        kp(f"server add many 10.2.9.{n}:80")
+    left = []
+    for _ in range(20):
+        nl = open_netlink()
+        nl.send(nl.family, struct.pack("=BBH", COMMAND["server-get"], 1, 0),
+                REQUEST | DUMP)
+        nl.send(nl.family, struct.pack("=BBH", COMMAND["session-get"], 1, 0),
+                REQUEST | DUMP)
+        left.append(nl)
+    for nl in left:
+        nl.close()
+    expect(len(show("server show many")), 119, "servers shown")
+    kp("upstream del many")
+
+
+@scene("without privileges nothing is changed and no session is seen")
+def unprivileged():
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            nl = open_netlink()
+            os.setgroups([])
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            status = 0
+            for op in OPERATIONS:
+                needs = "uns-admin-perm" in op.get("flags", [])
+                flags = REQUEST | (ACK if "do" in op else DUMP)
+                got = nl.ask(COMMAND[op["name"]], flags=flags).errno
+                if (got == errno.EPERM) != needs:
+                    print(f"# {op['name']}: {os.strerror(got)}", flush=True)
+                    status = 1
+        finally:
+            os._exit(status)
+    expect(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0,
+           "the child's verdict")
+
+
+def random_attr(depth=0):
+    kind = random.randrange(24)
+    roll = random.random()
+    if roll < 0.3:
+        payload = random.choice([0, 1, 3, 255, 65535, 65536, 0xffffffff])
+    elif roll < 0.5:
+        payload = random.choice(["", "web", "app", "x" * 63, "x" * 64, "a b"])
+    elif roll < 0.7 and depth < 3:
+        payload = [random_attr(depth + 1)
+                   for _ in range(random.randrange(5))]
+    else:
+        payload = random.randbytes(random.choice([0, 1, 2, 4, 8, 16, 100]))
+    word = attr(kind, payload, random.random() < 0.1)
+    if random.random() < 0.05:
+        word = struct.pack("=H", random.randrange(300)) + word[2:]
+    return word
+
+
+@scene("thousands of random messages: the kernel answers each")
+def fuzz():
+    seed = int(os.environ.get("SEED", "0")) or random.randrange(1 << 30)
+    print(f"# SEED={seed}", flush=True)
+    random.seed(seed)
+    nl = open_netlink()
+    accepted = 0
+    for _ in range(scaled(3000, 300)):
+        command = random.randrange(len(OPERATIONS) + 2)
+        words = [random_attr() for _ in range(random.randrange(6))]
+        if random.random() < 0.5:
+            words.insert(0, attr(1, random.choice(["web", "app", "new"])))
+        dump = random.random() < 0.2
+        answer = nl.ask(command, *words,
+                        flags=REQUEST | (DUMP if dump else ACK),
+                        version=random.choice([0, 1, 1, 1, 255]))
+        accepted += not answer.errno
+    if not accepted:
+        raise Failed("none was accepted, this test is blind")
+    for object_ in "listener", "upstream":
+        for row in show(f"{object_} show"):
+            kp(f"{object_} del {row['name']}")
+
+
+@scene("afterwards everything works")
+def afterwards():
+    kp("upstream add app")
+    kp("server add app 10.2.0.2:9000")
+    kp("listener add web 10.1.0.1:8000 upstream app")
+    expect_alive(*pair())
+
+
+main()

@@ -1,0 +1,15 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The netlink family: what it refuses and how it says so, and that the kernel's
+# policies are those of docs/netlink/kproxy.yaml.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+plan 13
+load
+topology
+simple_proxy
+scenes 13
+finish

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Generic netlink byte by byte: messages as a test wants them, right or wrong, and
+what the kernel answers, with the extended acknowledgement.
+"""
+
+import os
+import socket
+import struct
+
+from peer import PROXY, netns
+
+NETLINK_GENERIC = 16
+SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT = (
+    270, 10, 11, 12)
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+REQUEST, MULTI, ACK, DUMP = 1, 2, 4, 0x300
+ACK_TLVS = 0x200
+NESTED = 0x8000
+
+GENL_CTRL = 16
+CTRL_GETFAMILY, CTRL_GETPOLICY = 3, 10
+
+
+def attr(kind, payload=b"", nested=False):
+    """One attribute; a number is a u32, a string is ended by a zero."""
+    if isinstance(payload, int):
+        payload = struct.pack("=I", payload)
+    elif isinstance(payload, str):
+        payload = payload.encode() + b"\0"
+    elif isinstance(payload, (list, tuple)):
+        payload, nested = b"".join(payload), True
+    head = struct.pack("=HH", 4 + len(payload),
+                       kind | (NESTED if nested else 0))
+    return pad(head + payload)
+
+
+def pad(data):
+    return data + b"\0" * (-len(data) % 4)
+
+
+def attrs(data):
+    """Attributes by kind; of those that come more than once, a list."""
+    found = []
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        found.append((kind & 0x3fff, data[4:length]))
+        data = data[(length + 3) & ~3:]
+    return found
+
+
+class Answer:
+    """An errno (0 for success), why, and what was answered."""
+
+    def __init__(self):
+        self.errno = None
+        self.message = None
+        self.offset = None
+        self.missing = None
+        self.replies = []
+
+    def take_ack(self, payload, flags):
+        self.errno = -struct.unpack_from("=i", payload)[0]
+        if not flags & ACK_TLVS:
+            return
+        # An error repeats the request, unless it was capped.
+        for kind, value in attrs(payload[20:]):
+            if kind == 1:
+                self.message = value.rstrip(b"\0").decode()
+            elif kind == 2:
+                self.offset = struct.unpack("=I", value)[0]
+            elif kind == 5:
+                self.missing = struct.unpack("=I", value)[0]
+
+    def __repr__(self):
+        name = os.strerror(self.errno) if self.errno else self.errno
+        return (f"<{name}, {self.message!r}, offset {self.offset}, "
+                f"missing {self.missing}, {len(self.replies)} replies>")
+
+
+class Netlink:
+    def __init__(self, ns=PROXY):
+        with netns(ns):
+            self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW,
+                                        NETLINK_GENERIC)
+        self.socket.settimeout(20)
+        self.socket.bind((0, 0))
+        for option in NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT:
+            self.socket.setsockopt(SOL_NETLINK, option, 1)
+        self.sequence = 0
+        self.family = None
+
+    def send(self, family, body, flags=REQUEST | ACK, length=None):
+        self.sequence += 1
+        data = struct.pack("=IHHII", 16 + len(body) if length is None
+                           else length, family, flags, self.sequence, 0)
+        self.socket.send(data + body)
+
+    def receive(self):
+        """Everything up to the acknowledgement or the end of the dump."""
+        answer = Answer()
+        while answer.errno is None:
+            data = self.socket.recv(1 << 17)
+            while len(data) >= 16 and answer.errno is None:
+                length, kind, flags, _, _ = struct.unpack_from("=IHHII", data)
+                payload = data[16:length]
+                if kind == NLMSG_ERROR:
+                    answer.take_ack(payload, flags)
+                elif kind == NLMSG_DONE:
+                    answer.errno = -struct.unpack_from("=i", payload)[0]
+                else:
+                    answer.replies.append(payload)
+                data = data[(length + 3) & ~3:]
+        return answer
+
+    def ask(self, command, *words, flags=REQUEST | ACK, version=1,
+            family=None, raw=None):
+        body = struct.pack("=BBH", command, version, 0)
+        body += b"".join(words) if raw is None else raw
+        self.send(self.family if family is None else family, body, flags)
+        return self.receive()
+
+    def find_family(self, name="kproxy"):
+        answer = self.ask(CTRL_GETFAMILY, attr(2, name), family=GENL_CTRL)
+        found = dict(attrs(answer.replies[0][4:]))
+        self.family = struct.unpack("=H", found[1])[0]
+        return found
+
+    def close(self):
+        self.socket.close()

@@ -1,0 +1,545 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+TCP peers that behave exactly as a test wants them to, and the proxy between
+them. One process plays the client and the server: a socket stays in the
+network namespace in which it was made, so that a scene reads from top to
+bottom like the story that it tells.
+
+A test NAME.sh has its scenes in NAME.py: functions with a sentence above,
+
+    @scene("a server that speaks first is heard")
+    def server_first():
+        client, server = pair()
+        ...
+
+run by main() in the order in which they stand. A scene that returns has
+passed; one that raises has failed, and its exception says why.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import random
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+import traceback
+
+SCALE = int(os.environ.get("SCALE", "1"))
+PATIENCE = int(os.environ.get("PATIENCE", "1"))
+
+CLIENT, PROXY, SERVER = "kp-client", "kp-proxy", "kp-server"
+FRONT, FRONT6 = ("10.1.0.1", 8000), ("fd01::1", 8000)
+BACK, BACK6 = ("10.2.0.2", 9000), ("fd02::2", 9000)
+
+SIOCOUTQ = 0x5411
+
+KB, MB = 1024, 1024 * 1024
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_opened = []
+
+
+def limit(seconds):
+    """A limit of time, longer where everything is slow."""
+    return seconds * PATIENCE
+
+
+def scaled(size, least=1):
+    """A size of a payload, smaller where everything is slow."""
+    return max(size // SCALE, least)
+
+
+# Assertions
+
+
+class Failed(AssertionError):
+    pass
+
+
+def expect(got, want, what):
+    if got != want:
+        raise Failed(f"{what}: got {shorten(got)}, want {shorten(want)}")
+
+
+def expect_between(got, low, high, what):
+    if not low <= got <= high:
+        raise Failed(f"{what}: got {got:g}, want {low:g} to {high:g}")
+
+
+def shorten(value):
+    text = repr(value)
+    return text if len(text) < 120 else f"{text[:100]}... ({len(text)} long)"
+
+
+def wait_for(condition, what, seconds=10):
+    """Until the condition is true; its value."""
+    end = time.monotonic() + limit(seconds)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failed(f"waited in vain until {what}")
+        time.sleep(0.02)
+
+
+# Namespaces, the command
+
+
+@contextlib.contextmanager
+def netns(name):
+    """Make sockets in another network namespace; for this thread only."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    try:
+        if _libc.setns(there, 0x40000000):
+            raise OSError(ctypes.get_errno(), f"setns {name}")
+        yield
+    finally:
+        _libc.setns(home, 0x40000000)
+        os.close(home)
+        os.close(there)
+
+
+def run(*words, check=True):
+    done = subprocess.run(words, capture_output=True, text=True)
+    if check and done.returncode:
+        raise Failed(f"{' '.join(words)}: {done.stderr.strip()}")
+    return done
+
+
+def kp(command, check=True):
+    """One command to the proxy."""
+    return run("kproxy", "-n", PROXY, *command.split(), check=check)
+
+
+def show(command):
+    """What the proxy shows, decoded."""
+    return json.loads(kp("-j -s " + command).stdout)
+
+
+def sessions(filter_words=""):
+    return show(f"session show {filter_words}")
+
+
+def stats():
+    return show("stats show")[0]
+
+
+def tc(ns, device, *words):
+    run("ip", "netns", "exec", ns, "tc", "qdisc", "replace", "dev", device,
+        "root", *words)
+
+
+@contextlib.contextmanager
+def netem(ns, device, *words):
+    """A link that is worse than it was, for a while."""
+    tc(ns, device, "netem", *words)
+    try:
+        yield
+    finally:
+        run("ip", "netns", "exec", ns, "tc", "qdisc", "del", "dev", device,
+            "root")
+
+
+@contextlib.contextmanager
+def sysctl(ns, **values):
+    """Settings of a namespace, for a while; __ stands for a dot."""
+    old = {}
+    try:
+        for key, value in values.items():
+            key = key.replace("__", ".")
+            old[key] = run("ip", "netns", "exec", ns, "sysctl", "-n",
+                           key).stdout.strip()
+            run("ip", "netns", "exec", ns, "sysctl", "-qw", f"{key}={value}")
+        yield
+    finally:
+        for key, value in old.items():
+            run("ip", "netns", "exec", ns, "sysctl", "-qw", f"{key}={value}")
+
+
+# Sockets
+
+
+def keep(sock):
+    """Close it when the scene ends, whatever happens."""
+    _opened.append(sock)
+    if len(_opened) % 1024 == 0:
+        _opened[:] = [old for old in _opened if old.fileno() >= 0]
+    return sock
+
+
+def new_socket(ns, address, rcvbuf=0, sndbuf=0, nodelay=False, mss=0):
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with netns(ns):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    keep(sock)
+    sock.settimeout(limit(20))
+    if rcvbuf:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+    if sndbuf:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
+    if mss:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
+    if nodelay:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def listen(address=BACK, backlog=4096, ns=SERVER, **options):
+    sock = new_socket(ns, address, **options)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(address)
+    sock.listen(backlog)
+    return sock
+
+
+def connect(address=FRONT, ns=CLIENT, **options):
+    sock = new_socket(ns, address, **options)
+    try:
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def accept(listener):
+    sock, _ = listener.accept()
+    keep(sock)
+    sock.settimeout(limit(20))
+    return sock
+
+
+def pair(client=None, server=None, to=FRONT, at=BACK):
+    """A session: the client's and the server's socket; options of each."""
+    listener = listen(at, **(server or {}))
+    here = connect(to, **(client or {}))
+    there = accept(listener)
+    listener.close()
+    return here, there
+
+
+def close_all():
+    while _opened:
+        sock = _opened.pop()
+        with contextlib.suppress(OSError):
+            sock.close()
+
+
+def reset(sock):
+    """Close with a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                    struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def read_all(sock, size=1 << 16):
+    """Everything up to the end of the stream."""
+    parts = []
+    while True:
+        part = sock.recv(size)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+def read_exactly(sock, size):
+    parts = []
+    while size:
+        part = sock.recv(min(size, 1 << 18))
+        if not part:
+            raise Failed(f"the stream ended {size} bytes early")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def read_until_reset(sock):
+    """Everything up to a reset; an end of the stream is a failure."""
+    parts = []
+    try:
+        while True:
+            part = sock.recv(1 << 16)
+            if not part:
+                raise Failed(f"got the end of the stream after "
+                             f"{sum(map(len, parts))} bytes, not a reset")
+            parts.append(part)
+    except ConnectionResetError:
+        return b"".join(parts)
+
+
+def expect_eof(sock, what):
+    expect(sock.recv(1 << 16), b"", f"{what}: end of stream")
+
+
+def expect_reset(sock, what, seconds=10):
+    sock.settimeout(limit(seconds))
+    try:
+        data = read_until_reset(sock)
+    except TimeoutError:
+        raise Failed(f"{what}: no reset within {seconds} s") from None
+    expect(data, b"", f"{what}: bytes before the reset")
+
+
+def expect_alive(client, server, word=b"ping"):
+    """Both directions work."""
+    client.sendall(word)
+    expect(read_exactly(server, len(word)), word, "from the client")
+    server.sendall(word[::-1])
+    expect(read_exactly(client, len(word)), word[::-1], "from the server")
+
+
+def unsent(sock):
+    """Bytes that the other end's TCP has not acknowledged."""
+    return struct.unpack("i", fcntl.ioctl(sock, SIOCOUTQ, b"\0" * 4))[0]
+
+
+def unread(sock):
+    return struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD,
+                                          b"\0" * 4))[0]
+
+
+def wait_acked(sock, what="the proxy has everything", seconds=10):
+    wait_for(lambda: unsent(sock) == 0, what, seconds)
+
+
+def tcp_sockets(ns=PROXY):
+    """Sockets that are something: not listening, not merely remembered."""
+    out = run("ip", "netns", "exec", ns, "ss", "-Htan").stdout
+    return [line for line in out.splitlines()
+            if line.split()[0] not in ("LISTEN", "TIME-WAIT")]
+
+
+def wait_gone(seconds=10):
+    """No session is left, and no socket of the proxy's."""
+    wait_for(lambda: not sessions(), "no session is left", seconds)
+    wait_for(lambda: not tcp_sockets(), "the proxy has no socket", seconds)
+
+
+# Streams
+
+
+class Stream:
+    """
+    Bytes that are different everywhere: what is lost, doubled or swapped is
+    found, and where.
+    """
+
+    # A prime, so that no buffer size fits into it.
+    PERIOD = 1000003
+    _block = random.Random(0).randbytes(PERIOD) * 2
+
+    def __init__(self, seed):
+        """Streams of different seeds are different."""
+        self._shift = seed * 7907 % self.PERIOD
+        self.position = 0
+
+    def take(self, size):
+        """The next bytes."""
+        start = (self._shift + self.position) % self.PERIOD
+        self.position += size
+        parts = []
+        while size:
+            part = self._block[start:start + size][:self.PERIOD]
+            parts.append(part)
+            size -= len(part)
+            start = (start + len(part)) % self.PERIOD
+        return b"".join(parts)
+
+    def check(self, data):
+        """These must be the next bytes."""
+        at = self.position
+        want = self.take(len(data))
+        if data == want:
+            return
+        bad = next(i for i, (a, b) in enumerate(zip(data, want)) if a != b)
+        found = self._block.find(data[bad:bad + 32])
+        if found >= 0:
+            found = (found - self._shift) % self.PERIOD
+        raise Failed(f"byte {at + bad} is wrong; what came stands at "
+                     f"{found} (modulo {self.PERIOD}) of this stream")
+
+
+def send_stream(sock, stream, total, sizes=lambda: 1 << 16, end=True):
+    """Send so many bytes in pieces of these sizes, then the end."""
+    while total:
+        size = min(sizes(), total)
+        sock.sendall(stream.take(size))
+        total -= size
+    if end:
+        sock.shutdown(socket.SHUT_WR)
+
+
+def receive_stream(sock, stream, total, sizes=lambda: 1 << 16, end=True):
+    """Receive exactly these bytes, and then the end."""
+    while total:
+        data = sock.recv(min(sizes(), total))
+        if not data:
+            raise Failed(f"the stream ended {total} bytes early")
+        stream.check(data)
+        total -= len(data)
+    if end:
+        expect_eof(sock, "after the last byte")
+
+
+def fill_quickly(sock, stream):
+    """Write as much as is taken at once, and a bit; how much that was."""
+    sock.setblocking(False)
+    total, end = 0, time.monotonic() + limit(0.5)
+    while time.monotonic() < end:
+        data = stream.take(1 << 16)
+        try:
+            sent = sock.send(data)
+        except BlockingIOError:
+            sent = 0
+            time.sleep(0.01)
+        stream.position -= len(data) - sent
+        total += sent
+    sock.settimeout(limit(20))
+    return total
+
+
+class Threads:
+    """Things that happen at the same time; what goes wrong in one is raised."""
+
+    def __init__(self):
+        self._threads = []
+        self._errors = []
+
+    def go(self, function, *words, **named):
+        def body():
+            try:
+                function(*words, **named)
+            except BaseException as error:
+                self._errors.append(error)
+
+        thread = threading.Thread(target=body, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def join(self, seconds=120):
+        end = time.monotonic() + limit(seconds)
+        for thread in self._threads:
+            while thread.is_alive() and not self._errors:
+                thread.join(0.1)
+                if time.monotonic() > end:
+                    raise Failed(f"not finished after {seconds} s")
+        if self._errors:
+            raise self._errors[0]
+
+
+def both_ways(client, server, total, seed=1, seconds=120, sizes=None,
+              reads=None):
+    """A stream each way at once, whole and in order."""
+    threads = Threads()
+    sizes = sizes or (lambda: 1 << 16)
+    reads = reads or (lambda: 1 << 18)
+    for source, sink, salt in ((client, server, 0), (server, client, 1)):
+        key = seed * 2 + salt
+        threads.go(send_stream, source, Stream(key), total, sizes)
+        threads.go(receive_stream, sink, Stream(key), total, reads)
+    threads.join(seconds)
+
+
+class EchoServer:
+    """Echoes on an address until it is closed; counts its clients."""
+
+    def __init__(self, address=BACK, greeting=b""):
+        self.socket = listen(address)
+        self.socket.settimeout(None)
+        self.clients = 0
+        self._greeting = greeting
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self.socket.accept()
+                self.clients += 1
+                threading.Thread(target=self._echo, args=(sock,),
+                                 daemon=True).start()
+
+    def _echo(self, sock):
+        with contextlib.suppress(OSError), sock:
+            sock.sendall(self._greeting)
+            while data := sock.recv(1 << 16):
+                sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        # Closing alone does not wake who accepts.
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+# Scenes
+
+
+_scenes = []
+
+
+def scene(sentence):
+    def add(function):
+        _scenes.append((sentence, function))
+        return function
+    return add
+
+
+def say(line):
+    print(line, flush=True)
+
+
+def diagnose():
+    for words in (("kproxy", "-n", PROXY, "-j", "session", "show"),
+                  ("kproxy", "-n", PROXY, "-j", "stats", "show"),
+                  ("ip", "netns", "exec", PROXY, "ss", "-Htinp"),
+                  ("dmesg",)):
+        done = run(*words, check=False)
+        text = (done.stdout + done.stderr).splitlines()
+        say(f"# -- {' '.join(words)}")
+        for line in text[-15:] if words == ("dmesg",) else text[:24]:
+            say(f"# {line[:1000]}")
+
+
+def play(sentence, function):
+    begun = time.monotonic()
+    try:
+        function()
+        error = None
+    except Exception as caught:
+        error = caught
+    took = time.monotonic() - begun
+    if error is None:
+        say(f"ok {sentence}")
+        say(f"# {took:.1f} s")
+    else:
+        say(f"not ok {sentence}")
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            say(f"# {line[:300]}")
+        diagnose()
+    close_all()
+    if error:
+        # What this one has left must not fail the next.
+        for family in "0.0.0.0/0", "::/0":
+            kp(f"session kill client {family}", check=False)
+
+
+def main():
+    """Play all scenes, or those whose functions are named."""
+    random.seed(int(os.environ.get("SEED", "1")))
+    wanted = sys.argv[1:]
+    for sentence, function in _scenes:
+        if not wanted or function.__name__ in wanted:
+            play(sentence, function)
+    # Threads may still wait for what will not come.
+    sys.stdout.flush()
+    os._exit(0)

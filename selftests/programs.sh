@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Programs that people run behind a proxy, unchanged, through this one.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+requests=$((SCALE > 1 ? 20 : 100))
+bulk=$((64 / SCALE + 4))M
+
+plan 13
+load
+topology
+
+kp upstream add web
+kp server add web 10.2.0.2:8080 weight 1
+kp server add web 10.2.0.3:8080 weight 1
+kp server add web 10.2.0.4:8080 weight 3
+kp listener add web '10.1.0.1:80,[fd01::1]:80' upstream web
+for name in tls:8443:443 iperf:5201:5201 redis:6379:6379; do
+	IFS=: read -r name back front <<<"$name"
+	kp upstream add "$name"
+	kp server add "$name" "10.2.0.2:$back"
+	kp listener add "$name" "10.1.0.1:$front" upstream "$name"
+done
+
+listens() { # ADDRESS:PORT
+	server ss -Hltn "src $1" | grep -q .
+}
+
+start_nginx() {
+	mkdir -p "$tmp/nginx/www"
+	head -c $((8 << 20)) /dev/urandom >"$tmp/nginx/www/blob"
+	# Its workers run as another user.
+	chmod 755 "$tmp"
+	openssl req -quiet -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+		-nodes -days 2 -subj /CN=test.example \
+		-addext subjectAltName=DNS:test.example \
+		-keyout "$tmp/nginx/key" -out "$tmp/nginx/cert" 2>"$tmp/openssl" ||
+		openssl req -x509 -newkey rsa:2048 -nodes -days 2 \
+			-subj /CN=test.example -addext subjectAltName=DNS:test.example \
+			-keyout "$tmp/nginx/key" -out "$tmp/nginx/cert" 2>"$tmp/openssl"
+	cat >"$tmp/nginx/conf" <<-CONF
+		daemon off;
+		pid $tmp/nginx/pid;
+		error_log $tmp/nginx/error.log;
+		worker_processes 2;
+		events { worker_connections 2048; }
+		http {
+			access_log off;
+			sendfile on;
+			keepalive_requests 100000;
+			client_body_temp_path $tmp/nginx/body;
+			proxy_temp_path $tmp/nginx/proxy;
+			fastcgi_temp_path $tmp/nginx/fastcgi;
+			uwsgi_temp_path $tmp/nginx/uwsgi;
+			scgi_temp_path $tmp/nginx/scgi;
+			server {
+				listen 10.2.0.2:8080 backlog=2048;
+				listen 10.2.0.3:8080 backlog=2048;
+				listen 10.2.0.4:8080 backlog=2048;
+				listen 10.2.0.2:8443 ssl;
+				ssl_certificate $tmp/nginx/cert;
+				ssl_certificate_key $tmp/nginx/key;
+				root $tmp/nginx/www;
+				location = /who { return 200 "\$server_addr\\n"; }
+				location / { }
+			}
+		}
+	CONF
+	start kp-server nginx -c "$tmp/nginx/conf"
+	wait_for 20 listens 10.2.0.2:8443
+}
+
+get() { # CURL-ARGUMENT...
+	client curl -sS --fail --max-time $((60 * PATIENCE)) "$@"
+}
+
+# One request a connection: so many to each server as its weight says.
+by_weight() {
+	get -H 'Connection: close' "http://10.1.0.1/who?[1-$requests]" |
+		sort | uniq -c | awk '{ print $2, $1 }' >"$tmp/who"
+	cat "$tmp/who"
+	same "requests to each server" "$(<"$tmp/who")" \
+		"$(printf '%s %s\n' 10.2.0.2 $((requests / 5)) \
+			10.2.0.3 $((requests / 5)) 10.2.0.4 $((requests * 3 / 5)))"
+}
+
+keepalive() {
+	local connects before
+
+	before=$(kp_json '.[0].stats.sessions_total' -s listener show web)
+	connects=$(get -o /dev/null -w '%{num_connects}\n' \
+		"http://10.1.0.1/who?[1-20]" | awk '{ n += $1 } END { print n }')
+	same "connections of the client" "$connects" 1
+	same "sessions" \
+		"$(kp_json '.[0].stats.sessions_total' -s listener show web)" \
+		"$((before + 1))"
+}
+
+download() {
+	get -o "$tmp/got" http://10.1.0.1/blob
+	cmp "$tmp/got" "$tmp/nginx/www/blob"
+	get -o "$tmp/got" -g 'http://[fd01::1]/blob'
+	cmp "$tmp/got" "$tmp/nginx/www/blob"
+}
+
+tls() {
+	get -o "$tmp/got" --cacert "$tmp/nginx/cert" \
+		--resolve test.example:443:10.1.0.1 https://test.example/blob
+	cmp "$tmp/got" "$tmp/nginx/www/blob"
+}
+
+tls_openssl() {
+	# -quiet goes on reading when the input has ended: no half-close here.
+	printf 'GET /who HTTP/1.0\r\n\r\n' |
+		client openssl s_client -quiet -connect 10.1.0.1:443 \
+			-servername test.example -CAfile "$tmp/nginx/cert" \
+			-verify_return_error >"$tmp/s_client" 2>"$tmp/s_client.err" || {
+		cat "$tmp/s_client.err"
+		return 1
+	}
+	grep -q 10.2.0.2 "$tmp/s_client"
+}
+
+start_iperf() {
+	start kp-server iperf3 -s -B 10.2.0.2 -p 5201
+	wait_for 20 listens 10.2.0.2:5201
+}
+
+iperf() { # ARGUMENT...
+	start_iperf
+	client timeout $((60 * PATIENCE)) iperf3 -c 10.1.0.1 -p 5201 -n "$bulk" \
+		-J "$@" >"$tmp/iperf" || {
+		jq .error "$tmp/iperf"
+		return 1
+	}
+	jq -e '.error == null and .end.sum_received.bytes > 1000000' "$tmp/iperf"
+}
+
+# What the data path promises of bulk: by reference, where it was received.
+bulk_by_reference() {
+	kp stats show reset >/dev/null
+	iperf
+	kp_json '.[0]' stats show
+	kp -j stats show | jq -e '.[0] |
+		.bytes_spliced > 0.99 * (.bytes_spliced + .bytes_copied) and
+		.pumps_deferred < 0.05 * .pumps_inline'
+}
+
+redis() {
+	start kp-server redis-server --bind 10.2.0.2 --port 6379 \
+		--protected-mode no --save '' --dir "$tmp"
+	wait_for 20 listens 10.2.0.2:6379
+	client timeout $((100 * PATIENCE)) redis-benchmark -h 10.1.0.1 \
+		-n $((2000 / SCALE)) -c 20 -t set,get,lpush -d 100 -P 4 -q \
+		>"$tmp/redis" 2>&1
+	tr '\r' '\n' <"$tmp/redis" | tail -n 5
+	lacks error "$tmp/redis"
+	same "what is stored" "$(client redis-cli -h 10.1.0.1 set key value)" OK
+	same "what is found" "$(client redis-cli -h 10.1.0.1 get key)" value
+}
+
+with_wrk() {
+	client wrk -t2 -c 200 -d 3 --timeout $((10 * PATIENCE)) \
+		http://10.1.0.1/who >"$tmp/wrk"
+	cat "$tmp/wrk"
+	lacks 'Socket errors|Non-2xx' "$tmp/wrk"
+	grep -q 'requests in' "$tmp/wrk"
+}
+
+start_nginx
+check "curl and nginx: each request its connection, servers by weight" by_weight
+check "curl and nginx: keep-alive is one session" keepalive
+check "curl and nginx: a file, over IPv4 and IPv6" download
+check "curl and nginx: TLS passes through" tls
+check "openssl s_client: TLS passes through" tls_openssl
+if command -v wrk >/dev/null; then
+	check "wrk: 200 connections without an error" with_wrk
+else
+	skip "wrk: 200 connections without an error" "no wrk"
+fi
+check "iperf3, forward" iperf
+check "iperf3, reverse" iperf -R
+check "iperf3, both ways" iperf --bidir
+check "iperf3, four streams" iperf -P 4
+check "bulk goes by reference, and where it was received" bulk_by_reference
+check "redis-benchmark and redis-server" redis
+kp listener del web kill
+kp upstream add app
+kp server add app 10.2.0.2:9000
+kp listener add app 10.1.0.1:8000 upstream app
+scenes 1
+finish

@@ -1,0 +1,15 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Changes of the configuration never touch live sessions, unless they are asked
+# to.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+plan 12
+load
+topology
+simple_proxy
+scenes 12
+finish

@@ -1,0 +1,192 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# rmmod succeeds at any moment under load: what lives is reset, nothing leaks.
+# Deleting a network namespace does the same for what it held; kproxy never
+# keeps one alive.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+rounds=$((SCALE > 1 ? 2 : 4))
+
+plan 10
+load
+topology
+modprobe -q sch_netem || true
+
+# The load: see promise-08-teardown.py. It says "ready" once everything is under
+# way, and ends with status 0 if, once the proxy is gone, all clients are told.
+start_load() { # [KIND]
+	rm -f "$tmp/ready"
+	python3 "$here/$test_name.py" "$tmp/ready" "${1:-mix}" >"$tmp/load" 2>&1 &
+	load_pid=$!
+	defer stop "$load_pid"
+	wait_for 30 test -e "$tmp/ready" || {
+		cat "$tmp/load"
+		return 1
+	}
+}
+
+# Its clients would visit the next namespace of this name.
+stop_load() {
+	kill -9 "$load_pid"
+	wait "$load_pid" || true
+}
+
+end_load() {
+	wait "$load_pid" || {
+		cat "$tmp/load"
+		return 1
+	}
+}
+
+# Not even remembered ones: TIME-WAIT is the kernel's, all others are ours.
+no_sockets() {
+	same "the proxy's sockets" \
+		"$(proxy ss -Htan | awk '$1 != "TIME-WAIT"')" ""
+}
+
+rmmod_once() {
+	simple_proxy
+	start_load
+	rmmod kproxy
+	end_load
+	# A socket that was closed after its last byte may still be at that.
+	wait_for 10 no_sockets
+	insmod "$ko"
+}
+
+rmmod_many() {
+	local n
+
+	for n in $(seq "$rounds"); do
+		echo "round $n"
+		rmmod_once
+	done
+}
+
+readers_at_rmmod() {
+	local pids=() n
+
+	simple_proxy
+	for n in 1 2 3; do
+		while [[ ! -e $tmp/enough ]]; do
+			kp -s session show || true
+			kp -s listener show || true
+		done >/dev/null 2>&1 &
+		pids+=($!)
+	done
+	for n in $(seq "$rounds"); do
+		rmmod kproxy
+		insmod "$ko"
+		kp upstream add app
+	done
+	touch "$tmp/enough"
+	wait "${pids[@]}"
+	rmmod kproxy
+	insmod "$ko"
+}
+
+proxy_is_gone() {
+	! ip -n kp-client link show eth0
+}
+
+# Its end of the cable goes away with the last reference to a namespace.
+netns_del_once() {
+	topology
+	simple_proxy
+	start_load
+	ip netns del kp-proxy
+	wait_for 10 proxy_is_gone
+	stop_load
+	# Nobody is left to count but the pools.
+	wait_for 20 pools_are_whole
+}
+
+netns_del() {
+	local n
+
+	for n in $(seq $((rounds / 2))); do
+		echo "round $n"
+		netns_del_once
+	done
+}
+
+# Its clients and servers are told, as long as there is a cable to tell them by.
+netns_del_resets() {
+	topology
+	simple_proxy
+	start_load
+	ip netns del kp-proxy
+	end_load
+}
+
+# A session has ended, but its client does not read what it was sent.
+netns_del_after_end() {
+	topology
+	simple_proxy
+	start_load orphan
+	ip netns del kp-proxy
+	wait_for 10 proxy_is_gone
+}
+
+rmmod_after_end() {
+	topology
+	simple_proxy
+	start_load orphan
+	rmmod kproxy
+	stop_load
+	insmod "$ko"
+}
+
+accept_storm() {
+	local n
+
+	topology
+	kp upstream add app
+	kp server add app 10.2.0.2:9000
+	start_load storm
+	for n in $(seq $((rounds * 4))); do
+		kp listener add "web$n" 10.1.0.1:8000 upstream app
+		((n % 3)) || wait_for 10 someone_came "web$n"
+		if ((n % 2)); then
+			kp listener del "web$n"
+		else
+			kp listener del "web$n" kill
+		fi
+	done
+	stop_load
+	wait_for 20 session_count_is 0
+}
+
+someone_came() {
+	(($(kp_json '.[0].stats.sessions_total' -s listener show "$1") > 0))
+}
+
+reload_parameters() {
+	rmmod kproxy
+	insmod "$ko" pool_pages=3 pool_sessions=5
+	same "pages" "$(kproxy -j pool show | jq -r '.[0].pages')" 3
+	same "sessions" "$(kproxy -j pool show | jq -r '.[0].sessions')" 5
+	rmmod kproxy
+	insmod "$ko"
+}
+
+use_after_all() {
+	topology
+	simple_proxy
+	python3 "$here/$test_name.py" "$tmp/ready" works
+}
+
+check "rmmod under load, again and again" rmmod_many
+check "rmmod while others list sessions and listeners" readers_at_rmmod
+check "a namespace deleted under load is gone, and all that was in it" netns_del
+check "what lived in it is reset" netns_del_resets
+check "a session that has ended keeps no namespace alive" netns_del_after_end
+check "nor does it hold up rmmod" rmmod_after_end
+check "listeners that come and go in a storm of clients" accept_storm
+check "parameters of the pools are taken at load" reload_parameters
+check "after all this the module works" use_after_all
+check "and so it does in every namespace that is new" use_after_all
+finish

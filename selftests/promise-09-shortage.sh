@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Memory shortage, a full pool or a failed allocation costs at most the session
+# it hit, and is counted.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+failslab=/sys/kernel/debug/failslab
+
+plan 8
+load pool_pages=1 pool_sessions=1
+topology
+simple_proxy
+scenes 4 tiny_pool pool_refills little_tcp_memory afterwards
+if [[ -d $failslab ]]; then
+	scenes 3 softirq_failures all_failures afterwards
+else
+	skip "allocations that fail in softirq" "no failslab in this kernel"
+	skip "allocations that fail anywhere" "no failslab in this kernel"
+	skip "afterwards everything works" "no failslab in this kernel"
+fi
+
+no_pool() {
+	rmmod kproxy
+	insmod "$ko" pool_pages=0 pool_sessions=0
+	simple_proxy
+	python3 "$here/$test_name.py" afterwards | tee /dev/stderr | grep -q '^ok '
+}
+check "a pool without anything in it works, too" no_pool
+finish

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Files that are sent through the proxy without a copy."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import random
+import socket
+import struct
+import tempfile
+
+from peer import (KB, MB, SERVER, Failed, Threads, accept, connect, expect,
+                  limit, listen, main, pair, read_all, read_exactly, scaled,
+                  scene)
+
+SIZE = scaled(8 * MB, 256 * KB)
+
+TCP_ULP, SOL_TLS, TLS_TX, TLS_RX = 31, 282, 1, 2
+TLS_1_2, AES_GCM_128 = 0x0303, 51
+CRYPTO = struct.pack("HH8s16s4s8s", TLS_1_2, AES_GCM_128, b"i" * 8, b"k" * 16,
+                     b"salt", bytes(8))
+SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextlib.contextmanager
+def file_of(data):
+    """A file in the page cache: what is read later is what lies there then."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        yield file
+
+
+def content(file):
+    return os.pread(file.fileno(), 1 << 30, 0)
+
+
+def send_file(sock, file, size):
+    sock.settimeout(None)
+    offset = 0
+    while offset < size:
+        offset += os.sendfile(sock.fileno(), file.fileno(), offset,
+                              size - offset)
+    sock.settimeout(limit(20))
+    sock.shutdown(socket.SHUT_WR)
+
+
+def random_data(size=SIZE):
+    return random.Random(10).randbytes(size)
+
+
+@scene("sendfile, both ways at once, and the file is what it was")
+def plain():
+    data = random_data()
+    with file_of(data) as file:
+        client, server = pair()
+        threads = Threads()
+        for source, sink in ((client, server), (server, client)):
+            threads.go(send_file, source, file, len(data))
+            threads.go(lambda sink=sink: expect(digest(read_all(sink)),
+                                                digest(data), "SHA-256"))
+        threads.join(60)
+        expect(digest(content(file)), digest(data), "the file's SHA-256")
+
+
+@scene("MSG_ZEROCOPY: the sender's buffer is its own once it is told so")
+def zerocopy():
+    client, server = pair()
+    client.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    rounds = 8
+    for n in range(rounds):
+        buffer = bytearray(random_data(256 * KB))
+        want = digest(buffer)
+        received = []
+        threads = Threads()
+        threads.go(lambda: received.append(read_exactly(server, 256 * KB)))
+        sent = 0
+        view = memoryview(buffer)
+        while sent < len(buffer):
+            sent += client.send(view[sent:], MSG_ZEROCOPY)
+        threads.join(30)
+        expect(digest(received[0]), want, f"SHA-256 in round {n}")
+        view.release()
+
+
+def encrypted(data):
+    """The TLS records that the kernel makes of this."""
+    listener = listen(("127.0.0.1", 9999))
+    sender = connect(("127.0.0.1", 9999), ns=SERVER)
+    receiver = accept(listener)
+    listener.close()
+    sender.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+    sender.setsockopt(SOL_TLS, TLS_TX, CRYPTO)
+    records = []
+    threads = Threads()
+    threads.go(lambda: records.append(read_all(receiver)))
+    sender.sendall(data)
+    sender.close()
+    threads.join(60)
+    # What close() adds is an alert; the receiver sees it as the end.
+    return records[0]
+
+
+@scene("ciphertext out of a file, to a receiver that decrypts in the kernel")
+def ktls_receiver():
+    data = random_data(scaled(2 * MB, 128 * KB))
+    records = encrypted(data)
+    if records[:100].find(data[:50]) >= 0 or len(records) <= len(data):
+        raise Failed("this is not encrypted")
+    with file_of(records) as file:
+        client, server = pair()
+        server.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+        server.setsockopt(SOL_TLS, TLS_RX, CRYPTO)
+        threads = Threads()
+        threads.go(send_file, client, file, len(records))
+        got = bytearray()
+        try:
+            while part := server.recv(1 << 16):
+                got += part
+        except OSError as error:
+            # An alert can't be received by a plain recv().
+            if error.errno != errno.EIO:
+                raise
+        threads.join(30)
+        expect(digest(got), digest(data), "SHA-256 of what was decrypted")
+        expect(digest(content(file)), digest(records), "the file's SHA-256")
+
+
+@scene("a file's pages through IPsec")
+def ipsec():
+    data = random_data(scaled(2 * MB, 128 * KB))
+    with file_of(data) as file:
+        client, server = pair()
+        threads = Threads()
+        threads.go(send_file, client, file, len(data))
+        threads.go(lambda: expect(digest(read_all(server)), digest(data),
+                                  "SHA-256"))
+        threads.join(60)
+        expect(digest(content(file)), digest(data), "the file's SHA-256")
+
+
+main()

@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Pages that came from a file are never written to, also not by TLS or IPsec
+# below.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+plan 5
+load
+topology
+simple_proxy
+scenes 2 plain zerocopy
+
+if modprobe -q tls || [[ -e /proc/net/tls_stat ]]; then
+	scenes 1 ktls_receiver
+else
+	skip "ciphertext out of a file, to a receiver that decrypts in the kernel" \
+		"no TLS in this kernel"
+fi
+
+# Towards the server the proxy's packets are encrypted in place, if they may be.
+esp_link() {
+	local key=0x0102030405060708090a0b0c0d0e0f1011121314 ns
+
+	for ns in kp-proxy kp-server; do
+		ip -n "$ns" xfrm state add src 10.2.0.1 dst 10.2.0.2 proto esp \
+			spi 0x1000 reqid 1 mode transport \
+			aead 'rfc4106(gcm(aes))' "$key" 128 || return
+	done
+	ip -n kp-proxy xfrm policy add src 10.2.0.1 dst 10.2.0.2 dir out \
+		tmpl proto esp reqid 1 mode transport
+	ip -n kp-server xfrm policy add src 10.2.0.1 dst 10.2.0.2 dir in \
+		tmpl proto esp reqid 1 mode transport
+}
+
+modprobe -q -a esp4 xfrm_user || true
+if esp_link >"$tmp/esp" 2>&1; then
+	scenes 1 ipsec
+else
+	skip "a file's pages through IPsec" "no ESP in this kernel"
+fi
+check "a file's pages are shared on the way, not copied" python3 - <<-'P' \
+	"$(stat bytes_spliced)" "$(stat bytes_copied)"
+	import sys
+	spliced, copied = map(int, sys.argv[1:])
+	print(spliced, "spliced", copied, "copied")
+	sys.exit(spliced < 20 * copied)
+P
+finish

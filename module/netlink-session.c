@@ -108,7 +108,7 @@ static int put_session(struct sk_buff *skb, const struct kproxy_session *s)
 	    nla_put_u32(skb, KPROXY_A_SESSION_STATE, session_state(state)) ||
 	    put_times(skb, s) || put_bytes(skb, s))
 		return -EMSGSIZE;
-	if (!kproxy_state_connected(state))
+	if (!kproxy_state_linked(state))
 		return 0;
 	if (kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||
 	    put_tcp(skb, KPROXY_A_SESSION_CLIENT_TCP,

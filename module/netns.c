@@ -79,8 +79,11 @@ static int __net_init netns_init(struct net *net)
 	return err;
 }
 
-/* Nobody configures any more: the namespace or the netlink family is gone. */
-static void __net_exit netns_exit(struct net *net)
+/*
+ * Nobody configures any more: the namespace or the netlink family is gone. This
+ * comes before the end of the namespace's devices, so that peers can be told.
+ */
+static void __net_exit netns_pre_exit(struct net *net)
 {
 	struct kproxy_net *kn = kproxy_net(net);
 
@@ -88,6 +91,12 @@ static void __net_exit netns_exit(struct net *net)
 	kproxy_listener_del_all(kn);
 	mutex_unlock(&kn->lock);
 	kproxy_session_kill_all(kn);
+}
+
+static void __net_exit netns_exit(struct net *net)
+{
+	struct kproxy_net *kn = kproxy_net(net);
+
 	mutex_lock(&kn->lock);
 	kproxy_upstream_del_all(kn);
 	mutex_unlock(&kn->lock);
@@ -97,6 +106,7 @@ static void __net_exit netns_exit(struct net *net)
 
 static struct pernet_operations kproxy_net_ops = {
 	.init = netns_init,
+	.pre_exit = netns_pre_exit,
 	.exit = netns_exit,
 	.id = &kproxy_net_id,
 	.size = sizeof(struct kproxy_net),

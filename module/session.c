@@ -37,8 +37,10 @@ enum session_flag {
 	SESSION_DEFERRED = SESSION_WANTED + KPROXY_SIDES,
 	/* The client's, the server's socket has failed. */
 	SESSION_FAILED = SESSION_DEFERRED + KPROXY_SIDES,
+	/* The client's, the server's socket has come to its end. */
+	SESSION_CLOSED = SESSION_FAILED + KPROXY_SIDES,
 	/* What a failed socket had received is still on its way. */
-	SESSION_DRAINING = SESSION_FAILED + KPROXY_SIDES,
+	SESSION_DRAINING = SESSION_CLOSED + KPROXY_SIDES,
 	/* Memory was short; the timer has the pumps tried again. */
 	SESSION_RETRY,
 	/* A process owns a socket; the life work waits for it. */
@@ -112,11 +114,42 @@ bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event)
 	} while (!try_cmpxchg(&s->state, &old, new));
 
 	trace_kproxy_state(s, old, new, event);
-	if (kproxy_state_final(new))
+	if (kproxy_state_final(new)) {
 		session_schedule_life(s);
-	else if (new >= KPROXY_CLOSING_IN && s->times.fin)
+	} else if (new >= KPROXY_CLOSING_IN && s->times.fin) {
+		WRITE_ONCE(s->step_by, jiffies + s->times.fin);
 		timer_reduce(&s->timer, jiffies + s->times.fin);
+	}
 	return true;
+}
+
+static bool session_both_closed(const struct kproxy_session *s)
+{
+	return test_bit(SESSION_CLOSED + KPROXY_CLIENT, &s->flags) &&
+	       test_bit(SESSION_CLOSED + KPROXY_SERVER, &s->flags);
+}
+
+/*
+ * A socket has changed. The two may come to their ends at the same time, and
+ * before the session lingers: whoever sets a bit or the state, which are full
+ * barriers, looks at all of them after that, so that one sees the last.
+ */
+static void session_socket_changed(struct kproxy_session *s,
+				   enum kproxy_side side)
+{
+	if (s->ends[side].sk->sk_state != TCP_CLOSE ||
+	    test_and_set_bit(SESSION_CLOSED + side, &s->flags))
+		return;
+	if (session_both_closed(s))
+		kproxy_session_event(s, KPROXY_EV_CLOSED);
+}
+
+/* The end of a stream was passed on: the other may have been before. */
+static void session_eof(struct kproxy_session *s, enum kproxy_side source)
+{
+	kproxy_session_event(s, eof_event[source]);
+	if (session_both_closed(s))
+		kproxy_session_event(s, KPROXY_EV_CLOSED);
 }
 
 static void session_kick(struct kproxy_session *s, enum kproxy_side source)
@@ -158,7 +191,7 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 	session_account(s, source, &moved);
 	switch (result) {
 	case KPROXY_PUMP_EOF:
-		kproxy_session_event(s, eof_event[source]);
+		session_eof(s, source);
 		break;
 	case KPROXY_PUMP_BROKEN:
 		session_failed(s, !source);
@@ -337,9 +370,10 @@ static bool session_deadline(const struct kproxy_session *s,
 	deadline_min(deadline, &any, s->began, s->times.age);
 	if (state == KPROXY_ESTABLISHED)
 		deadline_min(deadline, &any, last, s->times.idle);
-	else if (state != KPROXY_CONNECTING)
+	else if (kproxy_state_connected(state))
 		deadline_min(deadline, &any, last, s->times.fin);
 	if (state == KPROXY_CONNECTING ||
+	    (state == KPROXY_LINGERING && s->times.fin) ||
 	    test_bit(SESSION_DRAINING, &s->flags))
 		deadline_min(deadline, &any, READ_ONCE(s->step_by) - 1, 1);
 	return any;
@@ -360,6 +394,7 @@ static void client_changed(struct kproxy_sock *ks)
 	struct kproxy_session *s =
 		container_of(ks, struct kproxy_session, ends[KPROXY_CLIENT]);
 
+	session_socket_changed(s, KPROXY_CLIENT);
 	if (session_news(s, KPROXY_CLIENT) || !ks->sk->sk_err)
 		return;
 	if (READ_ONCE(s->state) == KPROXY_CONNECTING)
@@ -389,6 +424,7 @@ static void server_changed(struct kproxy_sock *ks)
 	struct sock *sk = ks->sk;
 
 	if (READ_ONCE(s->state) != KPROXY_CONNECTING) {
+		session_socket_changed(s, KPROXY_SERVER);
 		if (!session_news(s, KPROXY_SERVER) && sk->sk_err)
 			session_failed(s, KPROXY_SERVER);
 	} else if (sk->sk_state == TCP_ESTABLISHED) {
@@ -590,6 +626,18 @@ static void session_life_work(struct work_struct *work)
 	kproxy_session_put(s);
 }
 
+/* A peer that takes its last bytes slowly has all the time it wants. */
+static void session_linger(struct kproxy_session *s)
+{
+	u32 acked = READ_ONCE(tcp_sk(s->ends[KPROXY_CLIENT].sk)->snd_una) +
+		    READ_ONCE(tcp_sk(s->ends[KPROXY_SERVER].sk)->snd_una);
+
+	if (acked == s->acked)
+		return;
+	s->acked = acked;
+	WRITE_ONCE(s->step_by, jiffies + s->times.fin);
+}
+
 /*
  * Softirq. One timer for everything that takes too long, set for the next
  * time that may be over and then for the one that is next: bytes that move
@@ -607,6 +655,8 @@ static void session_timer(struct timer_list *timer)
 		session_kick(s, KPROXY_CLIENT);
 		session_kick(s, KPROXY_SERVER);
 	}
+	if (state == KPROXY_LINGERING)
+		session_linger(s);
 	if (!session_deadline(s, state, &deadline))
 		return;
 	if (time_before(jiffies, deadline)) {

@@ -69,8 +69,10 @@ struct kproxy_session {
 	/* Under @life, @server for readers under RCU. */
 	struct kproxy_server __rcu *server;
 	unsigned int tries;
-	/* jiffies when a connect, or the drain after a failure, takes too long */
+	/* jiffies when a connect, a drain or the last bytes take too long */
 	unsigned long step_by;
+	/* The timer's: how far the peers had acknowledged when it looked. */
+	u32 acked;
 
 	struct kproxy_net *kn;
 	struct kproxy_listener *listener;

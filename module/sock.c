@@ -5,7 +5,6 @@
  * attached with.
  */
 #include <linux/in.h>
-#include <net/net_namespace.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -159,29 +158,16 @@ void kproxy_sock_detach(struct kproxy_sock *ks)
 }
 
 /**
- * kproxy_sock_close() - close a detached socket after its last byte
- * @ks: the socket
+ * kproxy_sock_close() - close a detached socket that has come to its end
+ * @ks: the socket, in TCP_CLOSE
  *
- * TCP stops the timers of a kernel's socket when it is closed, and then never
- * sends again what was lost. With a reference to its namespace the socket is
- * as a process's: it lives on until the peer has everything. In a namespace
- * that is going away nothing can be sent, and the socket is reset.
+ * Not before: TCP stops the timers of a kernel's socket when it is closed, and
+ * would never send again what was lost.
  *
  * Context: process, may sleep.
  */
 void kproxy_sock_close(struct kproxy_sock *ks)
 {
-	struct sock *sk = ks->socket->sk;
-	struct net *net = maybe_get_net(sock_net(sk));
-
-	if (!net) {
-		kproxy_sock_abort(ks);
-		return;
-	}
-	lock_sock(sk);
-	sk_net_refcnt_upgrade(sk);
-	release_sock(sk);
-	put_net(net);
 	sock_release(ks->socket);
 	ks->socket = NULL;
 }

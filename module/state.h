@@ -12,7 +12,9 @@ enum kproxy_state {
 	KPROXY_CLOSING_IN,
 	/* the server has sent its last byte, the client goes on */
 	KPROXY_CLOSING_OUT,
-	/* both ends of stream are passed on: close both sockets */
+	/* both ends of stream are passed on, their last bytes are under way */
+	KPROXY_LINGERING,
+	/* both peers have everything: close both sockets */
 	KPROXY_DONE,
 	/* reset both sockets */
 	KPROXY_ABORTED,
@@ -27,6 +29,8 @@ enum kproxy_event {
 	KPROXY_EV_EOF_IN,
 	/* the server's end of stream was passed on to the client */
 	KPROXY_EV_EOF_OUT,
+	/* both sockets have come to their end by themselves */
+	KPROXY_EV_CLOSED,
 	/* no server could be reached */
 	KPROXY_EV_UNREACHABLE,
 	/* a socket failed, and what it had received is passed on */
@@ -47,10 +51,16 @@ static inline bool kproxy_state_final(enum kproxy_state state)
 	return state >= KPROXY_DONE;
 }
 
-/* Whether the server's socket may be used for data. */
+/* Whether both sockets may be used for data. */
 static inline bool kproxy_state_connected(enum kproxy_state state)
 {
 	return state >= KPROXY_ESTABLISHED && state <= KPROXY_CLOSING_OUT;
+}
+
+/* Whether there are two sockets to look at. */
+static inline bool kproxy_state_linked(enum kproxy_state state)
+{
+	return state >= KPROXY_ESTABLISHED && state <= KPROXY_LINGERING;
 }
 
 #endif /* _KPROXY_STATE_H */

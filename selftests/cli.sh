@@ -33,20 +33,20 @@ kp listener add web 10.1.0.1:8000 upstream app
 kp listener add other 10.1.0.1:8001 upstream app
 
 everything() {
-	kp -j upstream show
-	kp -j server show
-	kp -j listener show
+	printf 'upstream show\nlistener show\n' | kp -j -b -
 }
 
-# is_refused STATUS PATTERN ARGUMENT...: and nothing has changed.
-is_refused() {
-	local before after status=$1 pattern=$2
+is_refused() { # STATUS PATTERN ARGUMENT...
+	refused "$1" "$2" kp "${@:3}"
+}
 
-	shift 2
+# A command, after which the configuration is what it was.
+unchanged() {
+	local before
+
 	before=$(everything)
-	refused "$status" "$pattern" kp "$@"
-	after=$(everything)
-	same "the configuration" "$after" "$before"
+	"$@"
+	same "the configuration" "$(everything)" "$before"
 }
 
 duplicates() {
@@ -54,7 +54,7 @@ duplicates() {
 		listener add web 10.1.0.1:8009 upstream app
 	is_refused 2 'upstream "app": .*exists' upstream add app
 	is_refused 2 '10.2.0.2:9000.*already' server add app 10.2.0.2:9000
-	is_refused 2 '10.2.0.2:9000.*already' \
+	is_refused 2 '10.2.0.2\]:9000.*already' \
 		server add app '[::ffff:10.2.0.2]:9000'
 	is_refused 1 '10.1.0.1:8009.*twice' \
 		listener add x 10.1.0.1:8009,10.1.0.1:8009 upstream app
@@ -219,7 +219,7 @@ most_addresses() {
 shortened() {
 	same "l s" "$(kp -j l s)" "$(kp -j listener show)"
 	same "u s app" "$(kp -j u s app)" "$(kp -j upstream show app)"
-	same "se sh" "$(kp -j se sh)" "$(kp -j session show)"
+	same "ses sh" "$(kp -j ses sh)" "$(kp -j session show)"
 	kp u a short
 	kp server a short 10.2.0.2:1
 	kp u d short
@@ -266,12 +266,12 @@ version() {
 	kproxy version | grep -qF "$module"
 }
 
-check "names and addresses that are taken" duplicates
-check "objects that do not exist" unknown
-check "addresses that are in use, not local, or none" addresses
-check "names that are none, and the longest one" names
-check "values that are none" values
-check "an upstream in use is not deleted" in_use
+check "names and addresses that are taken" unchanged duplicates
+check "objects that do not exist" unchanged unknown
+check "addresses that are in use, not local, or none" unchanged addresses
+check "names that are none, and the longest one" unchanged names
+check "values that are none" unchanged values
+check "an upstream in use is not deleted" unchanged in_use
 check "a batch ends at the first error and says where" batch
 check "a batch of shows is one document each" batch_of_show
 check "10,000 servers: the upstream takes 4096 and says so" ten_thousand

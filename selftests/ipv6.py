@@ -97,9 +97,10 @@ def link_local(ns, device):
     """A link-local address, once it may be used."""
     def ready():
         out = run("ip", "-n", ns, "-j", "-6", "addr", "show", "dev", device,
-                  "scope", "link", "-tentative").stdout
+                  "scope", "link").stdout
         infos = [info for link in json.loads(out or "[]")
-                 for info in link.get("addr_info", [])]
+                 for info in link.get("addr_info", [])
+                 if "local" in info and not info.get("tentative")]
         return infos and infos[0]["local"]
 
     return wait_for(ready, f"{device} has a link-local address", 15)

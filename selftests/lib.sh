@@ -129,7 +129,7 @@ check() {
 
 # scenes N [ARGUMENT]...: the N results of this script's Python half.
 scenes() {
-	local want=$((results + $1)) line
+	local want=$((results + $1)) line other=()
 
 	shift
 	while IFS= read -r line; do
@@ -137,13 +137,14 @@ scenes() {
 		"ok "*) ok "${line#ok }" ;;
 		"not ok "*) not_ok "${line#not ok }" ;;
 		"# "*) printf '%s\n' "$line" ;;
-		*) printf '# %s\n' "$line" ;;
+		*) other+=("$line") ;;
 		esac
 	done < <(timeout -k 5 "$((300 * PATIENCE))" \
-		python3 "$here/$test_name.py" "$@" 2>&1 || echo "# scenes: status $?")
+		python3 "$here/$test_name.py" "$@" 2>&1 || echo "status $?")
 	while ((results < want)); do
 		not_ok "a scene did not come to its end"
 	done
+	((${#other[@]} == 0)) || printf '%s\n' "${other[@]}" | diag
 }
 
 # The end of every test: is there anything left of what it did?

@@ -108,16 +108,17 @@ def netns(name):
         os.close(there)
 
 
-def run(*words, check=True):
-    done = subprocess.run(words, capture_output=True, text=True)
+def run(*words, check=True, text=None):
+    done = subprocess.run(words, input=text, capture_output=True, text=True)
     if check and done.returncode:
         raise Failed(f"{' '.join(words)}: {done.stderr.strip()}")
     return done
 
 
-def kp(command, check=True):
-    """One command to the proxy."""
-    return run("kproxy", "-n", PROXY, *command.split(), check=check)
+def kp(command, check=True, text=None):
+    """One command to the proxy; the text is its input."""
+    return run("kproxy", "-n", PROXY, *command.split(), check=check,
+               text=text)
 
 
 def show(command):
@@ -535,7 +536,7 @@ def play(sentence, function):
 
 def main():
     """Play all scenes, or those whose functions are named."""
-    random.seed(int(os.environ.get("SEED", "1")))
+    random.seed(int(os.environ.get("SEED") or 1))
     wanted = sys.argv[1:]
     for sentence, function in _scenes:
         if not wanted or function.__name__ in wanted:

@@ -26,12 +26,16 @@ static const struct transition transitions[] = {
 	{ KPROXY_ESTABLISHED, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
 	{ KPROXY_ESTABLISHED, KPROXY_EV_KILL, KPROXY_ABORTED },
 	{ KPROXY_CLOSING_IN, KPROXY_EV_EOF_IN, KPROXY_CLOSING_IN },
-	{ KPROXY_CLOSING_IN, KPROXY_EV_EOF_OUT, KPROXY_DONE },
+	{ KPROXY_CLOSING_IN, KPROXY_EV_EOF_OUT, KPROXY_LINGERING },
+	{ KPROXY_CLOSING_IN, KPROXY_EV_CLOSED, KPROXY_CLOSING_IN },
 	{ KPROXY_CLOSING_IN, KPROXY_EV_RESET, KPROXY_ABORTED },
 	{ KPROXY_CLOSING_IN, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
 	{ KPROXY_CLOSING_IN, KPROXY_EV_KILL, KPROXY_ABORTED },
 	{ KPROXY_CLOSING_OUT, KPROXY_EV_EOF_OUT, KPROXY_CLOSING_OUT },
-	{ KPROXY_CLOSING_OUT, KPROXY_EV_EOF_IN, KPROXY_DONE },
+	{ KPROXY_CLOSING_OUT, KPROXY_EV_EOF_IN, KPROXY_LINGERING },
+	{ KPROXY_LINGERING, KPROXY_EV_CLOSED, KPROXY_DONE },
+	{ KPROXY_LINGERING, KPROXY_EV_RESET, KPROXY_LINGERING },
+	{ KPROXY_LINGERING, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
 	{ KPROXY_CLOSING_OUT, KPROXY_EV_RESET, KPROXY_ABORTED },
 	{ KPROXY_CLOSING_OUT, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
 	{ KPROXY_CLOSING_OUT, KPROXY_EV_KILL, KPROXY_ABORTED },
@@ -73,17 +77,17 @@ static void kill_ends_every_state(struct kunit *test)
 	}
 }
 
-static void both_ends_of_stream_in_any_order_are_done(struct kunit *test)
+static void both_ends_of_stream_in_any_order_linger(struct kunit *test)
 {
 	enum kproxy_state state;
 
 	state = kproxy_state_next(KPROXY_ESTABLISHED, KPROXY_EV_EOF_IN);
 	state = kproxy_state_next(state, KPROXY_EV_EOF_OUT);
-	KUNIT_EXPECT_EQ(test, state, KPROXY_DONE);
+	KUNIT_EXPECT_EQ(test, state, KPROXY_LINGERING);
 
 	state = kproxy_state_next(KPROXY_ESTABLISHED, KPROXY_EV_EOF_OUT);
 	state = kproxy_state_next(state, KPROXY_EV_EOF_IN);
-	KUNIT_EXPECT_EQ(test, state, KPROXY_DONE);
+	KUNIT_EXPECT_EQ(test, state, KPROXY_LINGERING);
 }
 
 static void only_live_states_use_the_server(struct kunit *test)
@@ -92,6 +96,7 @@ static void only_live_states_use_the_server(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, kproxy_state_connected(KPROXY_ESTABLISHED));
 	KUNIT_EXPECT_TRUE(test, kproxy_state_connected(KPROXY_CLOSING_IN));
 	KUNIT_EXPECT_TRUE(test, kproxy_state_connected(KPROXY_CLOSING_OUT));
+	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_LINGERING));
 	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_DONE));
 	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_ABORTED));
 }
@@ -100,7 +105,7 @@ static struct kunit_case state_cases[] = {
 	KUNIT_CASE(event_leads_to_the_next_state),
 	KUNIT_CASE(final_state_never_changes),
 	KUNIT_CASE(kill_ends_every_state),
-	KUNIT_CASE(both_ends_of_stream_in_any_order_are_done),
+	KUNIT_CASE(both_ends_of_stream_in_any_order_linger),
 	KUNIT_CASE(only_live_states_use_the_server),
 	{}
 };

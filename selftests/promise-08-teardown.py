@@ -106,8 +106,10 @@ def orphan():
         while sent < 30000:
             sent += server.send(b"o" * 1000)
     server.close()
-    wait_for(lambda: not sessions(), "the session has ended")
-    if not [line for line in tcp_sockets() if ":8000" in line]:
+    wait_for(lambda: [(session["bytes_out"], session["state"])
+                      for session in sessions()] == [(sent, "closing")],
+             "all is passed on, with the ends of both streams")
+    if not sessions()[0]["client_tcp"]["sndq"]:
         raise Failed("nothing is left to send, this test is blind")
     READY.touch()
     time.sleep(limit(60))

@@ -122,7 +122,8 @@ netns_del_resets() {
 	end_load
 }
 
-# A session has ended, but its client does not read what it was sent.
+# Both streams of a session have ended, but its client does not read the last
+# bytes: the session lingers.
 netns_del_after_end() {
 	topology
 	simple_proxy
@@ -183,7 +184,7 @@ check "rmmod under load, again and again" rmmod_many
 check "rmmod while others list sessions and listeners" readers_at_rmmod
 check "a namespace deleted under load is gone, and all that was in it" netns_del
 check "what lived in it is reset" netns_del_resets
-check "a session that has ended keeps no namespace alive" netns_del_after_end
+check "a session that lingers keeps no namespace alive" netns_del_after_end
 check "nor does it hold up rmmod" rmmod_after_end
 check "listeners that come and go in a storm of clients" accept_storm
 check "parameters of the pools are taken at load" reload_parameters

@@ -28,9 +28,10 @@ start_load() { # [KIND]
 	}
 }
 
-# Its clients would visit the next namespace of this name.
+# Its clients would visit the next namespace of this name. It may have ended by
+# itself, when all were told.
 stop_load() {
-	kill -9 "$load_pid"
+	kill -9 "$load_pid" 2>/dev/null || true
 	wait "$load_pid" || true
 }
 

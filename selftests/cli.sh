@@ -107,7 +107,7 @@ time.sleep(1000)'
 }
 
 someone_listens() {
-	proxy ss -Hltn "sport = $1" | grep -q .
+	proxy ss -Hltn "sport = $1" | grep . >/dev/null
 }
 
 names() {
@@ -263,7 +263,7 @@ version() {
 	local module
 
 	module=$(modinfo -F version "$ko")
-	kproxy version | grep -qF "$module"
+	kproxy version | grep -F "$module" >/dev/null
 }
 
 check "names and addresses that are taken" unchanged duplicates

@@ -416,7 +416,7 @@ kernel_messages() {
 
 kernel_content() {
 	no_leak
-	if kernel_messages | grep -qE "$complaints"; then
+	if kernel_messages | grep -E "$complaints" >/dev/null; then
 		kernel_messages | grep -E -A 30 "$complaints" | head -n 80
 		return 1
 	fi

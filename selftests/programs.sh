@@ -26,7 +26,7 @@ for name in tls:8443:443 iperf:5201:5201 redis:6379:6379; do
 done
 
 listens() { # ADDRESS:PORT
-	server ss -Hltn "src $1" | grep -q .
+	server ss -Hltn "src $1" | grep . >/dev/null
 }
 
 start_nginx() {

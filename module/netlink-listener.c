@@ -57,8 +57,9 @@ put_listener_options(struct sk_buff *skb,
 	return 0;
 }
 
-static int put_listener(struct sk_buff *skb, const struct kproxy_listener *l)
+static int put_listener(struct sk_buff *skb, const void *object)
 {
+	const struct kproxy_listener *l = object;
 	struct kproxy_stats sum;
 	unsigned int i;
 
@@ -74,21 +75,6 @@ static int put_listener(struct sk_buff *skb, const struct kproxy_listener *l)
 	kproxy_stats_sum(l->stats, &sum);
 	return kproxy_netlink_put_counters(skb, KPROXY_A_LISTENER_STATS, &sum,
 					   atomic_read(&l->sessions));
-}
-
-static int fill_listener(struct sk_buff *skb, struct netlink_callback *cb,
-			 const struct genl_info *info, const void *object)
-{
-	void *header = kproxy_netlink_begin(skb, cb, info);
-
-	if (!header)
-		return -EMSGSIZE;
-	if (put_listener(skb, object)) {
-		genlmsg_cancel(skb, header);
-		return -EMSGSIZE;
-	}
-	genlmsg_end(skb, header);
-	return 0;
 }
 
 static struct kproxy_listener *find_listener(struct kproxy_net *kn,
@@ -212,73 +198,67 @@ int kproxy_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-static int set_listener(struct kproxy_net *kn, const struct genl_info *info,
-			const char *name)
-{
-	struct kproxy_listener *l = find_listener(kn, info, name);
-	struct kproxy_listener_options options;
-	struct kproxy_upstream *up;
+/* What a request wants of a listener that exists. */
+typedef int (*listener_act)(struct kproxy_net *kn, struct kproxy_listener *l,
+			    struct genl_info *info);
 
-	if (!l)
-		return -ENOENT;
-	up = l->upstream;
+static int on_listener(struct genl_info *info, listener_act act)
+{
+	struct kproxy_listener *l;
+	struct kproxy_net *kn;
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_LISTENER_NAME, &name);
+	if (err)
+		return err;
+	kn = kproxy_netlink_lock(info);
+	l = find_listener(kn, info, name);
+	err = l ? act(kn, l, info) : -ENOENT;
+	kproxy_netlink_unlock(kn);
+	return err;
+}
+
+static int set_listener(struct kproxy_net *kn, struct kproxy_listener *l,
+			struct genl_info *info)
+{
+	struct kproxy_listener_options options = l->options;
+	struct kproxy_upstream *up = l->upstream;
+
 	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM])
 		up = find_upstream(kn, info);
 	if (!up)
 		return -ENOENT;
-	options = l->options;
 	get_listener_options(info, &options);
 	return kproxy_listener_set(l, up, &options, info->extack);
 }
 
 int kproxy_nl_listener_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct kproxy_net *kn;
-	const char *name;
-	int err;
+	return on_listener(info, set_listener);
+}
 
-	err = kproxy_netlink_name(info, KPROXY_A_LISTENER_NAME, &name);
-	if (err)
-		return err;
-	kn = kproxy_netlink_lock(info);
-	err = set_listener(kn, info, name);
-	kproxy_netlink_unlock(kn);
-	return err;
+static int del_listener(struct kproxy_net *kn, struct kproxy_listener *l,
+			struct genl_info *info)
+{
+	kproxy_listener_del(l, info->attrs[KPROXY_A_LISTENER_KILL]);
+	return 0;
 }
 
 int kproxy_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct kproxy_listener *l;
-	struct kproxy_net *kn;
-	const char *name;
-	int err;
+	return on_listener(info, del_listener);
+}
 
-	err = kproxy_netlink_name(info, KPROXY_A_LISTENER_NAME, &name);
-	if (err)
-		return err;
-	kn = kproxy_netlink_lock(info);
-	l = find_listener(kn, info, name);
-	if (l)
-		kproxy_listener_del(l, info->attrs[KPROXY_A_LISTENER_KILL]);
-	kproxy_netlink_unlock(kn);
-	return l ? 0 : -ENOENT;
+static int reply_listener(struct kproxy_net *kn, struct kproxy_listener *l,
+			  struct genl_info *info)
+{
+	return kproxy_netlink_reply(info, put_listener, l);
 }
 
 int kproxy_nl_listener_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct kproxy_listener *l;
-	struct kproxy_net *kn;
-	const char *name;
-	int err;
-
-	err = kproxy_netlink_name(info, KPROXY_A_LISTENER_NAME, &name);
-	if (err)
-		return err;
-	kn = kproxy_netlink_lock(info);
-	l = find_listener(kn, info, name);
-	err = l ? kproxy_netlink_reply(info, fill_listener, l) : -ENOENT;
-	kproxy_netlink_unlock(kn);
-	return err;
+	return on_listener(info, reply_listener);
 }
 
 /* Where a dump goes on: behind the listener of this id. */
@@ -289,19 +269,15 @@ struct dump_ctx {
 int kproxy_nl_listener_get_dumpit(struct sk_buff *skb,
 				  struct netlink_callback *cb)
 {
-	const struct genl_info *info = genl_info_dump(cb);
+	struct kproxy_net *kn = kproxy_netlink_dump_lock(cb);
 	struct dump_ctx *ctx = (void *)cb->ctx;
 	const struct kproxy_listener *l;
-	struct kproxy_net *kn;
 	int err = 0;
 
-	kn = kproxy_netlink_lock(info);
-	/* Zero would switch the check for changes off. */
-	cb->seq = kn->changes + 1;
 	list_for_each_entry(l, &kn->listeners, node) {
 		if (l->id <= ctx->last)
 			continue;
-		err = fill_listener(skb, cb, info, l);
+		err = kproxy_netlink_dump(skb, cb, put_listener, l);
 		if (err)
 			break;
 		ctx->last = l->id;

@@ -92,8 +92,9 @@ static int put_times(struct sk_buff *skb, const struct kproxy_session *s)
 	return 0;
 }
 
-static int put_session(struct sk_buff *skb, const struct kproxy_session *s)
+static int put_session(struct sk_buff *skb, const void *object)
 {
+	const struct kproxy_session *s = object;
 	const struct kproxy_server *server = rcu_dereference(s->server);
 	enum kproxy_state state = READ_ONCE(s->state);
 
@@ -116,21 +117,6 @@ static int put_session(struct sk_buff *skb, const struct kproxy_session *s)
 	    put_tcp(skb, KPROXY_A_SESSION_SERVER_TCP,
 		    s->ends[KPROXY_SERVER].sk))
 		return -EMSGSIZE;
-	return 0;
-}
-
-static int fill_session(struct sk_buff *skb, struct netlink_callback *cb,
-			const struct genl_info *info, const void *object)
-{
-	void *header = kproxy_netlink_begin(skb, cb, info);
-
-	if (!header)
-		return -EMSGSIZE;
-	if (put_session(skb, object)) {
-		genlmsg_cancel(skb, header);
-		return -EMSGSIZE;
-	}
-	genlmsg_end(skb, header);
 	return 0;
 }
 
@@ -242,7 +228,6 @@ int kproxy_nl_session_get_done(struct netlink_callback *cb)
 int kproxy_nl_session_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb)
 {
-	const struct genl_info *info = genl_info_dump(cb);
 	struct session_dump_ctx *ctx = (void *)cb->ctx;
 	struct session_dump *dump = ctx->dump;
 	const struct kproxy_session *s;
@@ -258,7 +243,7 @@ int kproxy_nl_session_get_dumpit(struct sk_buff *skb,
 		cb->seq = dump->resized + 1;
 		if (IS_ERR(s) || !kproxy_session_match(s, &dump->filter.f))
 			continue;
-		err = fill_session(skb, cb, info, s);
+		err = kproxy_netlink_dump(skb, cb, put_session, s);
 		if (err)
 			break;
 	}
@@ -266,20 +251,10 @@ int kproxy_nl_session_get_dumpit(struct sk_buff *skb,
 	return err;
 }
 
-static int fill_killed(struct sk_buff *skb, struct netlink_callback *cb,
-		       const struct genl_info *info, const void *object)
+static int put_killed(struct sk_buff *skb, const void *object)
 {
-	void *header = kproxy_netlink_begin(skb, cb, info);
-
-	if (!header)
-		return -EMSGSIZE;
-	if (nla_put_u32(skb, KPROXY_A_SESSION_KILLED,
-			*(const unsigned int *)object)) {
-		genlmsg_cancel(skb, header);
-		return -EMSGSIZE;
-	}
-	genlmsg_end(skb, header);
-	return 0;
+	return nla_put_u32(skb, KPROXY_A_SESSION_KILLED,
+			   *(const unsigned int *)object);
 }
 
 int kproxy_nl_session_kill_doit(struct sk_buff *skb, struct genl_info *info)
@@ -304,21 +279,24 @@ int kproxy_nl_session_kill_doit(struct sk_buff *skb, struct genl_info *info)
 				    "no such session");
 		return -ENOENT;
 	}
-	return kproxy_netlink_reply(info, fill_killed, &killed);
+	return kproxy_netlink_reply(info, put_killed, &killed);
 }
 
-static int put_pool(struct sk_buff *skb, int cpu,
-		    const struct kproxy_pool_info *pool)
+static int put_pool(struct sk_buff *skb, const void *object)
 {
+	struct kproxy_pool_info pool;
+	int cpu = *(const int *)object;
+
+	kproxy_pool_info(&kproxy_pool, cpu, &pool);
 	if (nla_put_u32(skb, KPROXY_A_POOL_CPU, cpu) ||
-	    nla_put_u32(skb, KPROXY_A_POOL_PAGES, pool->pages) ||
-	    nla_put_u32(skb, KPROXY_A_POOL_PAGES_FREE, pool->pages_free) ||
-	    nla_put_u32(skb, KPROXY_A_POOL_SESSIONS, pool->objects) ||
-	    nla_put_u32(skb, KPROXY_A_POOL_SESSIONS_FREE, pool->objects_free) ||
-	    nla_put_uint(skb, KPROXY_A_POOL_PAGE_REFILLS, pool->page_refills) ||
+	    nla_put_u32(skb, KPROXY_A_POOL_PAGES, pool.pages) ||
+	    nla_put_u32(skb, KPROXY_A_POOL_PAGES_FREE, pool.pages_free) ||
+	    nla_put_u32(skb, KPROXY_A_POOL_SESSIONS, pool.objects) ||
+	    nla_put_u32(skb, KPROXY_A_POOL_SESSIONS_FREE, pool.objects_free) ||
+	    nla_put_uint(skb, KPROXY_A_POOL_PAGE_REFILLS, pool.page_refills) ||
 	    nla_put_uint(skb, KPROXY_A_POOL_SESSION_REFILLS,
-			 pool->object_refills) ||
-	    nla_put_uint(skb, KPROXY_A_POOL_FALLBACKS, pool->fallbacks))
+			 pool.object_refills) ||
+	    nla_put_uint(skb, KPROXY_A_POOL_FALLBACKS, pool.fallbacks))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -329,24 +307,15 @@ struct pool_dump_ctx {
 
 int kproxy_nl_pool_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	const struct genl_info *info = genl_info_dump(cb);
 	struct pool_dump_ctx *ctx = (void *)cb->ctx;
-	struct kproxy_pool_info pool;
-	void *header;
-	int cpu;
+	int cpu, err;
 
 	for_each_possible_cpu(cpu) {
 		if (cpu < ctx->cpu)
 			continue;
-		header = kproxy_netlink_begin(skb, cb, info);
-		if (!header)
-			return -EMSGSIZE;
-		kproxy_pool_info(&kproxy_pool, cpu, &pool);
-		if (put_pool(skb, cpu, &pool)) {
-			genlmsg_cancel(skb, header);
-			return -EMSGSIZE;
-		}
-		genlmsg_end(skb, header);
+		err = kproxy_netlink_dump(skb, cb, put_pool, &cpu);
+		if (err)
+			return err;
 		ctx->cpu = cpu + 1;
 	}
 	return 0;
@@ -358,21 +327,12 @@ struct totals {
 	unsigned int sessions;
 };
 
-static int fill_totals(struct sk_buff *skb, struct netlink_callback *cb,
-		       const struct genl_info *info, const void *object)
+static int put_totals(struct sk_buff *skb, const void *object)
 {
-	void *header = kproxy_netlink_begin(skb, cb, info);
 	const struct totals *totals = object;
 
-	if (!header)
-		return -EMSGSIZE;
-	if (kproxy_netlink_put_counters(skb, KPROXY_A_TOTALS_COUNTERS,
-					&totals->sum, totals->sessions)) {
-		genlmsg_cancel(skb, header);
-		return -EMSGSIZE;
-	}
-	genlmsg_end(skb, header);
-	return 0;
+	return kproxy_netlink_put_counters(skb, KPROXY_A_TOTALS_COUNTERS,
+					   &totals->sum, totals->sessions);
 }
 
 static int reply_totals(struct genl_info *info, bool reset)
@@ -382,7 +342,7 @@ static int reply_totals(struct genl_info *info, bool reset)
 
 	kproxy_net_totals(kn, &totals.sum, reset);
 	totals.sessions = atomic_read(&kn->sessions.nelems);
-	return kproxy_netlink_reply(info, fill_totals, &totals);
+	return kproxy_netlink_reply(info, put_totals, &totals);
 }
 
 int kproxy_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info)

@@ -33,21 +33,14 @@ static void get_upstream_options(const struct genl_info *info,
 			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_RETRIES]);
 }
 
-static int fill_upstream(struct sk_buff *skb, struct netlink_callback *cb,
-			 const struct genl_info *info, const void *object)
+static int put_upstream(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_upstream *up = object;
-	void *header = kproxy_netlink_begin(skb, cb, info);
 
-	if (!header)
-		return -EMSGSIZE;
 	if (nla_put_string(skb, KPROXY_A_UPSTREAM_NAME, up->name) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_BALANCE, up->options.balance) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RETRIES, up->options.retries)) {
-		genlmsg_cancel(skb, header);
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RETRIES, up->options.retries))
 		return -EMSGSIZE;
-	}
-	genlmsg_end(skb, header);
 	return 0;
 }
 
@@ -74,9 +67,11 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)
+/* What a request wants of an upstream that exists. */
+typedef int (*upstream_act)(struct kproxy_upstream *up, struct genl_info *info);
+
+static int on_upstream(struct genl_info *info, upstream_act act)
 {
-	struct kproxy_upstream_options options;
 	struct kproxy_upstream *up;
 	struct kproxy_net *kn;
 	const char *name;
@@ -87,50 +82,48 @@ int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	kn = kproxy_netlink_lock(info);
 	up = find_upstream(kn, info, KPROXY_A_UPSTREAM_NAME);
-	if (up) {
-		options = up->options;
-		get_upstream_options(info, &options);
-		kproxy_upstream_set(up, &options);
-	}
+	err = up ? act(up, info) : -ENOENT;
 	kproxy_netlink_unlock(kn);
-	return up ? 0 : -ENOENT;
+	return err;
+}
+
+static int set_upstream(struct kproxy_upstream *up, struct genl_info *info)
+{
+	struct kproxy_upstream_options options = up->options;
+
+	get_upstream_options(info, &options);
+	kproxy_upstream_set(up, &options);
+	return 0;
+}
+
+int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return on_upstream(info, set_upstream);
+}
+
+static int del_upstream(struct kproxy_upstream *up, struct genl_info *info)
+{
+	int err = kproxy_upstream_del(up, info->extack);
+
+	if (err)
+		NL_SET_BAD_ATTR(info->extack,
+				info->attrs[KPROXY_A_UPSTREAM_NAME]);
+	return err;
 }
 
 int kproxy_nl_upstream_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct kproxy_upstream *up;
-	struct kproxy_net *kn;
-	const char *name;
-	int err;
+	return on_upstream(info, del_upstream);
+}
 
-	err = kproxy_netlink_name(info, KPROXY_A_UPSTREAM_NAME, &name);
-	if (err)
-		return err;
-	kn = kproxy_netlink_lock(info);
-	up = find_upstream(kn, info, KPROXY_A_UPSTREAM_NAME);
-	err = up ? kproxy_upstream_del(up, info->extack) : -ENOENT;
-	if (err)
-		NL_SET_BAD_ATTR(info->extack,
-				info->attrs[KPROXY_A_UPSTREAM_NAME]);
-	kproxy_netlink_unlock(kn);
-	return err;
+static int reply_upstream(struct kproxy_upstream *up, struct genl_info *info)
+{
+	return kproxy_netlink_reply(info, put_upstream, up);
 }
 
 int kproxy_nl_upstream_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct kproxy_upstream *up;
-	struct kproxy_net *kn;
-	const char *name;
-	int err;
-
-	err = kproxy_netlink_name(info, KPROXY_A_UPSTREAM_NAME, &name);
-	if (err)
-		return err;
-	kn = kproxy_netlink_lock(info);
-	up = find_upstream(kn, info, KPROXY_A_UPSTREAM_NAME);
-	err = up ? kproxy_netlink_reply(info, fill_upstream, up) : -ENOENT;
-	kproxy_netlink_unlock(kn);
-	return err;
+	return on_upstream(info, reply_upstream);
 }
 
 /* Where a dump goes on: behind this server of this upstream. */
@@ -142,19 +135,15 @@ struct dump_ctx {
 int kproxy_nl_upstream_get_dumpit(struct sk_buff *skb,
 				  struct netlink_callback *cb)
 {
-	const struct genl_info *info = genl_info_dump(cb);
+	struct kproxy_net *kn = kproxy_netlink_dump_lock(cb);
 	struct dump_ctx *ctx = (void *)cb->ctx;
 	const struct kproxy_upstream *up;
-	struct kproxy_net *kn;
 	int err = 0;
 
-	kn = kproxy_netlink_lock(info);
-	/* Zero would switch the check for changes off. */
-	cb->seq = kn->changes + 1;
 	list_for_each_entry(up, &kn->upstreams, node) {
 		if (up->id <= ctx->upstream)
 			continue;
-		err = fill_upstream(skb, cb, info, up);
+		err = kproxy_netlink_dump(skb, cb, put_upstream, up);
 		if (err)
 			break;
 		ctx->upstream = up->id;
@@ -163,8 +152,9 @@ int kproxy_nl_upstream_get_dumpit(struct sk_buff *skb,
 	return err;
 }
 
-static int put_server(struct sk_buff *skb, const struct kproxy_server *server)
+static int put_server(struct sk_buff *skb, const void *object)
 {
+	const struct kproxy_server *server = object;
 	struct kproxy_stats sum;
 
 	if (nla_put_string(skb, KPROXY_A_SERVER_UPSTREAM,
@@ -178,21 +168,6 @@ static int put_server(struct sk_buff *skb, const struct kproxy_server *server)
 	kproxy_stats_sum(server->stats, &sum);
 	return kproxy_netlink_put_counters(skb, KPROXY_A_SERVER_STATS, &sum,
 					   atomic_read(&server->sessions));
-}
-
-static int fill_server(struct sk_buff *skb, struct netlink_callback *cb,
-		       const struct genl_info *info, const void *object)
-{
-	void *header = kproxy_netlink_begin(skb, cb, info);
-
-	if (!header)
-		return -EMSGSIZE;
-	if (put_server(skb, object)) {
-		genlmsg_cancel(skb, header);
-		return -EMSGSIZE;
-	}
-	genlmsg_end(skb, header);
-	return 0;
 }
 
 static void get_server_options(const struct genl_info *info,
@@ -281,9 +256,11 @@ int kproxy_nl_server_add_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-int kproxy_nl_server_set_doit(struct sk_buff *skb, struct genl_info *info)
+/* What a request wants of a server that exists. */
+typedef int (*server_act)(struct kproxy_server *server, struct genl_info *info);
+
+static int on_server(struct genl_info *info, server_act act)
 {
-	struct kproxy_server_options options;
 	struct kproxy_server *server;
 	union kproxy_addr addr;
 	struct kproxy_net *kn;
@@ -294,49 +271,44 @@ int kproxy_nl_server_set_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	kn = kproxy_netlink_lock(info);
 	server = find_server(kn, info, &addr);
-	if (server) {
-		options = server->options;
-		get_server_options(info, &options);
-		kproxy_server_set(server, &options);
-	}
+	err = server ? act(server, info) : -ENOENT;
 	kproxy_netlink_unlock(kn);
-	return server ? 0 : -ENOENT;
+	return err;
+}
+
+static int set_server(struct kproxy_server *server, struct genl_info *info)
+{
+	struct kproxy_server_options options = server->options;
+
+	get_server_options(info, &options);
+	kproxy_server_set(server, &options);
+	return 0;
+}
+
+int kproxy_nl_server_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return on_server(info, set_server);
+}
+
+static int del_server(struct kproxy_server *server, struct genl_info *info)
+{
+	kproxy_server_del(server);
+	return 0;
 }
 
 int kproxy_nl_server_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct kproxy_server *server;
-	union kproxy_addr addr;
-	struct kproxy_net *kn;
-	int err;
+	return on_server(info, del_server);
+}
 
-	err = get_server(info, &addr);
-	if (err)
-		return err;
-	kn = kproxy_netlink_lock(info);
-	server = find_server(kn, info, &addr);
-	if (server)
-		kproxy_server_del(server);
-	kproxy_netlink_unlock(kn);
-	return server ? 0 : -ENOENT;
+static int reply_server(struct kproxy_server *server, struct genl_info *info)
+{
+	return kproxy_netlink_reply(info, put_server, server);
 }
 
 int kproxy_nl_server_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct kproxy_server *server;
-	union kproxy_addr addr;
-	struct kproxy_net *kn;
-	int err;
-
-	err = get_server(info, &addr);
-	if (err)
-		return err;
-	kn = kproxy_netlink_lock(info);
-	server = find_server(kn, info, &addr);
-	err = server ? kproxy_netlink_reply(info, fill_server, server) :
-		       -ENOENT;
-	kproxy_netlink_unlock(kn);
-	return err;
+	return on_server(info, reply_server);
 }
 
 /* The servers of one upstream that were not dumped yet. */
@@ -355,7 +327,7 @@ static int dump_upstream(struct sk_buff *skb, struct netlink_callback *cb,
 	list_for_each_entry(server, &up->servers, node) {
 		if (server->id <= ctx->server)
 			continue;
-		err = fill_server(skb, cb, genl_info_dump(cb), server);
+		err = kproxy_netlink_dump(skb, cb, put_server, server);
 		if (err)
 			return err;
 		ctx->server = server->id;
@@ -385,12 +357,9 @@ static int dump_servers(struct sk_buff *skb, struct netlink_callback *cb,
 int kproxy_nl_server_get_dumpit(struct sk_buff *skb,
 				struct netlink_callback *cb)
 {
-	struct kproxy_net *kn;
+	struct kproxy_net *kn = kproxy_netlink_dump_lock(cb);
 	int err;
 
-	kn = kproxy_netlink_lock(genl_info_dump(cb));
-	/* Zero would switch the check for changes off. */
-	cb->seq = kn->changes + 1;
 	err = dump_servers(skb, cb, kn, (void *)cb->ctx);
 	kproxy_netlink_unlock(kn);
 	return err;

@@ -64,6 +64,22 @@ struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info)
 }
 
 /**
+ * kproxy_netlink_dump_lock() - the same for a part of a dump
+ * @cb: the dump, which notices if there was a change since its last part
+ *
+ * Context: process, may sleep.
+ * Return: the namespace's root, for kproxy_netlink_unlock().
+ */
+struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb)
+{
+	struct kproxy_net *kn = kproxy_netlink_lock(genl_info_dump(cb));
+
+	/* Zero would switch the check for changes off. */
+	cb->seq = kn->changes + 1;
+	return kn;
+}
+
+/**
  * kproxy_netlink_unlock() - drop the configuration lock
  * @kn: the namespace's root
  */
@@ -72,35 +88,50 @@ void kproxy_netlink_unlock(struct kproxy_net *kn)
 	mutex_unlock(&kn->lock);
 }
 
-/**
- * kproxy_netlink_begin() - begin a message of a reply
- * @skb: the reply
- * @cb: the dump it is a part of, or NULL
- * @info: the request
- *
- * Return: the message's header, or NULL when there is no room for it.
- */
-void *kproxy_netlink_begin(struct sk_buff *skb, struct netlink_callback *cb,
-			   const struct genl_info *info)
+/* One object as one message, a part of the dump @cb unless that is NULL. */
+static int fill(struct sk_buff *skb, struct netlink_callback *cb,
+		const struct genl_info *info, kproxy_netlink_put put,
+		const void *object)
 {
-	void *header;
+	void *header = __genlmsg_iput(skb, info, cb ? NLM_F_MULTI : 0);
 
-	header = __genlmsg_iput(skb, info, cb ? NLM_F_MULTI : 0);
-	if (header && cb)
+	if (!header)
+		return -EMSGSIZE;
+	if (cb)
 		genl_dump_check_consistent(cb, header);
-	return header;
+	if (put(skb, object)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+/**
+ * kproxy_netlink_dump() - add an object to a dump
+ * @skb: the part of the dump that is being written
+ * @cb: the dump
+ * @put: writes the object
+ * @object: the object
+ *
+ * Return: 0, or -EMSGSIZE with nothing added when the part is full.
+ */
+int kproxy_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
+			kproxy_netlink_put put, const void *object)
+{
+	return fill(skb, cb, genl_info_dump(cb), put, object);
 }
 
 /**
  * kproxy_netlink_reply() - answer a request with one object
  * @info: the request
- * @fill: writes the object, returns 0 or -EMSGSIZE
+ * @put: writes the object
  * @object: the object
  *
  * Context: process, may sleep.
- * Return: 0; -ENOMEM; what @fill returned; what sending said.
+ * Return: 0; -ENOMEM; -EMSGSIZE; what sending said.
  */
-int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_fill fill,
+int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 			 const void *object)
 {
 	struct sk_buff *skb;
@@ -109,7 +140,7 @@ int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_fill fill,
 	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
 	if (!skb)
 		return -ENOMEM;
-	err = fill(skb, NULL, info, object);
+	err = fill(skb, NULL, info, put, object);
 	if (err) {
 		nlmsg_free(skb);
 		return err;

@@ -13,22 +13,17 @@ struct nlattr;
 struct sk_buff;
 union kproxy_addr;
 
-/*
- * Writes an object as one message, into a dump when @cb is not NULL; returns
- * -EMSGSIZE and leaves nothing behind when there is no room.
- */
-typedef int (*kproxy_netlink_fill)(struct sk_buff *skb,
-				   struct netlink_callback *cb,
-				   const struct genl_info *info,
-				   const void *object);
+/* Writes the attributes of an object: 0, or -EMSGSIZE when there is no room. */
+typedef int (*kproxy_netlink_put)(struct sk_buff *skb, const void *object);
 
 int kproxy_netlink_init(void);
 void kproxy_netlink_exit(void);
 struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info);
+struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb);
 void kproxy_netlink_unlock(struct kproxy_net *kn);
-void *kproxy_netlink_begin(struct sk_buff *skb, struct netlink_callback *cb,
-			   const struct genl_info *info);
-int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_fill fill,
+int kproxy_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
+			kproxy_netlink_put put, const void *object);
+int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 			 const void *object);
 int kproxy_netlink_name(const struct genl_info *info, int attr,
 			const char **name);

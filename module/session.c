@@ -2,13 +2,11 @@
 /*
  * A session is a client's socket, a server's socket and a pump for each
  * direction. state.c says which event leads where; here is what happens then.
+ * How the bytes move is in session-pump.c.
  *
- * Bytes move in softirq: in the data_ready of the source, which holds the
- * source's lock and only tries for the destination's, or else in the pump
- * work, which takes both in the order of their addresses. Everything that
- * sleeps (connect, close) is done by the life work, one step at a time. An
- * event may come from anywhere; it changes the state and, where the new state
- * asks for a step, queues the life work, which is all that it does.
+ * Everything that sleeps (connect, close) is done by the life work, one step at
+ * a time. An event may come from anywhere; it changes the state and, where the
+ * new state asks for a step, queues the life work, which is all that it does.
  *
  * References: the session's own, dropped by session_end(); one for each time
  * that the life work is queued; one for each reader that must sleep. The pump
@@ -16,7 +14,6 @@
  * before it drops the session's own.
  */
 #include <linux/jiffies.h>
-#include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -26,39 +23,14 @@
 #include "main.h"
 #include "netns.h"
 #include "session.h"
+#include "session-pump.h"
 #include "session-table.h"
 #include "trace.h"
 #include "upstream.h"
 
-enum session_flag {
-	/* Pump from the client, from the server: for the pump work. */
-	SESSION_WANTED,
-	/* Such a run was put off because the destination's lock was busy. */
-	SESSION_DEFERRED = SESSION_WANTED + KPROXY_SIDES,
-	/* The client's, the server's socket has failed. */
-	SESSION_FAILED = SESSION_DEFERRED + KPROXY_SIDES,
-	/* The client's, the server's socket has come to its end. */
-	SESSION_CLOSED = SESSION_FAILED + KPROXY_SIDES,
-	/* What a failed socket had received is still on its way. */
-	SESSION_DRAINING = SESSION_CLOSED + KPROXY_SIDES,
-	/* Memory was short; the timer has the pumps tried again. */
-	SESSION_RETRY,
-	/* A process owns a socket; the life work waits for it. */
-	SESSION_OWNED,
-	/* The connect that goes on has failed. */
-	SESSION_UNCONNECTED,
-	/* session_end() has begun. */
-	SESSION_ENDED,
-};
-
 static const enum kproxy_event eof_event[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_EV_EOF_IN,
 	[KPROXY_SERVER] = KPROXY_EV_EOF_OUT,
-};
-
-static const enum kproxy_counter bytes_counter[KPROXY_SIDES] = {
-	[KPROXY_CLIENT] = KPROXY_BYTES_IN,
-	[KPROXY_SERVER] = KPROXY_BYTES_OUT,
 };
 
 static void session_free_rcu(struct rcu_head *rcu)
@@ -88,7 +60,13 @@ void kproxy_session_put(struct kproxy_session *s)
 		wake_up_var(&kn->live);
 }
 
-static void session_schedule_life(struct kproxy_session *s)
+/**
+ * kproxy_session_schedule_life() - have the next step of its life done
+ * @s: the session, held or kept from ending by the caller
+ *
+ * Context: any.
+ */
+void kproxy_session_schedule_life(struct kproxy_session *s)
 {
 	refcount_inc(&s->refs);
 	if (!queue_work(kproxy_wq, &s->life_work))
@@ -115,7 +93,7 @@ bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event)
 
 	trace_kproxy_state(s, old, new, event);
 	if (kproxy_state_final(new)) {
-		session_schedule_life(s);
+		kproxy_session_schedule_life(s);
 	} else if (new >= KPROXY_CLOSING_IN && s->times.fin) {
 		WRITE_ONCE(s->step_by, jiffies + s->times.fin);
 		timer_reduce(&s->timer, jiffies + s->times.fin);
@@ -125,8 +103,8 @@ bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event)
 
 static bool session_both_closed(const struct kproxy_session *s)
 {
-	return test_bit(SESSION_CLOSED + KPROXY_CLIENT, &s->flags) &&
-	       test_bit(SESSION_CLOSED + KPROXY_SERVER, &s->flags);
+	return test_bit(KPROXY_SESSION_CLOSED + KPROXY_CLIENT, &s->flags) &&
+	       test_bit(KPROXY_SESSION_CLOSED + KPROXY_SERVER, &s->flags);
 }
 
 /*
@@ -138,213 +116,24 @@ static void session_socket_changed(struct kproxy_session *s,
 				   enum kproxy_side side)
 {
 	if (s->ends[side].sk->sk_state != TCP_CLOSE ||
-	    test_and_set_bit(SESSION_CLOSED + side, &s->flags))
+	    test_and_set_bit(KPROXY_SESSION_CLOSED + side, &s->flags))
 		return;
 	if (session_both_closed(s))
 		kproxy_session_event(s, KPROXY_EV_CLOSED);
 }
 
-/* The end of a stream was passed on: the other may have been before. */
-static void session_eof(struct kproxy_session *s, enum kproxy_side source)
+/**
+ * kproxy_session_eof() - the end of a stream was passed on
+ * @s: the session, both its sockets locked
+ * @source: where the stream came from
+ *
+ * Context: softirq.
+ */
+void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source)
 {
 	kproxy_session_event(s, eof_event[source]);
 	if (session_both_closed(s))
 		kproxy_session_event(s, KPROXY_EV_CLOSED);
-}
-
-static void session_kick(struct kproxy_session *s, enum kproxy_side source)
-{
-	set_bit(SESSION_WANTED + source, &s->flags);
-	queue_work(kproxy_bh_wq, &s->pump_work);
-}
-
-/* A socket has failed. Whatever it had received is passed on first. */
-static void session_failed(struct kproxy_session *s, enum kproxy_side side)
-{
-	if (!test_and_set_bit(SESSION_FAILED + side, &s->flags))
-		session_kick(s, side);
-}
-
-static void session_account(struct kproxy_session *s, enum kproxy_side source,
-			    const struct kproxy_pump_moved *moved)
-{
-	u64 bytes = moved->spliced + moved->copied;
-
-	if (!bytes)
-		return;
-	kproxy_stats_add(s->net_stats, bytes_counter[source], bytes);
-	kproxy_stats_add(s->net_stats, KPROXY_BYTES_SPLICED, moved->spliced);
-	kproxy_stats_add(s->net_stats, KPROXY_BYTES_COPIED, moved->copied);
-	kproxy_stats_add(s->listener_stats, bytes_counter[source], bytes);
-	kproxy_stats_add(s->server_stats, bytes_counter[source], bytes);
-}
-
-/* Bottom halves off; both sockets locked, the destination owned by nobody. */
-static enum kproxy_pump_result session_run(struct kproxy_session *s,
-					   enum kproxy_side source)
-{
-	struct kproxy_pump_moved moved = {};
-	enum kproxy_pump_result result;
-
-	result = kproxy_pump_run(&s->pumps[source], s->ends[source].sk,
-				 s->ends[!source].sk, &kproxy_pool, &moved);
-	session_account(s, source, &moved);
-	switch (result) {
-	case KPROXY_PUMP_EOF:
-		session_eof(s, source);
-		break;
-	case KPROXY_PUMP_BROKEN:
-		session_failed(s, !source);
-		break;
-	case KPROXY_PUMP_RETRY:
-		set_bit(SESSION_RETRY, &s->flags);
-		timer_reduce(&s->timer, jiffies + 1);
-		break;
-	case KPROXY_PUMP_DRY:
-	case KPROXY_PUMP_FULL:
-		break;
-	}
-	return result;
-}
-
-/*
- * Something happened to the end of a failed session that is still to get its
- * last bytes: look again. They may have been acknowledged, or that end may have
- * sent on, or be closed by now and never tell of space.
- */
-static bool session_news(struct kproxy_session *s, enum kproxy_side side)
-{
-	if (likely(!test_bit(SESSION_DRAINING, &s->flags)))
-		return false;
-	session_kick(s, !side);
-	return true;
-}
-
-/*
- * The data_ready of one end: the source is locked, by its spinlock or by this
- * process, which then works off the backlog. The destination's lock may be
- * held by one who wants the source's, so it is only tried for.
- */
-static void session_data_ready(struct kproxy_session *s,
-			       enum kproxy_side source)
-{
-	struct sock *dst;
-
-	if (unlikely(!kproxy_state_connected(READ_ONCE(s->state))))
-		return;
-	if (unlikely(session_news(s, source)))
-		return;
-
-	dst = s->ends[!source].sk;
-	local_bh_disable();
-	if (unlikely(!spin_trylock(&dst->sk_lock.slock)))
-		goto busy;
-	if (unlikely(sock_owned_by_user_nocheck(dst))) {
-		spin_unlock(&dst->sk_lock.slock);
-		goto busy;
-	}
-	session_run(s, source);
-	kproxy_stats_inc(s->net_stats, KPROXY_PUMPS_INLINE);
-	spin_unlock(&dst->sk_lock.slock);
-	local_bh_enable();
-	return;
-
-busy:
-	set_bit(SESSION_DEFERRED + source, &s->flags);
-	session_kick(s, source);
-	local_bh_enable();
-}
-
-/*
- * The write_space of one end. It is called from inside of sending, so that
- * pumping is left to the pump work; the socket is locked.
- */
-static void session_write_space(struct kproxy_session *s,
-				enum kproxy_side side)
-{
-	const struct kproxy_pump *pump = &s->pumps[!side];
-	struct sock *sk = s->ends[side].sk;
-
-	if (pump->sending)
-		return;
-	if (session_news(s, side))
-		return;
-	if (pump->full && sk_stream_is_writeable(sk)) {
-		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
-		session_kick(s, !side);
-	}
-}
-
-/*
- * One end has failed: after what it had received, and only when the other has
- * acknowledged it, the other is reset, as it would have been without a proxy.
- * It is reset at once when it sends on, for nobody is there to hear it. Both
- * sockets are locked.
- */
-static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
-{
-	struct sock *dst = s->ends[!failed].sk;
-	enum kproxy_pump_result result;
-
-	result = session_run(s, failed);
-	if (result == KPROXY_PUMP_BROKEN ||
-	    test_bit(SESSION_FAILED + !failed, &s->flags) ||
-	    kproxy_sock_unread(dst) ||
-	    (result != KPROXY_PUMP_FULL && result != KPROXY_PUMP_RETRY &&
-	     tcp_rtx_and_write_queues_empty(dst))) {
-		kproxy_session_event(s, KPROXY_EV_RESET);
-		return;
-	}
-	set_bit(SOCK_NOSPACE, &dst->sk_socket->flags);
-	if (test_and_set_bit(SESSION_DRAINING, &s->flags))
-		return;
-	WRITE_ONCE(s->step_by, jiffies + (s->times.fin ?: 60 * HZ));
-	timer_reduce(&s->timer, s->step_by);
-}
-
-static void session_pump_wanted(struct kproxy_session *s)
-{
-	enum kproxy_side side;
-
-	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
-		bool deferred;
-
-		if (!test_and_clear_bit(SESSION_WANTED + side, &s->flags))
-			continue;
-		deferred = test_and_clear_bit(SESSION_DEFERRED + side,
-					      &s->flags);
-		kproxy_stats_inc(s->net_stats, deferred ?
-				 KPROXY_PUMPS_DEFERRED : KPROXY_PUMPS_INLINE);
-		session_run(s, side);
-	}
-	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
-		if (unlikely(test_bit(SESSION_FAILED + side, &s->flags)))
-			session_drain(s, side);
-}
-
-/* Softirq. Both locks, in the order of their addresses. */
-static void session_pump_work(struct work_struct *work)
-{
-	struct kproxy_session *s =
-		container_of(work, struct kproxy_session, pump_work);
-	struct sock *a = s->ends[KPROXY_CLIENT].sk;
-	struct sock *b = s->ends[KPROXY_SERVER].sk;
-
-	if (!kproxy_state_connected(READ_ONCE(s->state)))
-		return;
-	if (a > b)
-		swap(a, b);
-	bh_lock_sock(a);
-	bh_lock_sock_nested(b);
-	if (likely(!sock_owned_by_user_nocheck(a) &&
-		   !sock_owned_by_user_nocheck(b))) {
-		session_pump_wanted(s);
-	} else {
-		set_bit(SESSION_OWNED, &s->flags);
-		session_schedule_life(s);
-	}
-	bh_unlock_sock(b);
-	bh_unlock_sock(a);
 }
 
 static void deadline_min(unsigned long *deadline, bool *any,
@@ -374,7 +163,7 @@ static bool session_deadline(const struct kproxy_session *s,
 		deadline_min(deadline, &any, last, s->times.fin);
 	if (state == KPROXY_CONNECTING ||
 	    (state == KPROXY_LINGERING && s->times.fin) ||
-	    test_bit(SESSION_DRAINING, &s->flags))
+	    test_bit(KPROXY_SESSION_DRAINING, &s->flags))
 		deadline_min(deadline, &any, READ_ONCE(s->step_by) - 1, 1);
 	return any;
 }
@@ -388,18 +177,27 @@ static void session_arm(struct kproxy_session *s)
 		timer_reduce(&s->timer, deadline);
 }
 
+static struct kproxy_session *client_session(struct kproxy_sock *ks)
+{
+	return container_of(ks, struct kproxy_session, ends[KPROXY_CLIENT]);
+}
+
+static struct kproxy_session *server_session(struct kproxy_sock *ks)
+{
+	return container_of(ks, struct kproxy_session, ends[KPROXY_SERVER]);
+}
+
 /* The client's socket is locked. */
 static void client_changed(struct kproxy_sock *ks)
 {
-	struct kproxy_session *s =
-		container_of(ks, struct kproxy_session, ends[KPROXY_CLIENT]);
+	struct kproxy_session *s = client_session(ks);
 
 	session_socket_changed(s, KPROXY_CLIENT);
-	if (session_news(s, KPROXY_CLIENT) || !ks->sk->sk_err)
+	if (kproxy_session_news(s, KPROXY_CLIENT) || !ks->sk->sk_err)
 		return;
 	if (READ_ONCE(s->state) == KPROXY_CONNECTING)
 		kproxy_session_event(s, KPROXY_EV_RESET);
-	session_failed(s, KPROXY_CLIENT);
+	kproxy_session_failed(s, KPROXY_CLIENT);
 }
 
 static void session_connected(struct kproxy_session *s)
@@ -412,51 +210,46 @@ static void session_connected(struct kproxy_session *s)
 		return;
 	session_arm(s);
 	/* What came before, and what failed before, is looked at now. */
-	session_kick(s, KPROXY_CLIENT);
-	session_kick(s, KPROXY_SERVER);
+	kproxy_session_kick(s, KPROXY_CLIENT);
+	kproxy_session_kick(s, KPROXY_SERVER);
 }
 
 /* The server's socket is locked. */
 static void server_changed(struct kproxy_sock *ks)
 {
-	struct kproxy_session *s =
-		container_of(ks, struct kproxy_session, ends[KPROXY_SERVER]);
+	struct kproxy_session *s = server_session(ks);
 	struct sock *sk = ks->sk;
 
 	if (READ_ONCE(s->state) != KPROXY_CONNECTING) {
 		session_socket_changed(s, KPROXY_SERVER);
-		if (!session_news(s, KPROXY_SERVER) && sk->sk_err)
-			session_failed(s, KPROXY_SERVER);
+		if (!kproxy_session_news(s, KPROXY_SERVER) && sk->sk_err)
+			kproxy_session_failed(s, KPROXY_SERVER);
 	} else if (sk->sk_state == TCP_ESTABLISHED) {
 		session_connected(s);
 	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE) {
-		set_bit(SESSION_UNCONNECTED, &s->flags);
-		session_schedule_life(s);
+		set_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
+		kproxy_session_schedule_life(s);
 	}
 }
 
 static void client_data_ready(struct kproxy_sock *ks)
 {
-	session_data_ready(container_of(ks, struct kproxy_session,
-					ends[KPROXY_CLIENT]), KPROXY_CLIENT);
+	kproxy_session_data_ready(client_session(ks), KPROXY_CLIENT);
 }
 
 static void server_data_ready(struct kproxy_sock *ks)
 {
-	session_data_ready(container_of(ks, struct kproxy_session,
-					ends[KPROXY_SERVER]), KPROXY_SERVER);
+	kproxy_session_data_ready(server_session(ks), KPROXY_SERVER);
 }
 
 static void client_write_space(struct kproxy_sock *ks)
 {
-	session_write_space(container_of(ks, struct kproxy_session,
-					 ends[KPROXY_CLIENT]), KPROXY_CLIENT);
+	kproxy_session_write_space(client_session(ks), KPROXY_CLIENT);
 }
 
 static void server_write_space(struct kproxy_sock *ks)
 {
-	session_write_space(container_of(ks, struct kproxy_session,
-					 ends[KPROXY_SERVER]), KPROXY_SERVER);
+	kproxy_session_write_space(server_session(ks), KPROXY_SERVER);
 }
 
 static const struct kproxy_sock_ops client_ops = {
@@ -492,7 +285,7 @@ static int session_connect(struct kproxy_session *s)
 	struct socket *socket;
 	int err;
 
-	clear_bit(SESSION_UNCONNECTED, &s->flags);
+	clear_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
 	err = kproxy_sock_create(s->kn->net, addr->sa.sa_family, &socket);
 	if (err)
 		return err;
@@ -577,15 +370,15 @@ static void session_wait_owner(struct kproxy_session *s)
 		lock_sock(s->ends[side].sk);
 		release_sock(s->ends[side].sk);
 	}
-	session_kick(s, KPROXY_CLIENT);
-	session_kick(s, KPROXY_SERVER);
+	kproxy_session_kick(s, KPROXY_CLIENT);
+	kproxy_session_kick(s, KPROXY_SERVER);
 }
 
 static void session_end(struct kproxy_session *s, bool graceful)
 {
 	enum kproxy_side side;
 
-	if (test_and_set_bit(SESSION_ENDED, &s->flags))
+	if (test_and_set_bit(KPROXY_SESSION_ENDED, &s->flags))
 		return;
 	kproxy_session_table_remove(s);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
@@ -617,9 +410,9 @@ static void session_life_work(struct work_struct *work)
 	if (kproxy_state_final(state)) {
 		session_end(s, state == KPROXY_DONE);
 	} else if (state == KPROXY_CONNECTING) {
-		if (test_bit(SESSION_UNCONNECTED, &s->flags))
+		if (test_bit(KPROXY_SESSION_UNCONNECTED, &s->flags))
 			session_reconnect(s);
-	} else if (test_and_clear_bit(SESSION_OWNED, &s->flags)) {
+	} else if (test_and_clear_bit(KPROXY_SESSION_OWNED, &s->flags)) {
 		session_wait_owner(s);
 	}
 	mutex_unlock(&s->life);
@@ -651,9 +444,9 @@ static void session_timer(struct timer_list *timer)
 
 	if (kproxy_state_final(state))
 		return;
-	if (test_and_clear_bit(SESSION_RETRY, &s->flags)) {
-		session_kick(s, KPROXY_CLIENT);
-		session_kick(s, KPROXY_SERVER);
+	if (test_and_clear_bit(KPROXY_SESSION_RETRY, &s->flags)) {
+		kproxy_session_kick(s, KPROXY_CLIENT);
+		kproxy_session_kick(s, KPROXY_SERVER);
 	}
 	if (state == KPROXY_LINGERING)
 		session_linger(s);
@@ -663,8 +456,8 @@ static void session_timer(struct timer_list *timer)
 		mod_timer(&s->timer, deadline);
 	} else if (state == KPROXY_CONNECTING &&
 		   time_after_eq(jiffies, READ_ONCE(s->step_by))) {
-		set_bit(SESSION_UNCONNECTED, &s->flags);
-		session_schedule_life(s);
+		set_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
+		kproxy_session_schedule_life(s);
 	} else {
 		kproxy_session_event(s, KPROXY_EV_TIMEOUT);
 	}
@@ -689,7 +482,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 		return NULL;
 	memset(s, 0, sizeof(*s));
 	s->state = KPROXY_CONNECTING;
-	INIT_WORK(&s->pump_work, session_pump_work);
+	INIT_WORK(&s->pump_work, kproxy_session_pump_work);
 	INIT_WORK(&s->life_work, session_life_work);
 	mutex_init(&s->life);
 	timer_setup(&s->timer, session_timer, 0);

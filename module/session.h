@@ -29,6 +29,27 @@ enum kproxy_side {
 	KPROXY_SIDES
 };
 
+enum kproxy_session_flag {
+	/* Pump from the client, from the server: for the pump work. */
+	KPROXY_SESSION_WANTED,
+	/* Such a run was put off because the destination's lock was busy. */
+	KPROXY_SESSION_DEFERRED = KPROXY_SESSION_WANTED + KPROXY_SIDES,
+	/* The client's, the server's socket has failed. */
+	KPROXY_SESSION_FAILED = KPROXY_SESSION_DEFERRED + KPROXY_SIDES,
+	/* The client's, the server's socket has come to its end. */
+	KPROXY_SESSION_CLOSED = KPROXY_SESSION_FAILED + KPROXY_SIDES,
+	/* What a failed socket had received is still on its way. */
+	KPROXY_SESSION_DRAINING = KPROXY_SESSION_CLOSED + KPROXY_SIDES,
+	/* Memory was short; the timer has the pumps tried again. */
+	KPROXY_SESSION_RETRY,
+	/* A process owns a socket; the life work waits for it. */
+	KPROXY_SESSION_OWNED,
+	/* The connect that goes on has failed. */
+	KPROXY_SESSION_UNCONNECTED,
+	/* session_end() has begun. */
+	KPROXY_SESSION_ENDED,
+};
+
 /* Times of a session's listener when it began; in jiffies, 0 for none. */
 struct kproxy_session_times {
 	unsigned long connect;
@@ -45,7 +66,7 @@ struct kproxy_session_times {
 struct kproxy_session {
 	/* enum kproxy_state, changed by cmpxchg() */
 	int state;
-	/* enum session_flag, atomic bits */
+	/* enum kproxy_session_flag, atomic bits */
 	unsigned long flags;
 	struct kproxy_sock ends[KPROXY_SIDES];
 	struct kproxy_stats __percpu *net_stats;
@@ -90,6 +111,8 @@ struct kproxy_session {
 void kproxy_session_start(struct kproxy_listener *l,
 			  const struct kproxy_sock *from,
 			  struct socket *client);
+void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source);
+void kproxy_session_schedule_life(struct kproxy_session *s);
 bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event);
 void kproxy_session_put(struct kproxy_session *s);
 

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * When a session's pumps run, and under which locks. Bytes move in softirq: in
+ * the data_ready of the source, which holds the source's lock and only tries
+ * for the destination's, or else in the pump work, which takes both in the
+ * order of their addresses.
+ */
+#include <linux/jiffies.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "main.h"
+#include "pump.h"
+#include "session.h"
+#include "session-pump.h"
+
+static const enum kproxy_counter bytes_counter[KPROXY_SIDES] = {
+	[KPROXY_CLIENT] = KPROXY_BYTES_IN,
+	[KPROXY_SERVER] = KPROXY_BYTES_OUT,
+};
+
+/**
+ * kproxy_session_kick() - have one direction pumped soon
+ * @s: the session, connected
+ * @source: the source of the direction
+ *
+ * Context: any in which the session can't end: a callback of one of its
+ * sockets, its timer or its life work.
+ */
+void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side source)
+{
+	set_bit(KPROXY_SESSION_WANTED + source, &s->flags);
+	queue_work(kproxy_bh_wq, &s->pump_work);
+}
+
+/**
+ * kproxy_session_failed() - a socket has failed
+ * @s: the session
+ * @side: whose socket; whatever it had received is passed on first
+ *
+ * Context: as kproxy_session_kick().
+ */
+void kproxy_session_failed(struct kproxy_session *s, enum kproxy_side side)
+{
+	if (!test_and_set_bit(KPROXY_SESSION_FAILED + side, &s->flags))
+		kproxy_session_kick(s, side);
+}
+
+static void session_account(struct kproxy_session *s, enum kproxy_side source,
+			    const struct kproxy_pump_moved *moved)
+{
+	u64 bytes = moved->spliced + moved->copied;
+
+	if (!bytes)
+		return;
+	kproxy_stats_add(s->net_stats, bytes_counter[source], bytes);
+	kproxy_stats_add(s->net_stats, KPROXY_BYTES_SPLICED, moved->spliced);
+	kproxy_stats_add(s->net_stats, KPROXY_BYTES_COPIED, moved->copied);
+	kproxy_stats_add(s->listener_stats, bytes_counter[source], bytes);
+	kproxy_stats_add(s->server_stats, bytes_counter[source], bytes);
+}
+
+/* Bottom halves off; both sockets locked, the destination owned by nobody. */
+static enum kproxy_pump_result session_run(struct kproxy_session *s,
+					   enum kproxy_side source)
+{
+	struct kproxy_pump_moved moved = {};
+	enum kproxy_pump_result result;
+
+	result = kproxy_pump_run(&s->pumps[source], s->ends[source].sk,
+				 s->ends[!source].sk, &kproxy_pool, &moved);
+	session_account(s, source, &moved);
+	switch (result) {
+	case KPROXY_PUMP_EOF:
+		kproxy_session_eof(s, source);
+		break;
+	case KPROXY_PUMP_BROKEN:
+		kproxy_session_failed(s, !source);
+		break;
+	case KPROXY_PUMP_RETRY:
+		set_bit(KPROXY_SESSION_RETRY, &s->flags);
+		timer_reduce(&s->timer, jiffies + 1);
+		break;
+	case KPROXY_PUMP_DRY:
+	case KPROXY_PUMP_FULL:
+		break;
+	}
+	return result;
+}
+
+/**
+ * kproxy_session_news() - something happened to one end
+ * @s: the session
+ * @side: the end, its socket locked
+ *
+ * If the other end has failed and this one is still to get its last bytes, look
+ * again. They may have been acknowledged, or this end may have sent on, or be
+ * closed by now and never tell of space.
+ *
+ * Context: a callback of the socket.
+ * Return: true if it was that, and nothing else is to be done.
+ */
+bool kproxy_session_news(struct kproxy_session *s, enum kproxy_side side)
+{
+	if (likely(!test_bit(KPROXY_SESSION_DRAINING, &s->flags)))
+		return false;
+	kproxy_session_kick(s, !side);
+	return true;
+}
+
+/**
+ * kproxy_session_data_ready() - data or the end of a stream has come
+ * @s: the session
+ * @source: where it has come; that socket is locked, by its spinlock or by this
+ *	process, which then works off the backlog
+ *
+ * The destination's lock may be held by one who wants the source's, so it is
+ * only tried for.
+ *
+ * Context: a callback of the socket.
+ */
+void kproxy_session_data_ready(struct kproxy_session *s,
+			       enum kproxy_side source)
+{
+	struct sock *dst;
+
+	if (unlikely(!kproxy_state_connected(READ_ONCE(s->state))))
+		return;
+	if (unlikely(kproxy_session_news(s, source)))
+		return;
+
+	dst = s->ends[!source].sk;
+	local_bh_disable();
+	if (unlikely(!spin_trylock(&dst->sk_lock.slock)))
+		goto busy;
+	if (unlikely(sock_owned_by_user_nocheck(dst))) {
+		spin_unlock(&dst->sk_lock.slock);
+		goto busy;
+	}
+	session_run(s, source);
+	kproxy_stats_inc(s->net_stats, KPROXY_PUMPS_INLINE);
+	spin_unlock(&dst->sk_lock.slock);
+	local_bh_enable();
+	return;
+
+busy:
+	set_bit(KPROXY_SESSION_DEFERRED + source, &s->flags);
+	kproxy_session_kick(s, source);
+	local_bh_enable();
+}
+
+/**
+ * kproxy_session_write_space() - a socket that was full has room
+ * @s: the session
+ * @side: whose socket, which is locked
+ *
+ * It is called from inside of sending, so that pumping is left to the pump work.
+ *
+ * Context: a callback of the socket.
+ */
+void kproxy_session_write_space(struct kproxy_session *s,
+				enum kproxy_side side)
+{
+	const struct kproxy_pump *pump = &s->pumps[!side];
+	struct sock *sk = s->ends[side].sk;
+
+	if (pump->sending)
+		return;
+	if (kproxy_session_news(s, side))
+		return;
+	if (pump->full && sk_stream_is_writeable(sk)) {
+		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		kproxy_session_kick(s, !side);
+	}
+}
+
+/*
+ * One end has failed: after what it had received, and only when the other has
+ * acknowledged it, the other is reset, as it would have been without a proxy.
+ * It is reset at once when it sends on, for nobody is there to hear it. Both
+ * sockets are locked.
+ */
+static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
+{
+	struct sock *dst = s->ends[!failed].sk;
+	enum kproxy_pump_result result;
+
+	result = session_run(s, failed);
+	if (result == KPROXY_PUMP_BROKEN ||
+	    test_bit(KPROXY_SESSION_FAILED + !failed, &s->flags) ||
+	    kproxy_sock_unread(dst) ||
+	    (result != KPROXY_PUMP_FULL && result != KPROXY_PUMP_RETRY &&
+	     tcp_rtx_and_write_queues_empty(dst))) {
+		kproxy_session_event(s, KPROXY_EV_RESET);
+		return;
+	}
+	set_bit(SOCK_NOSPACE, &dst->sk_socket->flags);
+	if (test_and_set_bit(KPROXY_SESSION_DRAINING, &s->flags))
+		return;
+	WRITE_ONCE(s->step_by, jiffies + (s->times.fin ?: 60 * HZ));
+	timer_reduce(&s->timer, s->step_by);
+}
+
+static void session_pump_wanted(struct kproxy_session *s)
+{
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
+		bool deferred;
+
+		if (!test_and_clear_bit(KPROXY_SESSION_WANTED + side, &s->flags))
+			continue;
+		deferred = test_and_clear_bit(KPROXY_SESSION_DEFERRED + side,
+					      &s->flags);
+		kproxy_stats_inc(s->net_stats, deferred ?
+				 KPROXY_PUMPS_DEFERRED : KPROXY_PUMPS_INLINE);
+		session_run(s, side);
+	}
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		if (unlikely(test_bit(KPROXY_SESSION_FAILED + side, &s->flags)))
+			session_drain(s, side);
+}
+
+/**
+ * kproxy_session_pump_work() - pump what is wanted
+ * @work: the session's pump work
+ *
+ * Takes both sockets' locks, in the order of their addresses.
+ *
+ * Context: softirq.
+ */
+void kproxy_session_pump_work(struct work_struct *work)
+{
+	struct kproxy_session *s =
+		container_of(work, struct kproxy_session, pump_work);
+	struct sock *a = s->ends[KPROXY_CLIENT].sk;
+	struct sock *b = s->ends[KPROXY_SERVER].sk;
+
+	if (!kproxy_state_connected(READ_ONCE(s->state)))
+		return;
+	if (a > b)
+		swap(a, b);
+	bh_lock_sock(a);
+	bh_lock_sock_nested(b);
+	if (likely(!sock_owned_by_user_nocheck(a) &&
+		   !sock_owned_by_user_nocheck(b))) {
+		session_pump_wanted(s);
+	} else {
+		set_bit(KPROXY_SESSION_OWNED, &s->flags);
+		kproxy_session_schedule_life(s);
+	}
+	bh_unlock_sock(b);
+	bh_unlock_sock(a);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_SESSION_PUMP_H
+#define _KPROXY_SESSION_PUMP_H
+
+#include "session.h"
+
+struct work_struct;
+
+void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side source);
+void kproxy_session_failed(struct kproxy_session *s, enum kproxy_side side);
+bool kproxy_session_news(struct kproxy_session *s, enum kproxy_side side);
+void kproxy_session_data_ready(struct kproxy_session *s,
+			       enum kproxy_side source);
+void kproxy_session_write_space(struct kproxy_session *s,
+				enum kproxy_side side);
+void kproxy_session_pump_work(struct work_struct *work);
+
+#endif /* _KPROXY_SESSION_PUMP_H */

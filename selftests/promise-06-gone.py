@@ -173,7 +173,9 @@ def max_age():
 
 @scene("a time-out ends a session whose reader has stopped")
 def stalled():
-    with listener_options("idle-timeout 1s", "idle-timeout 10m"):
+    # Longer than it takes to fill it.
+    idle = int(limit(1) * 1000)
+    with listener_options(f"idle-timeout {idle}ms", "idle-timeout 10m"):
         client, server = pair({}, {"rcvbuf": 4096})
         fill_quickly(client, Stream(6))
         expect_reset(client, "the client")

@@ -36,12 +36,7 @@ static int build_show(struct ctx *ctx, struct args *args, struct request *req)
 
 static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 {
-	struct nlattr *tb[FIELD_ATTR_MAX + 1];
-	json_t *row = json_object();
-
-	fields_parse(tb, head, len);
-	fields_show(ctx, fields, tb, row);
-	return row;
+	return fields_decode(ctx, fields, head, len);
 }
 
 static const struct column columns[] = {

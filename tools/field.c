@@ -127,3 +127,14 @@ void fields_show(const struct ctx *ctx, const struct field *table,
 		json_object_set_new(row, field->key,
 				    field->show(ctx, field, tb[field->attr]));
 }
+
+json_t *fields_decode(const struct ctx *ctx, const struct field *table,
+		      const struct nlattr *head, int len)
+{
+	struct nlattr *tb[FIELD_ATTR_MAX + 1];
+	json_t *row = json_object();
+
+	fields_parse(tb, head, len);
+	fields_show(ctx, table, tb, row);
+	return row;
+}

@@ -43,6 +43,10 @@ json_t *field_nest(const struct ctx *ctx, const struct field *field,
 void fields_show(const struct ctx *ctx, const struct field *table,
 		 struct nlattr **tb, json_t *row);
 
+/* All of a table as an object of its own. */
+json_t *fields_decode(const struct ctx *ctx, const struct field *table,
+		      const struct nlattr *head, int len);
+
 /* Sort attributes by number into @tb of FIELD_ATTR_MAX + 1 entries. */
 void fields_parse(struct nlattr **tb, const struct nlattr *head, int len);
 

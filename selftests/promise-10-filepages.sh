@@ -7,7 +7,7 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 5
+plan 6
 load
 topology
 simple_proxy
@@ -18,6 +18,20 @@ if modprobe -q tls || [[ -e /proc/net/tls_stat ]]; then
 else
 	skip "ciphertext out of a file, to a receiver that decrypts in the kernel" \
 		"no TLS in this kernel"
+fi
+
+# One packet each: what is made of them is not for TCP's offloads.
+in_place_link() {
+	modprobe -q -a esp4 xfrm_user sch_ingress cls_matchall act_pedit \
+		act_csum || return
+	ip -n kp-proxy link set back gso_max_segs 1
+}
+
+if in_place_link; then
+	scenes 1 in_place
+else
+	skip "who would decrypt in place copies a file's pages first" \
+		"no ESP or no packet editor in this kernel"
 fi
 
 # Towards the server the proxy's packets are encrypted in place, if they may be.

@@ -165,6 +165,7 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 	},
 	{
 		.cmd	= KPROXY_CMD_LISTENER_GET,
+		.start	= kproxy_nl_bare_start,
 		.dumpit	= kproxy_nl_listener_get_dumpit,
 		.flags	= GENL_CMD_CAP_DUMP,
 	},
@@ -198,6 +199,7 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 	},
 	{
 		.cmd	= KPROXY_CMD_UPSTREAM_GET,
+		.start	= kproxy_nl_bare_start,
 		.dumpit	= kproxy_nl_upstream_get_dumpit,
 		.flags	= GENL_CMD_CAP_DUMP,
 	},
@@ -275,17 +277,20 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 	},
 	{
 		.cmd	= KPROXY_CMD_POOL_GET,
+		.start	= kproxy_nl_bare_start,
 		.dumpit	= kproxy_nl_pool_get_dumpit,
 		.flags	= GENL_CMD_CAP_DUMP,
 	},
 	{
-		.cmd	= KPROXY_CMD_STATS_GET,
-		.doit	= kproxy_nl_stats_get_doit,
-		.flags	= GENL_CMD_CAP_DO,
+		.cmd		= KPROXY_CMD_STATS_GET,
+		.pre_doit	= kproxy_nl_bare_doit,
+		.doit		= kproxy_nl_stats_get_doit,
+		.flags		= GENL_CMD_CAP_DO,
 	},
 	{
-		.cmd	= KPROXY_CMD_STATS_RESET,
-		.doit	= kproxy_nl_stats_reset_doit,
-		.flags	= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+		.cmd		= KPROXY_CMD_STATS_RESET,
+		.pre_doit	= kproxy_nl_bare_doit,
+		.doit		= kproxy_nl_stats_reset_doit,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };

@@ -24,7 +24,6 @@ static struct genl_family kproxy_family __ro_after_init = {
 	.module = THIS_MODULE,
 	.split_ops = kproxy_nl_ops,
 	.n_split_ops = ARRAY_SIZE(kproxy_nl_ops),
-	.resv_start_op = KPROXY_CMD_STATS_RESET + 1,
 };
 
 /**
@@ -86,6 +85,31 @@ struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb)
 void kproxy_netlink_unlock(struct kproxy_net *kn)
 {
 	mutex_unlock(&kn->lock);
+}
+
+/*
+ * Generic netlink looks at no attribute of an operation that has none: what a
+ * client gives there, a filter perhaps, would be ignored.
+ */
+static int refuse_attrs(const struct genl_info *info)
+{
+	if (nlmsg_attrlen(info->nlhdr, GENL_HDRLEN) <= 0)
+		return 0;
+	NL_SET_ERR_MSG_ATTR(info->extack,
+			    nlmsg_attrdata(info->nlhdr, GENL_HDRLEN),
+			    "the operation takes no attribute");
+	return -EINVAL;
+}
+
+int kproxy_nl_bare_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
+			struct genl_info *info)
+{
+	return refuse_attrs(info);
+}
+
+int kproxy_nl_bare_start(struct netlink_callback *cb)
+{
+	return refuse_attrs(genl_info_dump(cb));
 }
 
 /* One object as one message, a part of the dump @cb unless that is NULL. */

@@ -394,6 +394,26 @@ def unknown_commands():
                    errno.ENOENT, "the servers of no upstream")
 
 
+@scene("reserved bits, and attributes where there are none, are refused")
+def reserved():
+    nl = open_netlink()
+    for op in OPERATIONS:
+        mode = "do" if "do" in op else "dump"
+        flags = REQUEST | (ACK if mode == "do" else DUMP)
+        for what, header, extra in (
+                ("the header's reserved field", (1, 1), 0),
+                ("a reserved flag", (1, 0), 0x800),
+                ("an old flag", (1, 0), 0x100 if mode == "do" else 0x400)):
+            nl.send(nl.family, struct.pack("=BBH", COMMAND[op["name"]],
+                                           *header), flags | extra)
+            expect_refused(nl.receive(), errno.EINVAL, f"{op['name']}, {what}",
+                           "reserved" if extra == 0 else "flags")
+        if not op[mode].get("request"):
+            expect_refused(nl.ask(COMMAND[op["name"]], attr(1, 1),
+                                  flags=flags),
+                           errno.EINVAL, f"{op['name']} with an attribute")
+
+
 @scene("a dump that is not read to its end, and many at once, leave nothing")
 def dumps():
     kp("upstream add many")

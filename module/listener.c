@@ -229,6 +229,9 @@ static void listener_refusal(int err, const union kproxy_addr *addr,
 	case -ENODEV:
 		why = "names no interface";
 		break;
+	case -EINVAL:
+		why = "can't be listened on";
+		break;
 	default:
 		return;
 	}

@@ -339,6 +339,13 @@ def refusals():
                           attr(L["upstream"], "app")),
                    errno.EADDRINUSE, "a port in use", "10.1.0.1:8000",
                    HEADERS + len(name) + len(where))
+    mapped = attr(L["address"], [
+        attr(E["ipv6"], bytes(10) + b"\xff\xff" + bytes((10, 1, 0, 1))),
+        attr(E["port"], struct.pack("=H", 8001))])
+    expect_refused(nl.ask(COMMAND["listener-add"], name, mapped,
+                          attr(L["upstream"], "app")),
+                   errno.EINVAL, "a mapped address", "can't be listened on",
+                   HEADERS + len(name))
     expect_refused(nl.ask(COMMAND["listener-add"], attr(L["name"], "web"),
                           where, attr(L["upstream"], "app")),
                    errno.EEXIST, "a name in use", "exists", HEADERS)

@@ -78,15 +78,19 @@ static int put_bytes(struct sk_buff *skb, const struct kproxy_session *s)
 static int put_times(struct sk_buff *skb, const struct kproxy_session *s)
 {
 	const struct kproxy_pump *recent = &s->pumps[KPROXY_CLIENT];
-	unsigned long now = jiffies;
+	unsigned long now = jiffies, last;
 
 	if (time_after(READ_ONCE(s->pumps[KPROXY_SERVER].last),
 		       READ_ONCE(recent->last)))
 		recent = &s->pumps[KPROXY_SERVER];
+	last = READ_ONCE(recent->last);
+	/* A byte may have moved since we looked at the clock. */
+	if (time_after(last, now))
+		last = now;
 	if (nla_put_uint(skb, KPROXY_A_SESSION_AGE_MS,
 			 jiffies_to_msecs(now - s->began)) ||
 	    nla_put_uint(skb, KPROXY_A_SESSION_IDLE_MS,
-			 jiffies_to_msecs(now - READ_ONCE(recent->last))) ||
+			 jiffies_to_msecs(now - last)) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_CPU, READ_ONCE(recent->cpu)))
 		return -EMSGSIZE;
 	return 0;

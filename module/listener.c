@@ -30,6 +30,7 @@ const struct kproxy_listener_options kproxy_listener_defaults = {
 	.connect_timeout = 5 * MSEC_PER_SEC,
 	.idle_timeout = 600 * MSEC_PER_SEC,
 	.fin_timeout = 60 * MSEC_PER_SEC,
+	.sockopts = KPROXY_SOCKOPTS_DEFAULTS,
 };
 
 static void port_kick(struct kproxy_listener_port *port, unsigned long delay)
@@ -126,6 +127,34 @@ static int port_bind(struct kproxy_listener_port *port)
 	return 0;
 }
 
+/*
+ * Change the options of all listening sockets, for the clients that come from
+ * now on; or of none.
+ */
+static int listener_apply(struct kproxy_listener *l,
+			  const struct kproxy_sockopts *from,
+			  const struct kproxy_sockopts *to)
+{
+	enum kproxy_sockopt bad;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < l->nr_ports; i++) {
+		err = kproxy_sockopts_apply(l->ports[i].ks.socket,
+					    KPROXY_SOCKOPTS_LISTEN, from, to,
+					    &bad);
+		if (err)
+			goto err_undo;
+	}
+	return 0;
+
+err_undo:
+	while (i--)
+		kproxy_sockopts_apply(l->ports[i].ks.socket,
+				      KPROXY_SOCKOPTS_LISTEN, to, from, &bad);
+	return err;
+}
+
 /* After this nothing accepts, and the work can't be queued again. */
 static void port_close(struct kproxy_listener_port *port)
 {
@@ -147,6 +176,11 @@ static int listener_open(struct kproxy_listener *l, unsigned int *bad)
 		if (err)
 			return err;
 	}
+	/* The window's scale depends on them, and is chosen for the first SYN. */
+	err = listener_apply(l, &kproxy_sockopts_defaults,
+			     &l->options.sockopts);
+	if (err)
+		return err;
 	for (i = 0; i < l->nr_ports; i++) {
 		*bad = i;
 		err = kernel_listen(l->ports[i].ks.socket, l->options.backlog);
@@ -314,7 +348,8 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0, or what the sockets say of the backlog, nothing being changed.
+ * Return: 0, or what the sockets say of the backlog or their options, nothing
+ * being changed.
  */
 int kproxy_listener_set(struct kproxy_listener *l,
 			struct kproxy_upstream *upstream,
@@ -325,12 +360,19 @@ int kproxy_listener_set(struct kproxy_listener *l,
 	int err;
 
 	lockdep_assert_held(&l->kn->lock);
+	err = listener_apply(l, &l->options.sockopts, &options->sockopts);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "the options of its sockets were refused");
+		return err;
+	}
 	if (options->backlog != l->options.backlog) {
 		for (i = 0; i < l->nr_ports; i++) {
 			err = kernel_listen(l->ports[i].ks.socket,
 					    options->backlog);
 			if (err) {
 				NL_SET_ERR_MSG(extack, "the backlog was refused");
+				listener_apply(l, &options->sockopts,
+					       &l->options.sockopts);
 				return err;
 			}
 		}
@@ -343,6 +385,7 @@ int kproxy_listener_set(struct kproxy_listener *l,
 	WRITE_ONCE(l->options.idle_timeout, options->idle_timeout);
 	WRITE_ONCE(l->options.fin_timeout, options->fin_timeout);
 	WRITE_ONCE(l->options.max_age, options->max_age);
+	l->options.sockopts = options->sockopts;
 	/* There may be room now for clients that wait. */
 	for (i = 0; i < l->nr_ports; i++)
 		port_kick(&l->ports[i], 0);

@@ -12,6 +12,7 @@
 
 #include "addr.h"
 #include "sock.h"
+#include "sockopts.h"
 #include "stats.h"
 
 struct kproxy_listener;
@@ -27,6 +28,8 @@ struct kproxy_listener_options {
 	unsigned int idle_timeout;
 	unsigned int fin_timeout;
 	unsigned int max_age;
+	/* of the listening sockets, for those that they accept to inherit */
+	struct kproxy_sockopts sockopts;
 };
 
 /* One address of a listener. */

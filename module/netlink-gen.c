@@ -33,6 +33,38 @@ static const struct netlink_range_validation kproxy_a_listener_max_age_range = {
 	.max	= KPROXY_TIME_MAX,
 };
 
+static const struct netlink_range_validation kproxy_a_listener_rcvbuf_range = {
+	.max	= KPROXY_BUFFER_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_listener_sndbuf_range = {
+	.max	= KPROXY_BUFFER_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_listener_user_timeout_range = {
+	.max	= KPROXY_TIME_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_listener_pacing_range = {
+	.max	= KPROXY_RATE_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_upstream_rcvbuf_range = {
+	.max	= KPROXY_BUFFER_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_upstream_sndbuf_range = {
+	.max	= KPROXY_BUFFER_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_upstream_user_timeout_range = {
+	.max	= KPROXY_TIME_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_upstream_pacing_range = {
+	.max	= KPROXY_RATE_MAX,
+};
+
 /* Common nested types */
 const struct nla_policy kproxy_endpoint_nl_policy[KPROXY_A_ENDPOINT_SCOPE + 1] = {
 	[KPROXY_A_ENDPOINT_IPV4] = { .type = NLA_U32, },
@@ -41,13 +73,19 @@ const struct nla_policy kproxy_endpoint_nl_policy[KPROXY_A_ENDPOINT_SCOPE + 1] =
 	[KPROXY_A_ENDPOINT_SCOPE] = { .type = NLA_U32, },
 };
 
+const struct nla_policy kproxy_keepalive_nl_policy[KPROXY_A_KEEPALIVE_COUNT + 1] = {
+	[KPROXY_A_KEEPALIVE_IDLE] = NLA_POLICY_MAX(NLA_U32, 32767),
+	[KPROXY_A_KEEPALIVE_INTERVAL] = NLA_POLICY_RANGE(NLA_U32, 1, 32767),
+	[KPROXY_A_KEEPALIVE_COUNT] = NLA_POLICY_RANGE(NLA_U32, 1, 127),
+};
+
 /* KPROXY_CMD_LISTENER_GET - do */
 static const struct nla_policy kproxy_listener_get_nl_policy[KPROXY_A_LISTENER_NAME + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 };
 
 /* KPROXY_CMD_LISTENER_ADD - do */
-static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_MAX_AGE + 1] = {
+static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_PACING + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
@@ -57,10 +95,21 @@ static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_M
 	[KPROXY_A_LISTENER_IDLE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_idle_timeout_range),
 	[KPROXY_A_LISTENER_FIN_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_fin_timeout_range),
 	[KPROXY_A_LISTENER_MAX_AGE] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_max_age_range),
+	[KPROXY_A_LISTENER_NODELAY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_LISTENER_KEEPALIVE] = NLA_POLICY_NESTED(kproxy_keepalive_nl_policy),
+	[KPROXY_A_LISTENER_RCVBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_rcvbuf_range),
+	[KPROXY_A_LISTENER_SNDBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_sndbuf_range),
+	[KPROXY_A_LISTENER_CONGESTION] = { .type = NLA_NUL_STRING, .len = KPROXY_CONGESTION_MAX, },
+	[KPROXY_A_LISTENER_USER_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_user_timeout_range),
+	[KPROXY_A_LISTENER_NOTSENT_LOWAT] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_DSCP] = NLA_POLICY_MAX(NLA_U32, 63),
+	[KPROXY_A_LISTENER_MARK] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_FASTOPEN] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_LISTENER_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_listener_pacing_range),
 };
 
 /* KPROXY_CMD_LISTENER_SET - do */
-static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_MAX_AGE + 1] = {
+static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_PACING + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_MAXCONN] = { .type = NLA_U32, },
@@ -69,6 +118,17 @@ static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_M
 	[KPROXY_A_LISTENER_IDLE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_idle_timeout_range),
 	[KPROXY_A_LISTENER_FIN_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_fin_timeout_range),
 	[KPROXY_A_LISTENER_MAX_AGE] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_max_age_range),
+	[KPROXY_A_LISTENER_NODELAY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_LISTENER_KEEPALIVE] = NLA_POLICY_NESTED(kproxy_keepalive_nl_policy),
+	[KPROXY_A_LISTENER_RCVBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_rcvbuf_range),
+	[KPROXY_A_LISTENER_SNDBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_sndbuf_range),
+	[KPROXY_A_LISTENER_CONGESTION] = { .type = NLA_NUL_STRING, .len = KPROXY_CONGESTION_MAX, },
+	[KPROXY_A_LISTENER_USER_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_user_timeout_range),
+	[KPROXY_A_LISTENER_NOTSENT_LOWAT] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_DSCP] = NLA_POLICY_MAX(NLA_U32, 63),
+	[KPROXY_A_LISTENER_MARK] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_FASTOPEN] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_LISTENER_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_listener_pacing_range),
 };
 
 /* KPROXY_CMD_LISTENER_DEL - do */
@@ -83,17 +143,39 @@ static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_N
 };
 
 /* KPROXY_CMD_UPSTREAM_ADD - do */
-static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_RETRIES + 1] = {
+static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_PACING + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 0),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
+	[KPROXY_A_UPSTREAM_NODELAY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_KEEPALIVE] = NLA_POLICY_NESTED(kproxy_keepalive_nl_policy),
+	[KPROXY_A_UPSTREAM_RCVBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_rcvbuf_range),
+	[KPROXY_A_UPSTREAM_SNDBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_sndbuf_range),
+	[KPROXY_A_UPSTREAM_CONGESTION] = { .type = NLA_NUL_STRING, .len = KPROXY_CONGESTION_MAX, },
+	[KPROXY_A_UPSTREAM_USER_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_user_timeout_range),
+	[KPROXY_A_UPSTREAM_NOTSENT_LOWAT] = { .type = NLA_U32, },
+	[KPROXY_A_UPSTREAM_DSCP] = NLA_POLICY_MAX(NLA_U32, 63),
+	[KPROXY_A_UPSTREAM_MARK] = { .type = NLA_U32, },
+	[KPROXY_A_UPSTREAM_FASTOPEN] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_upstream_pacing_range),
 };
 
 /* KPROXY_CMD_UPSTREAM_SET - do */
-static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_RETRIES + 1] = {
+static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_PACING + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 0),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
+	[KPROXY_A_UPSTREAM_NODELAY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_KEEPALIVE] = NLA_POLICY_NESTED(kproxy_keepalive_nl_policy),
+	[KPROXY_A_UPSTREAM_RCVBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_rcvbuf_range),
+	[KPROXY_A_UPSTREAM_SNDBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_sndbuf_range),
+	[KPROXY_A_UPSTREAM_CONGESTION] = { .type = NLA_NUL_STRING, .len = KPROXY_CONGESTION_MAX, },
+	[KPROXY_A_UPSTREAM_USER_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_user_timeout_range),
+	[KPROXY_A_UPSTREAM_NOTSENT_LOWAT] = { .type = NLA_U32, },
+	[KPROXY_A_UPSTREAM_DSCP] = NLA_POLICY_MAX(NLA_U32, 63),
+	[KPROXY_A_UPSTREAM_MARK] = { .type = NLA_U32, },
+	[KPROXY_A_UPSTREAM_FASTOPEN] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_upstream_pacing_range),
 };
 
 /* KPROXY_CMD_UPSTREAM_DEL - do */
@@ -173,14 +255,14 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 		.cmd		= KPROXY_CMD_LISTENER_ADD,
 		.doit		= kproxy_nl_listener_add_doit,
 		.policy		= kproxy_listener_add_nl_policy,
-		.maxattr	= KPROXY_A_LISTENER_MAX_AGE,
+		.maxattr	= KPROXY_A_LISTENER_PACING,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_LISTENER_SET,
 		.doit		= kproxy_nl_listener_set_doit,
 		.policy		= kproxy_listener_set_nl_policy,
-		.maxattr	= KPROXY_A_LISTENER_MAX_AGE,
+		.maxattr	= KPROXY_A_LISTENER_PACING,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -207,14 +289,14 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 		.cmd		= KPROXY_CMD_UPSTREAM_ADD,
 		.doit		= kproxy_nl_upstream_add_doit,
 		.policy		= kproxy_upstream_add_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_RETRIES,
+		.maxattr	= KPROXY_A_UPSTREAM_PACING,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_UPSTREAM_SET,
 		.doit		= kproxy_nl_upstream_set_doit,
 		.policy		= kproxy_upstream_set_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_RETRIES,
+		.maxattr	= KPROXY_A_UPSTREAM_PACING,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -29,8 +29,8 @@ static const struct {
 	  offsetof(struct kproxy_listener_options, max_age) },
 };
 
-static void get_listener_options(const struct genl_info *info,
-				 struct kproxy_listener_options *options)
+static int get_listener_options(const struct genl_info *info,
+				struct kproxy_listener_options *options)
 {
 	int i;
 
@@ -41,6 +41,8 @@ static void get_listener_options(const struct genl_info *info,
 			*(unsigned int *)((void *)options + numbers[i].offset) =
 				nla_get_u32(attr);
 	}
+	return kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_LISTEN,
+					   &options->sockopts);
 }
 
 static int
@@ -54,7 +56,8 @@ put_listener_options(struct sk_buff *skb,
 				*(const unsigned int *)((const void *)options +
 							numbers[i].offset)))
 			return -EMSGSIZE;
-	return 0;
+	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_LISTEN,
+					   &options->sockopts);
 }
 
 static int put_listener(struct sk_buff *skb, const void *object)
@@ -160,7 +163,9 @@ static int add_listener(struct kproxy_net *kn, const struct genl_info *info,
 	up = find_upstream(kn, info);
 	if (!up)
 		return -ENOENT;
-	get_listener_options(info, &options);
+	err = get_listener_options(info, &options);
+	if (err)
+		return err;
 	err = kproxy_listener_add(kn, name, list->addrs, n, up, &options,
 				  info->extack, &bad);
 	if (err)
@@ -224,12 +229,15 @@ static int set_listener(struct kproxy_net *kn, struct kproxy_listener *l,
 {
 	struct kproxy_listener_options options = l->options;
 	struct kproxy_upstream *up = l->upstream;
+	int err;
 
 	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM])
 		up = find_upstream(kn, info);
 	if (!up)
 		return -ENOENT;
-	get_listener_options(info, &options);
+	err = get_listener_options(info, &options);
+	if (err)
+		return err;
 	return kproxy_listener_set(l, up, &options, info->extack);
 }
 

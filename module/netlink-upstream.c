@@ -22,8 +22,8 @@ static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
 	return up;
 }
 
-static void get_upstream_options(const struct genl_info *info,
-				 struct kproxy_upstream_options *options)
+static int get_upstream_options(const struct genl_info *info,
+				struct kproxy_upstream_options *options)
 {
 	if (info->attrs[KPROXY_A_UPSTREAM_BALANCE])
 		options->balance =
@@ -31,6 +31,8 @@ static void get_upstream_options(const struct genl_info *info,
 	if (info->attrs[KPROXY_A_UPSTREAM_RETRIES])
 		options->retries =
 			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_RETRIES]);
+	return kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_CONNECT,
+					   &options->sockopts);
 }
 
 static int put_upstream(struct sk_buff *skb, const void *object)
@@ -41,7 +43,8 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_BALANCE, up->options.balance) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RETRIES, up->options.retries))
 		return -EMSGSIZE;
-	return 0;
+	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_CONNECT,
+					   &up->options.sockopts);
 }
 
 int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
@@ -49,6 +52,7 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	struct kproxy_upstream_options options = {
 		.balance = KPROXY_BALANCE_ROUNDROBIN,
 		.retries = KPROXY_RETRIES_DEFAULT,
+		.sockopts = kproxy_sockopts_defaults,
 	};
 	struct kproxy_net *kn;
 	const char *name;
@@ -57,7 +61,9 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	err = kproxy_netlink_name(info, KPROXY_A_UPSTREAM_NAME, &name);
 	if (err)
 		return err;
-	get_upstream_options(info, &options);
+	err = get_upstream_options(info, &options);
+	if (err)
+		return err;
 	kn = kproxy_netlink_lock(info);
 	err = kproxy_upstream_add(kn, name, &options, info->extack);
 	if (err)
@@ -90,8 +96,11 @@ static int on_upstream(struct genl_info *info, upstream_act act)
 static int set_upstream(struct kproxy_upstream *up, struct genl_info *info)
 {
 	struct kproxy_upstream_options options = up->options;
+	int err;
 
-	get_upstream_options(info, &options);
+	err = get_upstream_options(info, &options);
+	if (err)
+		return err;
 	kproxy_upstream_set(up, &options);
 	return 0;
 }

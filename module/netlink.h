@@ -4,6 +4,8 @@
 
 #include <linux/types.h>
 
+#include "sockopts.h"
+
 struct genl_info;
 struct kproxy_net;
 struct kproxy_stats;
@@ -34,5 +36,11 @@ int kproxy_netlink_put_addr(struct sk_buff *skb, int attr,
 int kproxy_netlink_put_counters(struct sk_buff *skb, int attr,
 				const struct kproxy_stats *sum,
 				unsigned int sessions);
+int kproxy_netlink_get_sockopts(const struct genl_info *info,
+				enum kproxy_sockopts_side side,
+				struct kproxy_sockopts *opts);
+int kproxy_netlink_put_sockopts(struct sk_buff *skb,
+				enum kproxy_sockopts_side side,
+				const struct kproxy_sockopts *opts);
 
 #endif /* _KPROXY_NETLINK_H */

@@ -272,7 +272,8 @@ static enum kproxy_pump_result pump_short(struct sock *dst, int err)
 
 /*
  * Pass on the end of the stream. TCP gives no error when it finds no memory
- * for the FIN, but then no sequence number is used for it.
+ * for the FIN, but then no sequence number is used for it. Who was accepted by
+ * a fast open gets it when the handshake is over.
  */
 static enum kproxy_pump_result pump_end(struct sock *dst)
 {
@@ -280,8 +281,9 @@ static enum kproxy_pump_result pump_end(struct sock *dst)
 
 	WRITE_ONCE(dst->sk_shutdown, dst->sk_shutdown | SEND_SHUTDOWN);
 	dst->sk_prot->shutdown(dst, SEND_SHUTDOWN);
-	return tcp_sk(dst)->write_seq != seq ? KPROXY_PUMP_EOF :
-					       KPROXY_PUMP_BROKEN;
+	if (tcp_sk(dst)->write_seq != seq || dst->sk_state == TCP_SYN_RECV)
+		return KPROXY_PUMP_EOF;
+	return KPROXY_PUMP_BROKEN;
 }
 
 /* Send one batch: DRY when the source had nothing (more) for it. */
@@ -345,6 +347,11 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 
 	if (unlikely(pump->ended))
 		return KPROXY_PUMP_DRY;
+	if (unlikely(pump->ahead)) {
+		tcp_read_done(src, pump->ahead);
+		moved->copied += pump->ahead;
+		pump->ahead = 0;
+	}
 
 	while (result == KPROXY_PUMP_DRY && more)
 		result = pump_batch(pump, src, dst, pool, moved, &more);

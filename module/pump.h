@@ -29,6 +29,8 @@ enum kproxy_pump_result {
 struct kproxy_pump {
 	u64 bytes_spliced;
 	u64 bytes_copied;
+	/* bytes that went out with the SYN: the source's first, not yet taken */
+	u32 ahead;
 	/* jiffies of the last byte */
 	unsigned long last;
 	/* the CPU of the last byte */

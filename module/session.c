@@ -19,6 +19,7 @@
 #include <net/tcp.h>
 
 #include "compat.h"
+#include "fastopen.h"
 #include "listener.h"
 #include "main.h"
 #include "netns.h"
@@ -277,6 +278,20 @@ static struct kproxy_server *session_server(const struct kproxy_session *s)
 	return rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
 }
 
+/* Give the socket to the server what its upstream wants of it. */
+static int session_set_options(const struct kproxy_session *s,
+			       struct socket *socket)
+{
+	struct kproxy_upstream *up = session_server(s)->upstream;
+	struct kproxy_sockopts opts;
+	enum kproxy_sockopt bad;
+
+	if (likely(!kproxy_upstream_sockopts(up, &opts)))
+		return 0;
+	return kproxy_sockopts_apply(socket, KPROXY_SOCKOPTS_CONNECT,
+				     &kproxy_sockopts_defaults, &opts, &bad);
+}
+
 /* Begin to connect to the session's server: -EINPROGRESS, or it failed. */
 static int session_connect(struct kproxy_session *s)
 {
@@ -286,15 +301,23 @@ static int session_connect(struct kproxy_session *s)
 	int err;
 
 	clear_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
+	s->pumps[KPROXY_CLIENT].ahead = 0;
 	err = kproxy_sock_create(s->kn->net, addr->sa.sa_family, &socket);
 	if (err)
 		return err;
 	kproxy_sock_attach(ks, socket, NULL, &server_ops);
+	err = session_set_options(s, socket);
+	if (err)
+		return err;
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
 	session_arm(s);
 	err = kernel_connect(socket, (struct sockaddr_unsized *)addr,
 			     kproxy_addr_size(addr), O_NONBLOCK);
 	kproxy_addr_local(&s->source, socket->sk);
+	if (!err && kproxy_fastopen_deferred(socket))
+		err = kproxy_fastopen_connect(s->ends[KPROXY_CLIENT].socket,
+					      socket,
+					      &s->pumps[KPROXY_CLIENT].ahead);
 	return err ?: -EINPROGRESS;
 }
 

@@ -10,11 +10,6 @@
 
 #include "sock.h"
 
-/* Seconds until a silent peer is asked, and between askings; and how often. */
-#define KEEPALIVE_IDLE 60
-#define KEEPALIVE_INTERVAL 10
-#define KEEPALIVE_COUNT 6
-
 static struct kproxy_sock *sock_owner(const struct sock *sk)
 {
 	return rcu_dereference_sk_user_data(sk);
@@ -58,7 +53,7 @@ static void sock_changed(struct sock *sk)
 	rcu_read_unlock();
 }
 
-/* As the contract has it: no delay, and a peer that is gone is noticed. */
+/* No delay, and a peer that is gone is noticed: kproxy_sockopts_defaults. */
 static void sock_set_defaults(struct sock *sk)
 {
 	lock_sock(sk);
@@ -67,9 +62,9 @@ static void sock_set_defaults(struct sock *sk)
 	release_sock(sk);
 	tcp_sock_set_nodelay(sk);
 	sock_set_keepalive(sk);
-	tcp_sock_set_keepidle(sk, KEEPALIVE_IDLE);
-	tcp_sock_set_keepintvl(sk, KEEPALIVE_INTERVAL);
-	tcp_sock_set_keepcnt(sk, KEEPALIVE_COUNT);
+	tcp_sock_set_keepidle(sk, KPROXY_KEEPALIVE_IDLE);
+	tcp_sock_set_keepintvl(sk, KPROXY_KEEPALIVE_INTERVAL);
+	tcp_sock_set_keepcnt(sk, KPROXY_KEEPALIVE_COUNT);
 }
 
 /**

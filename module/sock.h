@@ -9,6 +9,11 @@ struct net;
 struct sock;
 struct socket;
 
+/* Seconds until a silent peer is asked, and between askings; and how often. */
+#define KPROXY_KEEPALIVE_IDLE 60
+#define KPROXY_KEEPALIVE_INTERVAL 10
+#define KPROXY_KEEPALIVE_COUNT 6
+
 /*
  * What happens to a socket. Called under RCU and, but for a listening one's
  * data_ready, with the socket locked: by its spinlock in softirq, or owned

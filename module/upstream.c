@@ -31,6 +31,16 @@ struct kproxy_upstream *kproxy_upstream_find(struct kproxy_net *kn,
 	return NULL;
 }
 
+static void upstream_set_sockopts(struct kproxy_upstream *up,
+				  const struct kproxy_sockopts *opts)
+{
+	spin_lock(&up->lock);
+	up->options.sockopts = *opts;
+	spin_unlock(&up->lock);
+	WRITE_ONCE(up->sockopts_set,
+		   kproxy_sockopts_differ(&kproxy_sockopts_defaults, opts));
+}
+
 /**
  * kproxy_upstream_add() - make an upstream without servers
  * @kn: the namespace's root, its lock held
@@ -63,6 +73,7 @@ int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 	spin_lock_init(&up->lock);
 	kproxy_roundrobin_init(&up->turns);
 	up->options = *options;
+	upstream_set_sockopts(up, &options->sockopts);
 	list_add_tail(&up->node, &kn->upstreams);
 	kproxy_net_changed(kn);
 	return 0;
@@ -79,7 +90,27 @@ void kproxy_upstream_set(struct kproxy_upstream *up,
 	lockdep_assert_held(&up->kn->lock);
 	WRITE_ONCE(up->options.balance, options->balance);
 	WRITE_ONCE(up->options.retries, options->retries);
+	upstream_set_sockopts(up, &options->sockopts);
 	kproxy_net_changed(up->kn);
+}
+
+/**
+ * kproxy_upstream_sockopts() - what the sockets to its servers are to be like
+ * @up: the upstream, held
+ * @opts: where the options go
+ *
+ * Context: process.
+ * Return: false, with @opts untouched, when they are the defaults.
+ */
+bool kproxy_upstream_sockopts(struct kproxy_upstream *up,
+			      struct kproxy_sockopts *opts)
+{
+	if (!READ_ONCE(up->sockopts_set))
+		return false;
+	spin_lock(&up->lock);
+	*opts = up->options.sockopts;
+	spin_unlock(&up->lock);
+	return true;
 }
 
 static void upstream_unlink(struct kproxy_upstream *up)

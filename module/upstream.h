@@ -11,6 +11,7 @@
 
 #include "addr.h"
 #include "roundrobin.h"
+#include "sockopts.h"
 #include "stats.h"
 
 struct kproxy_net;
@@ -23,6 +24,7 @@ struct netlink_ext_ack;
 struct kproxy_upstream_options {
 	enum kproxy_balance balance;
 	unsigned int retries;
+	struct kproxy_sockopts sockopts;
 };
 
 /* A group of servers and how to choose among them. */
@@ -38,8 +40,13 @@ struct kproxy_upstream {
 	unsigned int nr_servers;
 	unsigned int users;
 	struct kproxy_upstream_options options;
+	/* options.sockopts are not the defaults */
+	bool sockopts_set;
 
-	/* Protects @turns and the entries of servers in it. */
+	/*
+	 * Protects @turns and the entries of servers in it, and
+	 * options.sockopts, which are written under both locks.
+	 */
 	spinlock_t lock;
 	struct kproxy_roundrobin turns;
 
@@ -80,6 +87,8 @@ int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 			struct netlink_ext_ack *extack);
 void kproxy_upstream_set(struct kproxy_upstream *up,
 			 const struct kproxy_upstream_options *options);
+bool kproxy_upstream_sockopts(struct kproxy_upstream *up,
+			      struct kproxy_sockopts *opts);
 int kproxy_upstream_del(struct kproxy_upstream *up,
 			struct netlink_ext_ack *extack);
 void kproxy_upstream_del_all(struct kproxy_net *kn);

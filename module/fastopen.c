@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * TCP Fast Open towards a server. A socket that may do so and has a cookie of
+ * the server puts the SYN off until there is something to send; without a cookie
+ * it connects as ever and asks for one. Here the SYN goes out at once, with what
+ * the client has sent by then, which may be nothing: a server that speaks first
+ * is heard all the same, a round trip earlier.
+ *
+ * Bytes that travel with the SYN are only looked at, and stay in the client's
+ * queue until the server has answered, so that another one gets them, too, when
+ * it does not.
+ */
+#include <linux/bottom_half.h>
+#include <linux/mm.h>
+#include <linux/socket.h>
+#include <linux/uio.h>
+#include <net/inet_sock.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "fastopen.h"
+#include "main.h"
+#include "pool.h"
+
+/* What fits in a SYN on Ethernet; TCP takes as much of it as it likes. */
+#define SYN_DATA_MAX 1460
+
+/**
+ * kproxy_fastopen_deferred() - is the SYN still to be sent?
+ * @server: the socket, whose connect has succeeded at once
+ *
+ * Context: process.
+ * Return: true when kproxy_fastopen_connect() has to send it.
+ */
+bool kproxy_fastopen_deferred(const struct socket *server)
+{
+	return inet_test_bit(DEFER_CONNECT, server->sk);
+}
+
+static bool get_buffer(struct kproxy_pool_frag *frag)
+{
+	bool got;
+
+	local_bh_disable();
+	got = kproxy_pool_frag_get(&kproxy_pool, SYN_DATA_MAX, frag);
+	local_bh_enable();
+	return got;
+}
+
+/* Look at what the client has sent so far. */
+static unsigned int peek(struct socket *client, struct kvec *vec)
+{
+	struct msghdr msg = {};
+	int len;
+
+	len = kernel_recvmsg(client, &msg, vec, 1, vec->iov_len,
+			     MSG_PEEK | MSG_DONTWAIT);
+	/* Urgent bytes are left out here, but not by the pump. */
+	if (len < 0 || READ_ONCE(tcp_sk(client->sk)->urg_data))
+		return 0;
+	return len;
+}
+
+static int send_syn(struct socket *server, struct kvec *vec)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+
+	return kernel_sendmsg(server, &msg, vec, 1, vec->iov_len);
+}
+
+/**
+ * kproxy_fastopen_connect() - send a SYN that was put off
+ * @client: the client's socket
+ * @server: the socket to the server
+ * @ahead: gets how many of the client's bytes went with it
+ *
+ * Nobody else takes from @client meanwhile. It is owned while the SYN is sent:
+ * @server may be connected before this returns, but no pump runs before @ahead
+ * is known.
+ *
+ * Context: process, may sleep.
+ * Return: 0, or why there is no SYN.
+ */
+int kproxy_fastopen_connect(struct socket *client, struct socket *server,
+			    u32 *ahead)
+{
+	struct kproxy_pool_frag frag;
+	struct kvec vec = {};
+	bool buffer;
+	int sent;
+
+	buffer = get_buffer(&frag);
+	if (buffer) {
+		vec.iov_base = page_address(frag.page) + frag.offset;
+		vec.iov_len = SYN_DATA_MAX;
+		vec.iov_len = peek(client, &vec);
+	}
+	lock_sock_nested(client->sk, SINGLE_DEPTH_NESTING);
+	sent = send_syn(server, &vec);
+	*ahead = max(sent, 0);
+	release_sock(client->sk);
+	if (buffer)
+		put_page(frag.page);
+	return sent < 0 && sent != -EINPROGRESS ? sent : 0;
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Options of sockets. A socket goes from one set of options to another, and only
+ * what differs between the two is touched: a new one from the defaults that
+ * kproxy_sock_create() gives it, a listening one from what it had before. What a
+ * listening socket has, those that it accepts inherit, so that a client costs
+ * nothing; a socket to a server costs what differs from the defaults.
+ *
+ * What the kernel thinks of them is found out when they are configured, on a
+ * socket that is thrown away. That also loads a congestion control. One that was
+ * unloaded since then is loaded again by the next connect, which is made in
+ * process context.
+ */
+#include <linux/bitops.h>
+#include <linux/net.h>
+#include <linux/netlink.h>
+#include <linux/sockptr.h>
+#include <net/inet_connection_sock.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "sockopts.h"
+
+/* More than net.core.somaxconn lets no listener have. */
+#define FASTOPEN_QUEUE 65535
+
+const struct kproxy_sockopts kproxy_sockopts_defaults =
+	KPROXY_SOCKOPTS_DEFAULTS;
+
+static int set_option(struct socket *socket, int level, int name, void *value,
+		      unsigned int len)
+{
+	sockptr_t ptr = KERNEL_SOCKPTR(value);
+
+	if (level == SOL_SOCKET)
+		return sock_setsockopt(socket, level, name, ptr, len);
+	return sock_common_setsockopt(socket, level, name, ptr, len);
+}
+
+static int set_int(struct socket *socket, int level, int name, int value)
+{
+	return set_option(socket, level, name, &value, sizeof(value));
+}
+
+static int set_nodelay(struct socket *socket, enum kproxy_sockopts_side side,
+		       const struct kproxy_sockopts *to)
+{
+	return set_int(socket, SOL_TCP, TCP_NODELAY, to->nodelay);
+}
+
+static int set_keepalive(struct socket *socket, enum kproxy_sockopts_side side,
+			 const struct kproxy_sockopts *to)
+{
+	const struct kproxy_keepalive *keepalive = &to->keepalive;
+	int err;
+
+	err = set_int(socket, SOL_SOCKET, SO_KEEPALIVE, !!keepalive->idle);
+	if (err || !keepalive->idle)
+		return err;
+	err = set_int(socket, SOL_TCP, TCP_KEEPIDLE, keepalive->idle);
+	if (!err)
+		err = set_int(socket, SOL_TCP, TCP_KEEPINTVL,
+			      keepalive->interval);
+	if (!err)
+		err = set_int(socket, SOL_TCP, TCP_KEEPCNT, keepalive->count);
+	return err;
+}
+
+/*
+ * As much as is asked for, for whoever may have it; others have the limits that
+ * they would have by themselves. The kernel only caps what is beyond them.
+ */
+static int set_buffer(struct socket *socket, int force, int name, u32 value,
+		      const int *got)
+{
+	int err = set_int(socket, SOL_SOCKET, force, value);
+
+	if (err != -EPERM)
+		return err;
+	err = set_int(socket, SOL_SOCKET, name, value);
+	if (!err && READ_ONCE(*got) < 2 * (int)value)
+		err = -EPERM;
+	return err;
+}
+
+/* Have the kernel choose the size of a buffer again, as for a new socket. */
+static void reset_buffer(struct sock *sk, int *size, int value, u8 locked)
+{
+	lock_sock(sk);
+	sk->sk_userlocks &= ~locked;
+	WRITE_ONCE(*size, value);
+	release_sock(sk);
+}
+
+static int set_rcvbuf(struct socket *socket, enum kproxy_sockopts_side side,
+		      const struct kproxy_sockopts *to)
+{
+	struct sock *sk = socket->sk;
+
+	if (to->rcvbuf)
+		return set_buffer(socket, SO_RCVBUFFORCE, SO_RCVBUF, to->rcvbuf,
+				  &sk->sk_rcvbuf);
+	reset_buffer(sk, &sk->sk_rcvbuf,
+		     READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_rmem[1]),
+		     SOCK_RCVBUF_LOCK);
+	return 0;
+}
+
+static int set_sndbuf(struct socket *socket, enum kproxy_sockopts_side side,
+		      const struct kproxy_sockopts *to)
+{
+	struct sock *sk = socket->sk;
+
+	if (to->sndbuf)
+		return set_buffer(socket, SO_SNDBUFFORCE, SO_SNDBUF, to->sndbuf,
+				  &sk->sk_sndbuf);
+	reset_buffer(sk, &sk->sk_sndbuf,
+		     READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_wmem[1]),
+		     SOCK_SNDBUF_LOCK);
+	return 0;
+}
+
+/* The namespace's default, as it is whenever a client is accepted. */
+static int reset_congestion(struct socket *socket)
+{
+	struct sock *sk = socket->sk;
+	char name[TCP_CA_NAME_MAX];
+	int err;
+
+	rcu_read_lock();
+	strscpy(name, rcu_dereference(sock_net(sk)->ipv4.tcp_congestion_control)->name);
+	rcu_read_unlock();
+	err = set_option(socket, SOL_TCP, TCP_CONGESTION, name, strlen(name));
+	if (err)
+		return err;
+	lock_sock(sk);
+	inet_csk(sk)->icsk_ca_setsockopt = 0;
+	release_sock(sk);
+	return 0;
+}
+
+static int set_congestion(struct socket *socket, enum kproxy_sockopts_side side,
+			  const struct kproxy_sockopts *to)
+{
+	char name[TCP_CA_NAME_MAX];
+
+	if (!*to->congestion)
+		return reset_congestion(socket);
+	strscpy(name, to->congestion);
+	return set_option(socket, SOL_TCP, TCP_CONGESTION, name, strlen(name));
+}
+
+static int set_user_timeout(struct socket *socket,
+			    enum kproxy_sockopts_side side,
+			    const struct kproxy_sockopts *to)
+{
+	return set_int(socket, SOL_TCP, TCP_USER_TIMEOUT, to->user_timeout);
+}
+
+static int set_notsent_lowat(struct socket *socket,
+			     enum kproxy_sockopts_side side,
+			     const struct kproxy_sockopts *to)
+{
+	return set_int(socket, SOL_TCP, TCP_NOTSENT_LOWAT, to->notsent_lowat);
+}
+
+/* A socket of both families has IPv4 peers, too. */
+static int set_dscp(struct socket *socket, enum kproxy_sockopts_side side,
+		    const struct kproxy_sockopts *to)
+{
+	int err = set_int(socket, SOL_IP, IP_TOS, to->dscp << 2);
+
+	if (!err && socket->sk->sk_family == AF_INET6)
+		err = set_int(socket, SOL_IPV6, IPV6_TCLASS, to->dscp << 2);
+	return err;
+}
+
+static int set_mark(struct socket *socket, enum kproxy_sockopts_side side,
+		    const struct kproxy_sockopts *to)
+{
+	return set_int(socket, SOL_SOCKET, SO_MARK, to->mark);
+}
+
+/* One that the namespace has switched off since then is a plain connect. */
+static int set_fastopen(struct socket *socket, enum kproxy_sockopts_side side,
+			const struct kproxy_sockopts *to)
+{
+	int err;
+
+	if (side == KPROXY_SOCKOPTS_LISTEN)
+		return set_int(socket, SOL_TCP, TCP_FASTOPEN,
+			       to->fastopen ? FASTOPEN_QUEUE : 0);
+	err = set_int(socket, SOL_TCP, TCP_FASTOPEN_CONNECT, to->fastopen);
+	return err == -EOPNOTSUPP ? 0 : err;
+}
+
+static int set_pacing(struct socket *socket, enum kproxy_sockopts_side side,
+		      const struct kproxy_sockopts *to)
+{
+	unsigned long rate = to->pacing ?: ~0UL;
+	int err;
+
+	err = set_option(socket, SOL_SOCKET, SO_MAX_PACING_RATE, &rate,
+			 sizeof(rate));
+	/* Without a limit TCP paces nothing, unless its algorithm wants it. */
+	if (!err && !to->pacing)
+		cmpxchg(&socket->sk->sk_pacing_status, SK_PACING_NEEDED,
+			SK_PACING_NONE);
+	return err;
+}
+
+/* Where each option is, and how it is set. */
+static const struct {
+	size_t offset;
+	size_t size;
+	int (*set)(struct socket *socket, enum kproxy_sockopts_side side,
+		   const struct kproxy_sockopts *to);
+} options[KPROXY_SOCKOPTS_COUNT] = {
+	[KPROXY_SOCKOPT_NODELAY] = {
+		offsetof(struct kproxy_sockopts, nodelay),
+		sizeof_field(struct kproxy_sockopts, nodelay),
+		set_nodelay,
+	},
+	[KPROXY_SOCKOPT_KEEPALIVE] = {
+		offsetof(struct kproxy_sockopts, keepalive),
+		sizeof_field(struct kproxy_sockopts, keepalive),
+		set_keepalive,
+	},
+	[KPROXY_SOCKOPT_RCVBUF] = {
+		offsetof(struct kproxy_sockopts, rcvbuf),
+		sizeof_field(struct kproxy_sockopts, rcvbuf),
+		set_rcvbuf,
+	},
+	[KPROXY_SOCKOPT_SNDBUF] = {
+		offsetof(struct kproxy_sockopts, sndbuf),
+		sizeof_field(struct kproxy_sockopts, sndbuf),
+		set_sndbuf,
+	},
+	[KPROXY_SOCKOPT_CONGESTION] = {
+		offsetof(struct kproxy_sockopts, congestion),
+		sizeof_field(struct kproxy_sockopts, congestion),
+		set_congestion,
+	},
+	[KPROXY_SOCKOPT_USER_TIMEOUT] = {
+		offsetof(struct kproxy_sockopts, user_timeout),
+		sizeof_field(struct kproxy_sockopts, user_timeout),
+		set_user_timeout,
+	},
+	[KPROXY_SOCKOPT_NOTSENT_LOWAT] = {
+		offsetof(struct kproxy_sockopts, notsent_lowat),
+		sizeof_field(struct kproxy_sockopts, notsent_lowat),
+		set_notsent_lowat,
+	},
+	[KPROXY_SOCKOPT_DSCP] = {
+		offsetof(struct kproxy_sockopts, dscp),
+		sizeof_field(struct kproxy_sockopts, dscp),
+		set_dscp,
+	},
+	[KPROXY_SOCKOPT_MARK] = {
+		offsetof(struct kproxy_sockopts, mark),
+		sizeof_field(struct kproxy_sockopts, mark),
+		set_mark,
+	},
+	[KPROXY_SOCKOPT_FASTOPEN] = {
+		offsetof(struct kproxy_sockopts, fastopen),
+		sizeof_field(struct kproxy_sockopts, fastopen),
+		set_fastopen,
+	},
+	[KPROXY_SOCKOPT_PACING] = {
+		offsetof(struct kproxy_sockopts, pacing),
+		sizeof_field(struct kproxy_sockopts, pacing),
+		set_pacing,
+	},
+};
+
+/**
+ * kproxy_sockopts_differ() - which options differ between two sets
+ * @a: one
+ * @b: the other
+ *
+ * Context: any.
+ * Return: a bit for each, numbered by enum kproxy_sockopt.
+ */
+unsigned long kproxy_sockopts_differ(const struct kproxy_sockopts *a,
+				     const struct kproxy_sockopts *b)
+{
+	unsigned long differ = 0;
+	int i;
+
+	for (i = 0; i < KPROXY_SOCKOPTS_COUNT; i++)
+		if (memcmp((const char *)a + options[i].offset,
+			   (const char *)b + options[i].offset,
+			   options[i].size))
+			differ |= BIT(i);
+	return differ;
+}
+
+/**
+ * kproxy_sockopts_apply() - change the options of a socket
+ * @socket: the socket: listening, or not connected yet
+ * @side: what it is for
+ * @from: the options that it has
+ * @to: those that it is to have
+ * @bad: which of them was refused, when one was
+ *
+ * Context: process, may sleep; without a socket's lock.
+ * Return: 0, or what the kernel says of @bad; then it still has those of @from.
+ */
+int kproxy_sockopts_apply(struct socket *socket, enum kproxy_sockopts_side side,
+			  const struct kproxy_sockopts *from,
+			  const struct kproxy_sockopts *to,
+			  enum kproxy_sockopt *bad)
+{
+	unsigned long differ = kproxy_sockopts_differ(from, to);
+	unsigned long done = 0;
+	int i, err;
+
+	for_each_set_bit(i, &differ, KPROXY_SOCKOPTS_COUNT) {
+		done |= BIT(i);
+		err = options[i].set(socket, side, to);
+		if (err)
+			goto err_undo;
+	}
+	return 0;
+
+err_undo:
+	*bad = i;
+	/* They were in force before. */
+	for_each_set_bit(i, &done, KPROXY_SOCKOPTS_COUNT)
+		options[i].set(socket, side, from);
+	return err;
+}
+
+static void refusal(enum kproxy_sockopt bad, int err,
+		    struct netlink_ext_ack *extack)
+{
+	if (bad == KPROXY_SOCKOPT_CONGESTION && err == -ENOENT)
+		NL_SET_ERR_MSG(extack, "the kernel has no such congestion control");
+	else if (bad == KPROXY_SOCKOPT_RCVBUF && err == -EPERM)
+		NL_SET_ERR_MSG(extack, "rcvbuf is more than net.core.rmem_max");
+	else if (bad == KPROXY_SOCKOPT_SNDBUF && err == -EPERM)
+		NL_SET_ERR_MSG(extack, "sndbuf is more than net.core.wmem_max");
+	else if (bad == KPROXY_SOCKOPT_FASTOPEN && err == -EOPNOTSUPP)
+		NL_SET_ERR_MSG(extack, "net.ipv4.tcp_fastopen is off for clients");
+	else
+		NL_SET_ERR_MSG_FMT(extack, "the kernel refuses it (error %d)",
+				   -err);
+}
+
+/**
+ * kproxy_sockopts_try() - find out whether the kernel takes options
+ * @net: the namespace of the sockets that are to have them
+ * @side: what the sockets are for
+ * @from: the options that they have, which are not looked at again
+ * @to: those that they are to have
+ * @extack: gets the reason of a refusal
+ * @bad: which of them was refused, when one was
+ *
+ * By the rights of the caller.
+ *
+ * Context: process, may sleep.
+ * Return: 0; what the kernel says of @bad; or, with @bad untouched, why there is
+ * no socket to try them on.
+ */
+int kproxy_sockopts_try(struct net *net, enum kproxy_sockopts_side side,
+			const struct kproxy_sockopts *from,
+			const struct kproxy_sockopts *to,
+			struct netlink_ext_ack *extack,
+			enum kproxy_sockopt *bad)
+{
+	enum kproxy_sockopt refused;
+	struct socket *socket;
+	int err;
+
+	err = kproxy_sock_create(net, AF_INET, &socket);
+	if (err)
+		return err;
+	err = kproxy_sockopts_apply(socket, side, from, to, &refused);
+	if (!err && side == KPROXY_SOCKOPTS_CONNECT &&
+	    to->fastopen && !from->fastopen &&
+	    !tcp_sk(socket->sk)->fastopen_connect) {
+		refused = KPROXY_SOCKOPT_FASTOPEN;
+		err = -EOPNOTSUPP;
+	}
+	sock_release(socket);
+	if (err) {
+		refusal(refused, err, extack);
+		*bad = refused;
+	}
+	return err;
+}

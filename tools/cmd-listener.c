@@ -40,6 +40,8 @@ static const struct option_spec options[] = {
 	{ .name = "max-age", .type = &option_time, .value = "T",
 	  .attr = KPROXY_A_LISTENER_MAX_AGE, .max = KPROXY_TIME_MAX,
 	  .help = "a session's whole life, 0 for no limit" },
+#define SOCKET_ATTR(name) KPROXY_A_LISTENER_##name
+#include "option-socket.h"
 	{}
 };
 

@@ -22,6 +22,8 @@ static const struct option_spec options[] = {
 	{ .name = "retries", .type = &option_number, .value = "N",
 	  .attr = KPROXY_A_UPSTREAM_RETRIES, .max = 64, .def = 2,
 	  .help = "other servers tried when a connect fails" },
+#define SOCKET_ATTR(name) KPROXY_A_UPSTREAM_##name
+#include "option-socket.h"
 	{}
 };
 

@@ -10,6 +10,8 @@
 
 #include <netlink/attr.h>
 
+#include <linux/kproxy.h>
+
 #include "args.h"
 #include "ctx.h"
 #include "field.h"
@@ -47,7 +49,10 @@ static int put_number(const struct ctx *ctx, const struct option_spec *option,
 		return refuse(ctx, option, text, why);
 	if (value < option->min || value > option->max)
 		return refuse_range(ctx, option, text);
-	request_u32(req, option->attr, option->name, text, value);
+	if (option->type->wide)
+		request_u64(req, option->attr, option->name, text, value);
+	else
+		request_u32(req, option->attr, option->name, text, value);
 	return STATUS_DONE;
 }
 
@@ -107,6 +112,49 @@ const struct option_type option_time = {
 	.format = format_time,
 };
 
+static const char *parse_size(const struct option_spec *option,
+			      const char *text, uint64_t *value)
+{
+	(void)option;
+	return token_size(text, value);
+}
+
+static void format_size(const struct option_spec *option, uint64_t value,
+			char *buf)
+{
+	(void)option;
+	token_format_size(value, buf, OPTION_TEXT_MAX);
+}
+
+const struct option_type option_size = {
+	.put = put_number,
+	.get = get_number,
+	.parse = parse_size,
+	.format = format_size,
+};
+
+static const char *parse_rate(const struct option_spec *option,
+			      const char *text, uint64_t *value)
+{
+	(void)option;
+	return token_rate(text, value);
+}
+
+static void format_rate(const struct option_spec *option, uint64_t value,
+			char *buf)
+{
+	(void)option;
+	token_format_rate(value, buf, OPTION_TEXT_MAX);
+}
+
+const struct option_type option_rate = {
+	.put = put_number,
+	.get = get_number,
+	.parse = parse_rate,
+	.format = format_rate,
+	.wide = true,
+};
+
 static void list_words(const struct option_spec *option, const char *separator,
 		       char *buf)
 {
@@ -151,6 +199,12 @@ static void format_word(const struct option_spec *option, uint64_t value,
 	format_count(option, value, buf);
 }
 
+const char *const option_switch[] = {
+	[KPROXY_SWITCH_OFF] = "off",
+	[KPROXY_SWITCH_ON] = "on",
+	NULL
+};
+
 const struct option_type option_word = {
 	.put = put_word,
 	.get = get_number,
@@ -178,6 +232,38 @@ static json_t *get_name(const struct option_spec *option, struct nlattr *attr)
 const struct option_type option_name = {
 	.put = put_name,
 	.get = get_name,
+};
+
+/* A name of the kernel's, or its own choice. */
+static int put_choice(const struct ctx *ctx, const struct option_spec *option,
+		      const char *text, struct request *req)
+{
+	size_t len = strlen(text);
+	char why[OPTION_TEXT_MAX];
+
+	if (!len || len > option->max) {
+		snprintf(why, sizeof(why), "a name is 1 to %" PRIu64 " bytes",
+			 option->max);
+		return refuse(ctx, option, text, why);
+	}
+	request_text(req, option->attr, option->name, text,
+		     strcmp(text, "default") ? text : "");
+	return STATUS_DONE;
+}
+
+static json_t *get_choice(const struct option_spec *option, struct nlattr *attr)
+{
+	json_t *name = get_name(option, attr);
+
+	if (json_string_length(name))
+		return name;
+	json_decref(name);
+	return NULL;
+}
+
+const struct option_type option_choice = {
+	.put = put_choice,
+	.get = get_choice,
 };
 
 static const struct option_spec *find(const struct option_spec *table,

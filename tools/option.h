@@ -25,6 +25,7 @@ struct request;
  * @parse: for numbers in some notation: read one, return NULL or the reason
  * @format: for numbers in some notation: write one as @parse reads it
  * @integer: show it in JSON as a number, not in its notation
+ * @wide: its attribute has 64 bits, not 32
  */
 struct option_type {
 	int (*put)(const struct ctx *ctx, const struct option_spec *option,
@@ -34,12 +35,21 @@ struct option_type {
 			     uint64_t *value);
 	void (*format)(const struct option_spec *option, uint64_t value, char *buf);
 	bool integer;
+	bool wide;
 };
 
 extern const struct option_type option_number;
 extern const struct option_type option_time;
 extern const struct option_type option_word;
 extern const struct option_type option_name;
+extern const struct option_type option_size;
+extern const struct option_type option_rate;
+/* A name that the kernel knows, or "default"; at most .max bytes. */
+extern const struct option_type option_choice;
+extern const struct option_type option_keepalive;
+
+/* The words of an option that is on or off. */
+extern const char *const option_switch[];
 
 /**
  * struct option_spec - a setting of an object; all that the command knows of it

@@ -75,8 +75,14 @@ void request_flag(struct request *req, uint16_t attr, const char *text)
 void request_string(struct request *req, uint16_t attr, const char *what,
 		    const char *text)
 {
+	request_text(req, attr, what, text, text);
+}
+
+void request_text(struct request *req, uint16_t attr, const char *what,
+		  const char *text, const char *value)
+{
 	mark(req, what, text);
-	add(req, attr, text, strlen(text) + 1);
+	add(req, attr, value, strlen(value) + 1);
 }
 
 void request_u8(struct request *req, uint16_t attr, const char *what,
@@ -98,6 +104,23 @@ void request_u64(struct request *req, uint16_t attr, const char *what,
 {
 	mark(req, what, text);
 	add(req, attr, &value, sizeof(value));
+}
+
+void request_numbers(struct request *req, uint16_t attr, const char *what,
+		     const char *text, const uint32_t *numbers, uint16_t n)
+{
+	struct nlattr *nest;
+	uint16_t i;
+
+	mark(req, what, text);
+	nest = nla_nest_start(req->msg, attr | NLA_F_NESTED);
+	if (!nest) {
+		req->full = true;
+		return;
+	}
+	for (i = 0; i < n; i++)
+		add(req, i + 1, &numbers[i], sizeof(numbers[i]));
+	nla_nest_end(req->msg, nest);
 }
 
 void request_endpoint(struct request *req, uint16_t attr, const char *what,

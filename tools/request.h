@@ -53,12 +53,18 @@ void request_set_command(struct request *req, uint8_t cmd);
 void request_flag(struct request *req, uint16_t attr, const char *text);
 void request_string(struct request *req, uint16_t attr, const char *what,
 		    const char *text);
+/* A string that is not what was typed. */
+void request_text(struct request *req, uint16_t attr, const char *what,
+		  const char *text, const char *value);
 void request_u8(struct request *req, uint16_t attr, const char *what,
 		const char *text, uint8_t value);
 void request_u32(struct request *req, uint16_t attr, const char *what,
 		 const char *text, uint32_t value);
 void request_u64(struct request *req, uint16_t attr, const char *what,
 		 const char *text, uint64_t value);
+/* A nest of @n numbers, the attributes 1 to @n. */
+void request_numbers(struct request *req, uint16_t attr, const char *what,
+		     const char *text, const uint32_t *numbers, uint16_t n);
 void request_endpoint(struct request *req, uint16_t attr, const char *what,
 		      const char *text, const struct endpoint *ep);
 

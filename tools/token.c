@@ -23,6 +23,23 @@ static const struct unit {
 	{ "ms", 1, true },
 };
 
+/* The largest that has no fraction is written. */
+static const struct scale {
+	const char *name;
+	uint64_t factor;
+} sizes[] = {
+	{ "g", 1 << 30 },
+	{ "m", 1 << 20 },
+	{ "k", 1 << 10 },
+	{ "", 1 },
+}, rates[] = {
+	{ "tbit", 1000000000000 },
+	{ "gbit", 1000000000 },
+	{ "mbit", 1000000 },
+	{ "kbit", 1000 },
+	{ "bit", 1 },
+};
+
 const char *token_name(const char *text)
 {
 	size_t len = strlen(text);
@@ -67,6 +84,79 @@ const char *token_port(const char *text, uint16_t *port)
 		return "port must be 1 to 65535";
 	*port = value;
 	return NULL;
+}
+
+/* A number and one of @n units; @no_unit is the reason when it is none. */
+static const char *scaled(const char *text, const struct scale *scales,
+			  size_t n, const char *no_unit, uint64_t *value)
+{
+	const char *end, *why;
+	size_t i;
+
+	why = leading_number(text, value, &end);
+	if (why)
+		return why;
+	for (i = 0; i < n; i++) {
+		if (strcmp(scales[i].name, end))
+			continue;
+		if (__builtin_mul_overflow(*value, scales[i].factor, value))
+			return "number is too large";
+		return NULL;
+	}
+	return no_unit;
+}
+
+static void format_scaled(uint64_t value, const struct scale *scale, char *buf,
+			  size_t size)
+{
+	while (value % scale->factor)
+		scale++;
+	snprintf(buf, size, "%" PRIu64 "%s", value / scale->factor, scale->name);
+}
+
+const char *token_size(const char *text, uint64_t *bytes)
+{
+	if (strspn(text, TOKEN_DIGITS) == 0)
+		return "not a size, write it like 65536, 64k or 4m";
+	return scaled(text, sizes, ARRAY_SIZE(sizes),
+		      "the unit of a size is k, m or g", bytes);
+}
+
+void token_format_size(uint64_t bytes, char *buf, size_t size)
+{
+	if (!bytes)
+		snprintf(buf, size, "0");
+	else
+		format_scaled(bytes, sizes, buf, size);
+}
+
+const char *token_rate(const char *text, uint64_t *bytes)
+{
+	const char *why;
+	uint64_t bits;
+
+	if (strspn(text, TOKEN_DIGITS) == 0)
+		return "not a rate, write it like 500kbit, 10mbit or 1gbit";
+	if (!strcmp(text, "0")) {
+		*bytes = 0;
+		return NULL;
+	}
+	why = scaled(text, rates, ARRAY_SIZE(rates),
+		     "a rate needs a unit: bit, kbit, mbit, gbit or tbit", &bits);
+	if (why)
+		return why;
+	if (bits % 8)
+		return "a rate is a multiple of 8bit";
+	*bytes = bits / 8;
+	return NULL;
+}
+
+void token_format_rate(uint64_t bytes, char *buf, size_t size)
+{
+	if (!bytes)
+		snprintf(buf, size, "0");
+	else
+		format_scaled(bytes * 8, rates, buf, size);
 }
 
 static const struct unit *find_unit(const char *name)

@@ -17,8 +17,16 @@ const char *token_name(const char *text);
 const char *token_number(const char *text, uint64_t *value);
 const char *token_port(const char *text, uint16_t *port);
 const char *token_time(const char *text, uint64_t *ms);
+const char *token_size(const char *text, uint64_t *bytes);
+/* In bytes a second, though it is written in bits. */
+const char *token_rate(const char *text, uint64_t *bytes);
 
-/* The shortest way to write a time that token_time() reads. */
+/*
+ * The shortest way to write a value that token_*() reads. A rate is at most
+ * KPROXY_RATE_MAX.
+ */
 void token_format_time(uint64_t ms, char *buf, size_t size);
+void token_format_size(uint64_t bytes, char *buf, size_t size);
+void token_format_rate(uint64_t bytes, char *buf, size_t size);
 
 #endif

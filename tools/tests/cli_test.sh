@@ -62,6 +62,8 @@ prints 'kproxy listener add NAME' l help
 prints 'idle-timeout T' listener help
 prints '(default 10m)' listener help
 prints 'balance roundrobin' up h
+prints 'keepalive IDLE,INTERVAL,COUNT|off' listener help
+prints '(default 60s,10s,6)' upstream help
 prints 'state up|drain|down' server help
 prints 'client ADDR[/LEN]' ses help
 prints 'stats show [reset]' st help
@@ -105,6 +107,34 @@ refused 1 'listener "web": backlog 65536: must be 1 to 65535' \
 refused 1 'listener "web": maxconn "": not a number' l set web maxconn ''
 refused 1 'listener "web": upstream a/b: a name is 1 to 63 of A-Za-z0-9._-' \
 	l set web upstream a/b
+refused 1 'listener "web": nodelay yes: must be off or on' l set web nodelay yes
+refused 1 'listener "web": keepalive 60s: must be IDLE,INTERVAL,COUNT, as 60s,10s,6, or off' \
+	l set web keepalive 60s
+refused 1 'listener "web": keepalive 500ms,10s,6: a time of it is 1s to 32767s, in whole seconds' \
+	l set web keepalive 500ms,10s,6
+refused 1 'listener "web": keepalive 60s,10h,6: a time of it is 1s to 32767s, in whole seconds' \
+	l set web keepalive 60s,10h,6
+refused 1 'listener "web": keepalive 60s,10s,128: its count is 1 to 127' \
+	l set web keepalive 60s,10s,128
+refused 1 'listener "web": keepalive 60s,10s: its count is 1 to 127' \
+	l set web keepalive 60s,10s
+refused 1 'listener "web": keepalive 60s,10s,6,: it has three parts' \
+	l set web keepalive 60s,10s,6,
+refused 1 'listener "web": rcvbuf 64q: the unit of a size is k, m or g' \
+	l set web rcvbuf 64q
+refused 1 'listener "web": sndbuf 1g: must be 0 to 1073741823' \
+	l set web sndbuf 1g
+refused 1 'listener "web": congestion "": a name is 1 to 15 bytes' \
+	l set web congestion ''
+refused 1 'upstream "app": congestion reno-reno-reno-reno: a name is 1 to 15 bytes' \
+	u set app congestion reno-reno-reno-reno
+refused 1 'upstream "app": user-timeout 8d: must be 0 to 168h' \
+	u set app user-timeout 8d
+refused 1 'upstream "app": dscp 64: must be 0 to 63' u set app dscp 64
+refused 1 'upstream "app": mark 4294967296: must be 0 to 4294967295' \
+	u set app mark 4294967296
+refused 1 'upstream "app": pacing 10m: a rate needs a unit: bit, kbit, mbit, gbit or tbit' \
+	u set app pacing 10m
 refused 1 'listener "web": an option to set is missing' l set web
 refused 1 'listener "web": an address of the list is empty' \
 	l add web '*:80,' upstream app

@@ -20,6 +20,7 @@
 #include "cmd.h"
 #include "ctx.h"
 #include "field.h"
+#include "option.h"
 #include "request.h"
 #include "tap.h"
 
@@ -233,6 +234,39 @@ static void test_server_is_decoded(void)
 		   "{\"upstream\":\"app\",\"address\":\"[fe80::1%4711]:80\",\"weight\":1,\"state\":\"9\",\"health\":\"up\"}");
 }
 
+/* An option's word, sent and shown again; NULL for what is not shown. */
+static void shown_as(const struct option_type *type, const char *text,
+		     const char *want)
+{
+	const struct option_spec option = { .name = "option", .type = type,
+					    .attr = 1, .max = 15 };
+	struct request *req = request_new(KPROXY_CMD_LISTENER_SET);
+	struct ctx ctx = NOWHERE;
+	json_t *value = NULL;
+	int len, status;
+
+	status = type->put(&ctx, &option, text, req);
+	tap_ok(!status, text);
+	tap_is(req->marks[0].text, text, "the word is remembered");
+	value = type->get(&option, (struct nlattr *)attributes(req, &len));
+	if (want)
+		tap_is(json_string_value(value), want, text);
+	else
+		tap_ok(!value, text);
+	json_decref(value);
+	request_free(req);
+}
+
+static void test_options_of_sockets(void)
+{
+	shown_as(&option_keepalive, "30s,5s,3", "30s,5s,3");
+	shown_as(&option_keepalive, "2m,1000ms,127", "120s,1s,127");
+	shown_as(&option_keepalive, "off", "off");
+	shown_as(&option_keepalive, "60s,10s,6", NULL);
+	shown_as(&option_choice, "bbr", "bbr");
+	shown_as(&option_choice, "default", NULL);
+}
+
 static void test_most_addresses_fit(void)
 {
 	struct endpoint ep = { .family = AF_INET6, .port = 1, .scope = 1 };
@@ -258,6 +292,7 @@ int main(void)
 	test_dump_ends_with_error();
 	test_short_messages_are_survived();
 	test_server_is_decoded();
+	test_options_of_sockets();
 	test_most_addresses_fit();
 	return tap_done();
 }

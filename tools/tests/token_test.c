@@ -30,6 +30,35 @@ static const struct test_case times[] = {
 	{ "18446744073709551616ms", "! number is too large" },
 };
 
+static const char bad_size[] = "! not a size, write it like 65536, 64k or 4m";
+static const char size_unit[] = "! the unit of a size is k, m or g";
+
+static const struct test_case sizes[] = {
+	{ "0", "0" }, { "0k", "0" }, { "1", "1" }, { "65536", "64k" },
+	{ "64k", "64k" }, { "4m", "4m" }, { "1g", "1g" }, { "1024m", "1g" },
+	{ "1500", "1500" }, { "1025k", "1025k" }, { "64K", size_unit },
+	{ "64kb", size_unit }, { "1.5m", size_unit }, { "4 m", size_unit },
+	{ "", bad_size }, { "k", bad_size }, { "-1k", bad_size },
+	{ "17179869184g", "! number is too large" },
+	{ "18446744073709551616", "! number is too large" },
+};
+
+static const char bad_rate[] =
+	"! not a rate, write it like 500kbit, 10mbit or 1gbit";
+static const char rate_unit[] =
+	"! a rate needs a unit: bit, kbit, mbit, gbit or tbit";
+
+static const struct test_case rates[] = {
+	{ "0", "0" }, { "0mbit", "0" }, { "8bit", "8bit" },
+	{ "10mbit", "10mbit" }, { "1gbit", "1gbit" }, { "1000mbit", "1gbit" },
+	{ "1500kbit", "1500kbit" }, { "2tbit", "2tbit" },
+	{ "12bit", "! a rate is a multiple of 8bit" },
+	{ "10", rate_unit }, { "10m", rate_unit }, { "10Mbit", rate_unit },
+	{ "1.5gbit", rate_unit }, { "10 mbit", rate_unit },
+	{ "", bad_rate }, { "mbit", bad_rate }, { "-1mbit", bad_rate },
+	{ "18446745tbit", "! number is too large" },
+};
+
 static const struct test_case numbers[] = {
 	{ "0", "0" }, { "42", "42" },
 	{ "18446744073709551615", "18446744073709551615" },
@@ -141,6 +170,30 @@ static void run_number(const char *in, char *out, size_t size)
 		snprintf(out, size, "%" PRIu64, value);
 }
 
+static void run_size(const char *in, char *out, size_t size)
+{
+	const char *why;
+	uint64_t bytes;
+
+	why = token_size(in, &bytes);
+	if (why)
+		reason(out, size, why);
+	else
+		token_format_size(bytes, out, size);
+}
+
+static void run_rate(const char *in, char *out, size_t size)
+{
+	const char *why;
+	uint64_t bytes;
+
+	why = token_rate(in, &bytes);
+	if (why)
+		reason(out, size, why);
+	else
+		token_format_rate(bytes, out, size);
+}
+
 static void run_name(const char *in, char *out, size_t size)
 {
 	const char *why = token_name(in);
@@ -232,6 +285,8 @@ int main(void)
 {
 	ifd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	run("time", times, ARRAY_SIZE(times), run_time);
+	run("size", sizes, ARRAY_SIZE(sizes), run_size);
+	run("rate", rates, ARRAY_SIZE(rates), run_rate);
 	run("number", numbers, ARRAY_SIZE(numbers), run_number);
 	run("name", names, ARRAY_SIZE(names), run_name);
 	run("endpoint", endpoints, ARRAY_SIZE(endpoints), run_endpoint);

@@ -85,7 +85,7 @@ bool kproxy_session_match(const struct kproxy_session *s,
 	if (filter->listener && strcmp(s->listener->name, filter->listener))
 		return false;
 	if (filter->upstream &&
-	    strcmp(server->upstream->name, filter->upstream))
+	    strcmp(s->upstream->name, filter->upstream))
 		return false;
 	if (filter->server && !kproxy_addr_equal(&server->addr, filter->server))
 		return false;

@@ -18,6 +18,8 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "balance.h"
+#include "choice.h"
 #include "compat.h"
 #include "fastopen.h"
 #include "listener.h"
@@ -53,6 +55,7 @@ void kproxy_session_put(struct kproxy_session *s)
 	if (!refcount_dec_and_test(&s->refs))
 		return;
 	kproxy_server_put(rcu_dereference_protected(s->server, true));
+	kproxy_upstream_put(s->upstream);
 	kproxy_listener_put(s->listener);
 	mutex_destroy(&s->life);
 	call_rcu(&s->rcu, session_free_rcu);
@@ -331,16 +334,26 @@ static void session_disconnect(struct kproxy_session *s)
 	kproxy_sock_abort(ks);
 }
 
+static struct kproxy_server *session_pick(const struct kproxy_session *s)
+{
+	struct kproxy_pick pick = {
+		.hash = kproxy_balance_hash(&s->client),
+		.tried = s->tried,
+		.last = session_server(s),
+	};
+
+	return kproxy_choice_pick(&s->upstream->choice, &pick);
+}
+
 static void session_use(struct kproxy_session *s, struct kproxy_server *server)
 {
 	struct kproxy_server *old = session_server(s);
 
 	s->server_stats = server->stats;
 	kproxy_stats_inc(server->stats, KPROXY_SESSIONS_TOTAL);
-	atomic_inc(&server->sessions);
 	rcu_assign_pointer(s->server, server);
 	if (old) {
-		atomic_dec(&old->sessions);
+		kproxy_choice_release(old);
 		kproxy_server_put(old);
 	}
 }
@@ -349,12 +362,12 @@ static void session_use(struct kproxy_session *s, struct kproxy_server *server)
 static bool session_next_server(struct kproxy_session *s)
 {
 	struct kproxy_server *server = session_server(s);
-	struct kproxy_upstream *up = server->upstream;
 
 	session_count(s, KPROXY_CONNECT_FAILURES);
-	if (s->tries++ >= READ_ONCE(up->options.retries))
+	s->tried |= kproxy_choice_bit(server);
+	if (s->tries++ >= READ_ONCE(s->upstream->options.retries))
 		return false;
-	server = kproxy_upstream_pick(up, server);
+	server = session_pick(s);
 	if (!server)
 		return false;
 	session_use(s, server);
@@ -371,6 +384,11 @@ static void session_reach(struct kproxy_session *s)
 			return;
 		}
 	}
+	/* Who takes a server down has looked for its sessions after that. */
+	smp_mb();
+	if (READ_ONCE(session_server(s)->options.state) ==
+	    KPROXY_SERVER_STATE_DOWN)
+		kproxy_session_event(s, KPROXY_EV_KILL);
 }
 
 static void session_reconnect(struct kproxy_session *s)
@@ -417,7 +435,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		else
 			kproxy_sock_abort(&s->ends[side]);
 	}
-	atomic_dec(&session_server(s)->sessions);
+	kproxy_choice_release(session_server(s));
 	kproxy_listener_session_ended(s->listener);
 	kproxy_session_put(s);
 }
@@ -496,6 +514,7 @@ static void session_set_times(struct kproxy_session_times *times,
 }
 
 static struct kproxy_session *session_new(struct kproxy_listener *l,
+					  struct kproxy_upstream *up,
 					  const struct sock *client)
 {
 	struct kproxy_net *kn = l->kn;
@@ -518,6 +537,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	s->net_stats = kn->stats;
 	s->listener = l;
 	s->listener_stats = l->stats;
+	s->upstream = up;
 	session_set_times(&s->times, &l->options);
 	kproxy_addr_peer(&s->client, client);
 	kproxy_addr_local(&s->local, client);
@@ -540,16 +560,19 @@ static int session_publish(struct kproxy_session *s)
 	return 0;
 }
 
-static struct kproxy_server *listener_pick(struct kproxy_listener *l)
+/* The life of a new session is locked; false when it can't begin. */
+static bool session_begin(struct kproxy_session *s)
 {
-	struct kproxy_upstream *up = kproxy_listener_upstream(l);
-	struct kproxy_server *server;
+	struct kproxy_server *server = session_pick(s);
 
-	if (!up)
-		return NULL;
-	server = kproxy_upstream_pick(up, NULL);
-	kproxy_upstream_put(up);
-	return server;
+	if (!server)
+		return false;
+	session_use(s, server);
+	if (!session_publish(s))
+		return true;
+	kproxy_choice_release(server);
+	kproxy_server_put(server);
+	return false;
 }
 
 /**
@@ -565,18 +588,17 @@ static struct kproxy_server *listener_pick(struct kproxy_listener *l)
 void kproxy_session_start(struct kproxy_listener *l,
 			  const struct kproxy_sock *from, struct socket *client)
 {
-	struct kproxy_server *server = listener_pick(l);
+	struct kproxy_upstream *up = kproxy_listener_upstream(l);
 	struct kproxy_session *s;
 
-	if (!server)
+	if (!up)
 		goto err_client;
-	s = session_new(l, client->sk);
+	s = session_new(l, up, client->sk);
 	if (!s)
-		goto err_server;
+		goto err_upstream;
 
 	mutex_lock(&s->life);
-	session_use(s, server);
-	if (session_publish(s))
+	if (!session_begin(s))
 		goto err_session;
 	kproxy_sock_attach(&s->ends[KPROXY_CLIENT], client, from, &client_ops);
 	/* It may have failed before anybody was told. */
@@ -589,10 +611,10 @@ void kproxy_session_start(struct kproxy_listener *l,
 
 err_session:
 	mutex_unlock(&s->life);
-	atomic_dec(&server->sessions);
+	mutex_destroy(&s->life);
 	kproxy_pool_put(&kproxy_pool, s);
-err_server:
-	kproxy_server_put(server);
+err_upstream:
+	kproxy_upstream_put(up);
 err_client:
 	kproxy_stats_inc(l->kn->stats, KPROXY_REFUSED);
 	kproxy_stats_inc(l->stats, KPROXY_REFUSED);

@@ -19,6 +19,7 @@
 struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_server;
+struct kproxy_upstream;
 struct socket;
 
 /* The two sockets of a session, and the direction that each is the source of. */
@@ -90,6 +91,8 @@ struct kproxy_session {
 	/* Under @life, @server for readers under RCU. */
 	struct kproxy_server __rcu *server;
 	unsigned int tries;
+	/* kproxy_choice_bit() of each server that could not be reached */
+	u64 tried;
 	/* jiffies when a connect, a drain or the last bytes take too long */
 	unsigned long step_by;
 	/* The timer's: how far the peers had acknowledged when it looked. */
@@ -97,6 +100,7 @@ struct kproxy_session {
 
 	struct kproxy_net *kn;
 	struct kproxy_listener *listener;
+	struct kproxy_upstream *upstream;
 	struct rhash_head node;
 	u64 id;
 	/* jiffies when it began */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Upstreams and their servers. Both are counted: by the configuration as long
- * as they are in it, a server by the sessions that it has, an upstream by its
- * servers and listeners. What was deleted goes away with its last session, and
- * after a grace period: who lists sessions reads the names of both under RCU.
+ * as they are in it, a server by the choice that it stands in and the sessions
+ * that it has, an upstream by its servers, listeners and sessions. What was
+ * deleted goes away with its last session, and after a grace period: who lists
+ * sessions reads the names of both under RCU.
  */
 #include <linux/netlink.h>
 #include <linux/slab.h>
@@ -71,7 +72,7 @@ int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 	strscpy(up->name, name, sizeof(up->name));
 	INIT_LIST_HEAD(&up->servers);
 	spin_lock_init(&up->lock);
-	kproxy_roundrobin_init(&up->turns);
+	kproxy_choice_init(&up->choice);
 	up->options = *options;
 	upstream_set_sockopts(up, &options->sockopts);
 	list_add_tail(&up->node, &kn->upstreams);
@@ -88,8 +89,11 @@ void kproxy_upstream_set(struct kproxy_upstream *up,
 			 const struct kproxy_upstream_options *options)
 {
 	lockdep_assert_held(&up->kn->lock);
+	mutex_lock(&up->choice.lock);
 	WRITE_ONCE(up->options.balance, options->balance);
 	WRITE_ONCE(up->options.retries, options->retries);
+	kproxy_choice_changed(&up->choice);
+	mutex_unlock(&up->choice.lock);
 	upstream_set_sockopts(up, &options->sockopts);
 	kproxy_net_changed(up->kn);
 }
@@ -119,6 +123,7 @@ static void upstream_unlink(struct kproxy_upstream *up)
 
 	list_for_each_entry_safe(server, next, &up->servers, node)
 		kproxy_server_del(server);
+	kproxy_choice_destroy(&up->choice);
 	list_del(&up->node);
 	kproxy_net_changed(up->kn);
 	kproxy_upstream_put(up);
@@ -180,34 +185,6 @@ void kproxy_upstream_put(struct kproxy_upstream *up)
 		kfree_rcu(up, rcu);
 }
 
-static struct kproxy_server *turn_server(struct kproxy_roundrobin_entry *turn)
-{
-	return turn ? container_of(turn, struct kproxy_server, turn) : NULL;
-}
-
-/**
- * kproxy_upstream_pick() - choose the server of a new session
- * @up: the upstream, held
- * @not: a server that has just failed, taken only when there is no other
- *
- * Context: process.
- * Return: the server, held, or NULL when none takes sessions.
- */
-struct kproxy_server *kproxy_upstream_pick(struct kproxy_upstream *up,
-					   const struct kproxy_server *not)
-{
-	struct kproxy_server *server;
-
-	spin_lock(&up->lock);
-	server = turn_server(kproxy_roundrobin_pick(&up->turns));
-	if (server && server == not)
-		server = turn_server(kproxy_roundrobin_pick(&up->turns));
-	if (server)
-		refcount_inc(&server->refs);
-	spin_unlock(&up->lock);
-	return server;
-}
-
 /**
  * kproxy_server_find() - a server by its address
  * @up: the upstream, its namespace's lock held
@@ -225,17 +202,6 @@ struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
 		if (kproxy_addr_equal(&server->addr, addr))
 			return server;
 	return NULL;
-}
-
-/* The weight that counts: a server that is not up takes no session. */
-static void server_apply(struct kproxy_server *server)
-{
-	bool up = server->options.state == KPROXY_SERVER_STATE_UP;
-
-	spin_lock(&server->upstream->lock);
-	kproxy_roundrobin_set(&server->upstream->turns, &server->turn,
-			      up ? server->options.weight : 0);
-	spin_unlock(&server->upstream->lock);
 }
 
 /**
@@ -279,9 +245,11 @@ int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
 	server->addr = *addr;
 	server->id = ++up->kn->last_object;
 	server->options = *options;
+	mutex_lock(&up->choice.lock);
 	list_add_tail(&server->node, &up->servers);
 	up->nr_servers++;
-	server_apply(server);
+	kproxy_choice_changed(&up->choice);
+	mutex_unlock(&up->choice.lock);
 	kproxy_net_changed(up->kn);
 	return 0;
 }
@@ -297,15 +265,20 @@ int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
 void kproxy_server_set(struct kproxy_server *server,
 		       const struct kproxy_server_options *options)
 {
-	struct kproxy_net *kn = server->upstream->kn;
+	struct kproxy_upstream *up = server->upstream;
 
-	lockdep_assert_held(&kn->lock);
+	lockdep_assert_held(&up->kn->lock);
+	mutex_lock(&up->choice.lock);
 	WRITE_ONCE(server->options.weight, options->weight);
 	WRITE_ONCE(server->options.state, options->state);
-	server_apply(server);
-	if (options->state == KPROXY_SERVER_STATE_DOWN)
+	kproxy_choice_changed(&up->choice);
+	mutex_unlock(&up->choice.lock);
+	kproxy_net_changed(up->kn);
+	if (options->state == KPROXY_SERVER_STATE_DOWN) {
+		/* Who is not found by this sees the state: session_reach(). */
+		smp_mb();
 		kproxy_session_kill_server(server);
-	kproxy_net_changed(kn);
+	}
 }
 
 /**
@@ -317,13 +290,25 @@ void kproxy_server_del(struct kproxy_server *server)
 	struct kproxy_upstream *up = server->upstream;
 
 	lockdep_assert_held(&up->kn->lock);
-	spin_lock(&up->lock);
-	kproxy_roundrobin_set(&up->turns, &server->turn, 0);
-	spin_unlock(&up->lock);
+	set_bit(KPROXY_SERVER_GONE, &server->flags);
+	mutex_lock(&up->choice.lock);
 	list_del(&server->node);
 	up->nr_servers--;
+	kproxy_choice_changed(&up->choice);
+	mutex_unlock(&up->choice.lock);
 	kproxy_net_changed(up->kn);
 	kproxy_server_put(server);
+}
+
+/**
+ * kproxy_server_hold() - take a reference
+ * @server: the server, held already or kept from going away by RCU or a lock
+ *
+ * Context: any.
+ */
+void kproxy_server_hold(struct kproxy_server *server)
+{
+	refcount_inc(&server->refs);
 }
 
 /**

@@ -5,12 +5,11 @@
 #include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
-#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
-#include "roundrobin.h"
+#include "choice.h"
 #include "sockopts.h"
 #include "stats.h"
 
@@ -34,21 +33,19 @@ struct kproxy_upstream {
 	u32 id;
 	char name[KPROXY_NAME_MAX + 1];
 
-	/* Under the configuration lock; options read by any. */
+	/* Under the configuration lock. */
 	struct list_head node;
+	unsigned int users;
+	/* Under that and the choice's lock; options read by any. */
+	struct kproxy_upstream_options options;
 	struct list_head servers;
 	unsigned int nr_servers;
-	unsigned int users;
-	struct kproxy_upstream_options options;
 	/* options.sockopts are not the defaults */
 	bool sockopts_set;
-
-	/*
-	 * Protects @turns and the entries of servers in it, and
-	 * options.sockopts, which are written under both locks.
-	 */
+	/* Protects options.sockopts, which are written under both locks. */
 	spinlock_t lock;
-	struct kproxy_roundrobin turns;
+
+	struct kproxy_choice choice;
 
 	struct rcu_head rcu;
 };
@@ -59,6 +56,12 @@ struct kproxy_server_options {
 	enum kproxy_server_state state;
 };
 
+/* Why a server takes no sessions, besides its options. */
+enum kproxy_server_flag {
+	/* It was deleted. */
+	KPROXY_SERVER_GONE,
+};
+
 /* Where sessions of an upstream go. */
 struct kproxy_server {
 	/* Constant; the upstream is held. */
@@ -67,15 +70,16 @@ struct kproxy_server {
 	u32 id;
 	struct kproxy_stats __percpu *stats;
 
-	refcount_t refs;
+	/* enum kproxy_server_flag, atomic bits */
+	unsigned long flags;
+	/* Under the configuration and the choice's lock; options read by any. */
+	struct kproxy_server_options options;
+	struct list_head node;
+
+	/* What each session writes. */
+	refcount_t refs ____cacheline_aligned_in_smp;
 	/* live sessions */
 	atomic_t sessions;
-
-	/* Under the configuration lock; options read by any. */
-	struct list_head node;
-	struct kproxy_server_options options;
-	/* Under the upstream's lock. */
-	struct kproxy_roundrobin_entry turn;
 
 	struct rcu_head rcu;
 };
@@ -94,8 +98,6 @@ int kproxy_upstream_del(struct kproxy_upstream *up,
 void kproxy_upstream_del_all(struct kproxy_net *kn);
 void kproxy_upstream_hold(struct kproxy_upstream *up);
 void kproxy_upstream_put(struct kproxy_upstream *up);
-struct kproxy_server *kproxy_upstream_pick(struct kproxy_upstream *up,
-					   const struct kproxy_server *not);
 
 struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
 					 const union kproxy_addr *addr);
@@ -105,6 +107,14 @@ int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
 void kproxy_server_set(struct kproxy_server *server,
 		       const struct kproxy_server_options *options);
 void kproxy_server_del(struct kproxy_server *server);
+void kproxy_server_hold(struct kproxy_server *server);
 void kproxy_server_put(struct kproxy_server *server);
+
+/* Context: any. Whether it takes new sessions, as far as is known. */
+static inline bool kproxy_server_usable(const struct kproxy_server *server)
+{
+	return READ_ONCE(server->options.state) == KPROXY_SERVER_STATE_UP &&
+	       READ_ONCE(server->options.weight) && !READ_ONCE(server->flags);
+}
 
 #endif /* _KPROXY_UPSTREAM_H */

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Choosing among servers. What there is to choose from is built in process
+ * context and then published as a whole, so that choosing reads and takes no
+ * lock. What a method is, is in a file of its own, balance-*.c; here is what
+ * they share.
+ */
+#include <linux/gcd.h>
+#include <linux/jhash.h>
+#include <linux/mm.h>
+#include <linux/siphash.h>
+#include <linux/slab.h>
+
+#include "addr.h"
+#include "balance.h"
+
+static const struct kproxy_balance_ops *const methods[] = {
+	[KPROXY_BALANCE_ROUNDROBIN] = &kproxy_balance_roundrobin,
+};
+
+/*
+ * Known to everybody, because hosts that have never heard of each other must
+ * come to the same choice.
+ */
+static const siphash_key_t hash_key = {
+	.key = { 0x6b70726f78792031ULL, 0x62616c616e636572ULL },
+};
+
+/**
+ * kproxy_balance_new() - memory for a choice
+ * @method: how to choose
+ * @turns: counts turns; outlives the balancer
+ * @nr: among how many, at least one
+ *
+ * Context: process, may sleep.
+ * Return: the caller's, with entries for it to fill in, or NULL when memory is
+ * short.
+ */
+struct kproxy_balancer *kproxy_balance_new(enum kproxy_balance method,
+					   atomic_t *turns, unsigned int nr)
+{
+	struct kproxy_balancer *b;
+
+	b = kvzalloc(struct_size(b, entries, nr), GFP_KERNEL_ACCOUNT);
+	if (!b)
+		return NULL;
+	b->ops = methods[method];
+	b->turns = turns;
+	b->nr = nr;
+	return b;
+}
+
+/* Only the ratio of the weights counts; small numbers make short rounds. */
+static void add_up(struct kproxy_balancer *b)
+{
+	unsigned int i;
+	u32 common = 0;
+
+	for (i = 0; i < b->nr; i++)
+		common = gcd(common, b->entries[i].weight);
+	for (i = 0; i < b->nr; i++) {
+		b->entries[i].weight /= common;
+		b->entries[i].before = b->total;
+		b->total += b->entries[i].weight;
+	}
+}
+
+/**
+ * kproxy_balance_build() - make a choice ready
+ * @b: from kproxy_balance_new(), with server, address, sessions and a weight
+ *	other than 0 in every entry
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM; it is the caller's in both cases.
+ */
+int kproxy_balance_build(struct kproxy_balancer *b)
+{
+	add_up(b);
+	return b->ops->build(b);
+}
+
+/**
+ * kproxy_balance_free() - free a choice that nobody uses
+ * @b: the balancer; whom its entries are about is the caller's business
+ *
+ * Context: any but hard interrupts.
+ */
+void kproxy_balance_free(struct kproxy_balancer *b)
+{
+	kvfree(b->table);
+	kvfree(b);
+}
+
+/**
+ * kproxy_balance_at() - whose share this is
+ * @b: the balancer
+ * @share: below its total
+ *
+ * Context: any.
+ * Return: the number of the entry.
+ */
+unsigned int kproxy_balance_at(const struct kproxy_balancer *b, u32 share)
+{
+	unsigned int low = 0, high = b->nr, middle;
+
+	if (b->total == b->nr)
+		return share;
+	while (high - low > 1) {
+		middle = low + (high - low) / 2;
+		if (b->entries[middle].before > share)
+			high = middle;
+		else
+			low = middle;
+	}
+	return low;
+}
+
+/**
+ * kproxy_balance_hash() - the hash of a client
+ * @addr: its address; the port does not count
+ *
+ * Context: any.
+ * Return: the hash, the same on every host.
+ */
+u32 kproxy_balance_hash(const union kproxy_addr *addr)
+{
+	if (addr->sa.sa_family == AF_INET6)
+		return siphash(&addr->v6.sin6_addr,
+			       sizeof(addr->v6.sin6_addr), &hash_key);
+	return siphash(&addr->v4.sin_addr, sizeof(addr->v4.sin_addr),
+		       &hash_key);
+}
+
+/**
+ * kproxy_balance_rehash() - another hash, for another try
+ * @hash: the hash that has led to a server which is of no use
+ *
+ * Context: any.
+ * Return: the hash, the same on every host.
+ */
+u32 kproxy_balance_rehash(u32 hash)
+{
+	return jhash_1word(hash, 0);
+}

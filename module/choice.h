@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_CHOICE_H
+#define _KPROXY_CHOICE_H
+
+#include <linux/atomic.h>
+#include <linux/cache.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+struct kproxy_balancer;
+struct kproxy_server;
+struct kproxy_upstream;
+
+/* An upstream's servers, as sessions choose among them. */
+struct kproxy_choice {
+	/* Published under @lock, read under RCU; NULL when there is none. */
+	struct kproxy_balancer __rcu *balancer;
+	/* Under @lock: the configuration has changed, read by any. */
+	bool stale;
+	/* Serialises builds; the upstream's list of servers is under it too. */
+	struct mutex lock;
+	/* builds soon after a change, once for many */
+	struct delayed_work work;
+
+	/* What choosing writes. */
+	atomic_t turns ____cacheline_aligned_in_smp;
+};
+
+/* What is known of a session that needs a server. */
+struct kproxy_pick {
+	/* kproxy_balance_hash() of its client */
+	u32 hash;
+	/* kproxy_choice_bit() of each server that has failed it */
+	u64 tried;
+	/* the last of them, or NULL */
+	const struct kproxy_server *last;
+};
+
+void kproxy_choice_init(struct kproxy_choice *c);
+void kproxy_choice_destroy(struct kproxy_choice *c);
+void kproxy_choice_changed(struct kproxy_choice *c);
+struct kproxy_server *kproxy_choice_pick(struct kproxy_choice *c,
+					 const struct kproxy_pick *pick);
+void kproxy_choice_release(struct kproxy_server *server);
+u64 kproxy_choice_bit(const struct kproxy_server *server);
+
+#endif /* _KPROXY_CHOICE_H */

@@ -63,11 +63,23 @@ static int roundrobin_build(struct kproxy_balancer *b)
 	return 0;
 }
 
+/**
+ * kproxy_balance_turn() - whose turn it is
+ * @b: the balancer, built by this method
+ * @turn: the number of the turn
+ *
+ * Context: any.
+ * Return: the number of the entry.
+ */
+unsigned int kproxy_balance_turn(const struct kproxy_balancer *b, u32 turn)
+{
+	return kproxy_balance_at(b, (u64)(turn % b->total) * b->step %
+				 b->total);
+}
+
 static unsigned int roundrobin_pick(const struct kproxy_balancer *b, u32 hash)
 {
-	u32 turn = (u32)atomic_fetch_inc(b->turns) % b->total;
-
-	return kproxy_balance_at(b, (u64)turn * b->step % b->total);
+	return kproxy_balance_turn(b, atomic_fetch_inc(b->turns));
 }
 
 const struct kproxy_balance_ops kproxy_balance_roundrobin = {

@@ -16,7 +16,16 @@
 
 static const struct kproxy_balance_ops *const methods[] = {
 	[KPROXY_BALANCE_ROUNDROBIN] = &kproxy_balance_roundrobin,
+	[KPROXY_BALANCE_LEASTCONN] = &kproxy_balance_leastconn,
+	[KPROXY_BALANCE_RANDOM] = &kproxy_balance_random,
+	[KPROXY_BALANCE_MAGLEV] = &kproxy_balance_maglev,
 };
+
+/*
+ * What a session costs a server of weight 1. Divisible by 1 to 16, so that
+ * small weights, which are the usual ones, compare exactly.
+ */
+#define COST_ONE (720720U << 12)
 
 /*
  * Known to everybody, because hosts that have never heard of each other must
@@ -60,6 +69,7 @@ static void add_up(struct kproxy_balancer *b)
 		common = gcd(common, b->entries[i].weight);
 	for (i = 0; i < b->nr; i++) {
 		b->entries[i].weight /= common;
+		b->entries[i].cost = COST_ONE / b->entries[i].weight;
 		b->entries[i].before = b->total;
 		b->total += b->entries[i].weight;
 	}

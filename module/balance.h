@@ -35,6 +35,8 @@ struct kproxy_balance_entry {
 	/* its share, and the shares of those before it */
 	u32 weight;
 	u32 before;
+	/* how much busier a session makes it, which is less for a heavy one */
+	u32 cost;
 };
 
 /*
@@ -56,12 +58,16 @@ struct kproxy_balancer {
 };
 
 extern const struct kproxy_balance_ops kproxy_balance_roundrobin;
+extern const struct kproxy_balance_ops kproxy_balance_leastconn;
+extern const struct kproxy_balance_ops kproxy_balance_random;
+extern const struct kproxy_balance_ops kproxy_balance_maglev;
 
 struct kproxy_balancer *kproxy_balance_new(enum kproxy_balance method,
 					   atomic_t *turns, unsigned int nr);
 int kproxy_balance_build(struct kproxy_balancer *b);
 void kproxy_balance_free(struct kproxy_balancer *b);
 unsigned int kproxy_balance_at(const struct kproxy_balancer *b, u32 share);
+unsigned int kproxy_balance_turn(const struct kproxy_balancer *b, u32 turn);
 u32 kproxy_balance_hash(const union kproxy_addr *addr);
 u32 kproxy_balance_rehash(u32 hash);
 
@@ -70,6 +76,12 @@ static inline unsigned int kproxy_balance_pick(const struct kproxy_balancer *b,
 					       u32 hash)
 {
 	return b->ops->pick(b, hash);
+}
+
+/* Context: any. How busy a server is for its weight. */
+static inline u64 kproxy_balance_load(const struct kproxy_balance_entry *entry)
+{
+	return (u64)(u32)atomic_read(entry->sessions) * entry->cost;
 }
 
 #endif /* _KPROXY_BALANCE_H */

@@ -145,7 +145,7 @@ static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_N
 /* KPROXY_CMD_UPSTREAM_ADD - do */
 static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_PACING + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
-	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 0),
+	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
 	[KPROXY_A_UPSTREAM_NODELAY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_UPSTREAM_KEEPALIVE] = NLA_POLICY_NESTED(kproxy_keepalive_nl_policy),
@@ -163,7 +163,7 @@ static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_P
 /* KPROXY_CMD_UPSTREAM_SET - do */
 static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_PACING + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
-	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 0),
+	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
 	[KPROXY_A_UPSTREAM_NODELAY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_UPSTREAM_KEEPALIVE] = NLA_POLICY_NESTED(kproxy_keepalive_nl_policy),

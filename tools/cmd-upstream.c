@@ -12,6 +12,9 @@
 
 static const char *const balance_words[] = {
 	[KPROXY_BALANCE_ROUNDROBIN] = "roundrobin",
+	[KPROXY_BALANCE_LEASTCONN] = "leastconn",
+	[KPROXY_BALANCE_RANDOM] = "random",
+	[KPROXY_BALANCE_MAGLEV] = "maglev",
 	NULL
 };
 

@@ -61,9 +61,9 @@ prints 'Usage: kproxy' --help
 prints 'kproxy listener add NAME' l help
 prints 'idle-timeout T' listener help
 prints '(default 10m)' listener help
-prints 'balance roundrobin' up h
 prints 'keepalive IDLE,INTERVAL,COUNT|off' listener help
 prints '(default 60s,10s,6)' upstream help
+prints 'balance roundrobin|leastconn|random|maglev' up h
 prints 'state up|drain|down' server help
 prints 'client ADDR[/LEN]' ses help
 prints 'stats show [reset]' st help
@@ -144,7 +144,7 @@ refused 1 'listener "web": unexpected "now"' l del web now
 refused 1 'listener "web": unexpected "now"' l del web kill now
 refused 1 'listener "a?b": a name is 1 to 63 of A-Za-z0-9._-' l s "a
 b"
-refused 1 'upstream "app": balance fair: must be roundrobin' \
+refused 1 'upstream "app": balance fair: must be roundrobin or leastconn or random or maglev' \
 	u add app balance fair
 refused 1 'upstream "app": retries 65: must be 0 to 64' u add app retries 65
 refused 1 'server: UPSTREAM is missing, try "kproxy server help"' server add

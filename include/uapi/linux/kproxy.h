@@ -29,9 +29,16 @@ enum kproxy_switch {
 /**
  * enum kproxy_balance - how an upstream chooses a server for a new session
  * @KPROXY_BALANCE_ROUNDROBIN: in turn, each as often as its weight says
+ * @KPROXY_BALANCE_LEASTCONN: the one with the fewest sessions for its weight
+ * @KPROXY_BALANCE_RANDOM: of two at random, by weight, the less busy one
+ * @KPROXY_BALANCE_MAGLEV: by the client's address, the same on every host that
+ *   has the same servers
  */
 enum kproxy_balance {
 	KPROXY_BALANCE_ROUNDROBIN,
+	KPROXY_BALANCE_LEASTCONN,
+	KPROXY_BALANCE_RANDOM,
+	KPROXY_BALANCE_MAGLEV,
 };
 
 /**

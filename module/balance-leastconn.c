@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The server that has the fewest sessions for its weight. Among equals it is
+ * whose turn it is in a weighted round robin, so that clients who come one by
+ * one to an idle upstream are spread by weight too.
+ *
+ * Nothing is kept in order, which would need a lock: whoever chooses looks at
+ * the counts of sessions, which sessions keep anyway. Up to GROUP servers it
+ * looks at all of them. More stand in groups of so many, and it looks at the
+ * least that was seen in each group, then at the servers of the best one; and
+ * at those of one more group in turn, so that what has become less busy since
+ * it was seen is found after as many choices as there are groups. No choice
+ * looks at more than 2 * GROUP servers and 64 groups, whatever the upstream.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "balance.h"
+
+#define GROUP 64U
+
+/* The least busy server that was seen, and how busy the next would be. */
+struct least {
+	unsigned int entry;
+	u64 load;
+	u64 next;
+};
+
+static unsigned int groups(const struct kproxy_balancer *b)
+{
+	return DIV_ROUND_UP(b->nr, GROUP);
+}
+
+static int leastconn_build(struct kproxy_balancer *b)
+{
+	/* No group has been looked at: each is worth a look. */
+	b->table = kvcalloc(groups(b), sizeof(u64), GFP_KERNEL_ACCOUNT);
+	if (!b->table)
+		return -ENOMEM;
+	return kproxy_balance_roundrobin.build(b);
+}
+
+/* Look at the entries from @low to before @high, at @first first. */
+static struct least scan(const struct kproxy_balancer *b, unsigned int low,
+			 unsigned int high, unsigned int first)
+{
+	struct least least = { .entry = first, .load = U64_MAX,
+			       .next = U64_MAX };
+	unsigned int n, i = first;
+	u64 load;
+
+	for (n = low; n < high; n++) {
+		load = kproxy_balance_load(&b->entries[i]);
+		if (load < least.load) {
+			least.next = least.load;
+			least.load = load;
+			least.entry = i;
+		} else if (load < least.next) {
+			least.next = load;
+		}
+		if (++i == high)
+			i = low;
+	}
+	return least;
+}
+
+/* Look at a group; @taken if the least busy of it is given a session now. */
+static unsigned int scan_group(const struct kproxy_balancer *b,
+			       unsigned int group, unsigned int first,
+			       bool taken)
+{
+	unsigned int low = group * GROUP, high = min(low + GROUP, b->nr);
+	struct least least;
+	u64 *seen = b->table;
+
+	if (first < low || first >= high)
+		first = low;
+	least = scan(b, low, high, first);
+	if (taken)
+		least.load = min(least.next, least.load +
+				 b->entries[least.entry].cost);
+	/* CPUs may write here in any order; the next look will be right. */
+	WRITE_ONCE(seen[group], least.load);
+	return least.entry;
+}
+
+static unsigned int best_group(const struct kproxy_balancer *b,
+			       unsigned int first)
+{
+	unsigned int nr = groups(b), best = first, group = first, n;
+	u64 least = U64_MAX, load;
+	const u64 *seen = b->table;
+
+	for (n = 0; n < nr; n++) {
+		load = READ_ONCE(seen[group]);
+		if (load < least) {
+			least = load;
+			best = group;
+		}
+		if (++group == nr)
+			group = 0;
+	}
+	return best;
+}
+
+static unsigned int leastconn_pick(const struct kproxy_balancer *b, u32 hash)
+{
+	u32 turn = atomic_fetch_inc(b->turns);
+	unsigned int first = kproxy_balance_turn(b, turn);
+
+	if (b->nr <= GROUP)
+		return scan(b, 0, b->nr, first).entry;
+	scan_group(b, turn % groups(b), first, false);
+	return scan_group(b, best_group(b, first / GROUP), first, true);
+}
+
+const struct kproxy_balance_ops kproxy_balance_leastconn = {
+	.build = leastconn_build,
+	.pick = leastconn_pick,
+};

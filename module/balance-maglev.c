@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Maglev hashing (Eisenbud et al., NSDI 2016). A table has many more slots than
+ * there are servers; a client's hash is a slot, and the server in it gets the
+ * client. Each server has an order of its own in which it wants the slots. The
+ * servers take turns, as often as their weights say, and take the first they
+ * want that is free. So each has its share of the slots, and when a server goes
+ * few slots but its own change hands.
+ *
+ * Everything comes from the servers' addresses, in their order, and from no
+ * secret: hosts with the same servers have the same table, however the servers
+ * were added. The size never depends on the number of servers, because that
+ * would move every client when it changes.
+ */
+#include <linux/bitmap.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/siphash.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+
+#include "addr.h"
+#include "balance.h"
+
+/*
+ * Slots; a prime, so that every step goes through all of them. 16 for each of
+ * as many servers as there can be, 1 % more or less for each of 655.
+ */
+#define SLOTS 65537U
+
+static const siphash_key_t place_key = {
+	.key = { 0x6d61676c65762d31ULL, 0x6b70726f78792d70ULL },
+};
+
+/* What tells servers apart on every host; no index of an interface does. */
+struct place {
+	u8 ip[16];
+	__be16 port;
+	__be16 family;
+} __packed;
+
+/* A server while the table is filled. */
+struct seeker {
+	struct place place;
+	u16 entry;
+	u32 weight;
+	/* turns it has not had yet, in parts of the largest weight */
+	u32 credit;
+	/* the slot that it wants next, and how far the one after that is */
+	u32 slot;
+	u32 step;
+};
+
+static void place_of(struct place *place, const union kproxy_addr *addr)
+{
+	memset(place, 0, sizeof(*place));
+	place->port = kproxy_addr_port(addr);
+	place->family = htons(addr->sa.sa_family);
+	if (addr->sa.sa_family == AF_INET6)
+		memcpy(place->ip, &addr->v6.sin6_addr, sizeof(place->ip));
+	else
+		memcpy(place->ip, &addr->v4.sin_addr,
+		       sizeof(addr->v4.sin_addr));
+}
+
+static int place_order(const void *a, const void *b)
+{
+	const struct seeker *one = a, *other = b;
+
+	return memcmp(&one->place, &other->place, sizeof(one->place));
+}
+
+static u32 seekers_init(struct seeker *seekers, const struct kproxy_balancer *b)
+{
+	struct seeker *seeker;
+	unsigned int i;
+	u32 heaviest = 0;
+	u64 hash;
+
+	for (i = 0; i < b->nr; i++) {
+		seeker = &seekers[i];
+		seeker->entry = i;
+		seeker->weight = b->entries[i].weight;
+		heaviest = max(heaviest, seeker->weight);
+		place_of(&seeker->place, b->entries[i].addr);
+		hash = siphash(&seeker->place, sizeof(seeker->place),
+			       &place_key);
+		seeker->slot = lower_32_bits(hash) % SLOTS;
+		seeker->step = upper_32_bits(hash) % (SLOTS - 1) + 1;
+	}
+	sort(seekers, b->nr, sizeof(*seekers), place_order, NULL);
+	return heaviest;
+}
+
+static void seeker_take(struct seeker *seeker, u16 *slots, unsigned long *taken)
+{
+	while (__test_and_set_bit(seeker->slot, taken))
+		seeker->slot = (seeker->slot + seeker->step) % SLOTS;
+	slots[seeker->slot] = seeker->entry;
+}
+
+static void fill(u16 *slots, unsigned long *taken, struct seeker *seekers,
+		 unsigned int nr, u32 heaviest)
+{
+	unsigned int left = SLOTS, i;
+
+	for (;;) {
+		for (i = 0; i < nr; i++) {
+			seekers[i].credit += seekers[i].weight;
+			if (seekers[i].credit < heaviest)
+				continue;
+			seekers[i].credit -= heaviest;
+			seeker_take(&seekers[i], slots, taken);
+			if (!--left)
+				return;
+		}
+		cond_resched();
+	}
+}
+
+static int maglev_build(struct kproxy_balancer *b)
+{
+	unsigned long *taken = bitmap_zalloc(SLOTS, GFP_KERNEL);
+	struct seeker *seekers;
+	int err = -ENOMEM;
+
+	seekers = kvcalloc(b->nr, sizeof(*seekers), GFP_KERNEL);
+	b->table = kvmalloc_array(SLOTS, sizeof(u16), GFP_KERNEL_ACCOUNT);
+	if (taken && seekers && b->table) {
+		fill(b->table, taken, seekers, b->nr,
+		     seekers_init(seekers, b));
+		err = 0;
+	}
+	kvfree(seekers);
+	bitmap_free(taken);
+	return err;
+}
+
+static unsigned int maglev_pick(const struct kproxy_balancer *b, u32 hash)
+{
+	const u16 *slots = b->table;
+
+	return slots[hash % SLOTS];
+}
+
+const struct kproxy_balance_ops kproxy_balance_maglev = {
+	.build = maglev_build,
+	.pick = maglev_pick,
+};

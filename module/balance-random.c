@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Two servers at random, by weight, and of these the one that has less to do.
+ * One look at a second server keeps the busiest close to the average, and
+ * nothing is written that another CPU reads.
+ */
+#include <linux/random.h>
+
+#include "balance.h"
+
+static int random_build(struct kproxy_balancer *b)
+{
+	return 0;
+}
+
+/* Another one than @first, by weight among the rest. */
+static unsigned int random_other(const struct kproxy_balancer *b,
+				 unsigned int first)
+{
+	const struct kproxy_balance_entry *entry = &b->entries[first];
+	u32 share = get_random_u32_below(b->total - entry->weight);
+
+	return kproxy_balance_at(b, share < entry->before ?
+				 share : share + entry->weight);
+}
+
+static unsigned int random_pick(const struct kproxy_balancer *b, u32 hash)
+{
+	unsigned int first, second;
+
+	if (b->nr == 1)
+		return 0;
+	first = kproxy_balance_at(b, get_random_u32_below(b->total));
+	second = random_other(b, first);
+	if (kproxy_balance_load(&b->entries[second]) <
+	    kproxy_balance_load(&b->entries[first]))
+		return second;
+	return first;
+}
+
+const struct kproxy_balance_ops kproxy_balance_random = {
+	.build = random_build,
+	.pick = random_pick,
+};

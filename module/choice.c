@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The servers of an upstream as sessions choose among them: a balancer that is
- * built of those that take sessions, and published by RCU.
+ * The servers of an upstream as sessions choose among them: balancers, one of
+ * the servers that take sessions and one of their backups, which are built in
+ * process context and published by RCU.
  *
  * A change of the configuration is seen by every client who comes after it:
  * the first one builds, unless the work was sooner. A server that takes no
  * more sessions is passed over from that moment on, whatever is published.
+ *
+ * A server with a limit counts a session before it is chosen, so that it never
+ * has more. Who finds no room waits in the upstream's queue.
  */
 #include <linux/jiffies.h>
 
@@ -31,7 +35,14 @@ static struct kproxy_upstream *choice_upstream(struct kproxy_choice *c)
 	return container_of(c, struct kproxy_upstream, choice);
 }
 
-static struct kproxy_balancer *choice_new(struct kproxy_choice *c)
+static bool belongs(const struct kproxy_server *server, enum kproxy_tier tier)
+{
+	return server->options.backup == (tier == KPROXY_TIER_BACKUP) &&
+	       kproxy_server_usable(server);
+}
+
+static struct kproxy_balancer *choice_new(struct kproxy_choice *c,
+					  enum kproxy_tier tier)
 {
 	struct kproxy_upstream *up = choice_upstream(c);
 	struct kproxy_balance_entry *entry;
@@ -40,7 +51,7 @@ static struct kproxy_balancer *choice_new(struct kproxy_choice *c)
 	unsigned int nr = 0;
 
 	list_for_each_entry(server, &up->servers, node)
-		nr += kproxy_server_usable(server);
+		nr += belongs(server, tier);
 	if (!nr)
 		return NULL;
 	b = kproxy_balance_new(READ_ONCE(up->options.balance), &c->turns, nr);
@@ -49,7 +60,7 @@ static struct kproxy_balancer *choice_new(struct kproxy_choice *c)
 	/* One that has become usable since has called for the next build. */
 	nr = 0;
 	list_for_each_entry(server, &up->servers, node) {
-		if (nr == b->nr || !kproxy_server_usable(server))
+		if (nr == b->nr || !belongs(server, tier))
 			continue;
 		entry = &b->entries[nr++];
 		entry->server = server;
@@ -75,7 +86,8 @@ static void choice_free_rcu(struct rcu_head *rcu)
 	kproxy_balance_free(b);
 }
 
-static void choice_publish(struct kproxy_choice *c, struct kproxy_balancer *b)
+static void choice_publish(struct kproxy_choice *c, enum kproxy_tier tier,
+			   struct kproxy_balancer *b)
 {
 	struct kproxy_balancer *old;
 	unsigned int i;
@@ -84,7 +96,7 @@ static void choice_publish(struct kproxy_choice *c, struct kproxy_balancer *b)
 	if (b)
 		for (i = 0; i < b->nr; i++)
 			kproxy_server_hold(b->entries[i].server);
-	old = rcu_replace_pointer(c->balancer, b, lockdep_is_held(&c->lock));
+	old = rcu_replace_pointer(c->tiers[tier], b, lockdep_is_held(&c->lock));
 	if (old)
 		call_rcu(&old->rcu, choice_free_rcu);
 }
@@ -93,14 +105,19 @@ static void choice_publish(struct kproxy_choice *c, struct kproxy_balancer *b)
 static void choice_build(struct kproxy_choice *c)
 {
 	struct kproxy_balancer *b;
+	enum kproxy_tier tier;
 
 	lockdep_assert_held(&c->lock);
 	WRITE_ONCE(c->stale, false);
-	b = choice_new(c);
-	if (IS_ERR(b))
-		queue_delayed_work(kproxy_wq, &c->work, BUILD_RETRY);
-	else
-		choice_publish(c, b);
+	for (tier = 0; tier < KPROXY_TIERS; tier++) {
+		b = choice_new(c, tier);
+		if (IS_ERR(b))
+			queue_delayed_work(kproxy_wq, &c->work, BUILD_RETRY);
+		else
+			choice_publish(c, tier, b);
+	}
+	/* There may be room, or no hope of any. */
+	kproxy_queue_call(&c->queue);
 }
 
 static void choice_work(struct work_struct *work)
@@ -121,6 +138,7 @@ void kproxy_choice_init(struct kproxy_choice *c)
 {
 	mutex_init(&c->lock);
 	INIT_DELAYED_WORK(&c->work, choice_work);
+	kproxy_queue_init(&c->queue);
 }
 
 /**
@@ -198,27 +216,67 @@ static bool fits(const struct kproxy_server *server,
 	}
 }
 
+/* Count a session, if there is room for it. */
+static bool take(struct kproxy_server *server)
+{
+	int max = READ_ONCE(server->options.maxconn), sessions;
+
+	if (!max) {
+		atomic_inc(&server->sessions);
+		return true;
+	}
+	sessions = atomic_read(&server->sessions);
+	do {
+		if (sessions >= max)
+			return false;
+	} while (!atomic_try_cmpxchg(&server->sessions, &sessions,
+				     sessions + 1));
+	return true;
+}
+
+/* A server that was taken; -EBUSY if all that fit are full, -ENOENT if none. */
 static struct kproxy_server *pick_from(const struct kproxy_balancer *b,
 				       const struct kproxy_pick *pick,
 				       enum pick_pass pass)
 {
 	struct kproxy_server *server;
-	unsigned int i, tries;
+	unsigned int i = 0, tries;
 	u32 hash = pick->hash;
+	int err = -ENOENT;
 
-	for (tries = 0; tries < PICK_TRIES; tries++) {
-		i = kproxy_balance_pick(b, hash);
+	for (tries = 0; tries < PICK_TRIES + b->nr; tries++) {
+		if (tries < PICK_TRIES) {
+			i = kproxy_balance_pick(b, hash);
+			hash = kproxy_balance_rehash(hash);
+		} else if (++i == b->nr) {
+			i = 0;
+		}
 		server = b->entries[i].server;
-		if (likely(fits(server, pick, pass)))
+		if (unlikely(!fits(server, pick, pass)))
+			continue;
+		if (likely(take(server)))
 			return server;
-		hash = kproxy_balance_rehash(hash);
+		err = -EBUSY;
 	}
-	for (tries = 1; tries < b->nr; tries++) {
-		server = b->entries[(i + tries) % b->nr].server;
-		if (fits(server, pick, pass))
-			return server;
+	return ERR_PTR(err);
+}
+
+static struct kproxy_server *pick_pass(struct kproxy_choice *c,
+				       const struct kproxy_pick *pick,
+				       enum pick_pass pass)
+{
+	struct kproxy_server *server = ERR_PTR(-ENOENT);
+	const struct kproxy_balancer *b;
+	enum kproxy_tier tier;
+
+	for (tier = 0; tier < KPROXY_TIERS; tier++) {
+		b = rcu_dereference(c->tiers[tier]);
+		if (b)
+			server = pick_from(b, pick, pass);
+		if (server != ERR_PTR(-ENOENT))
+			break;
 	}
-	return NULL;
+	return server;
 }
 
 /**
@@ -226,27 +284,31 @@ static struct kproxy_server *pick_from(const struct kproxy_balancer *b,
  * @c: the choice, its upstream held
  * @pick: what is known of the session
  *
+ * A backup is chosen when no other server takes sessions or, for a session
+ * that has failed to connect, when all others may have failed it. A server
+ * that has failed it is chosen again when there is none that has not.
+ *
  * Context: process, may sleep.
  * Return: the server, held and with the session counted, for
- * kproxy_choice_release(); NULL when none takes sessions.
+ * kproxy_choice_release(); -EBUSY when there is no room at those that could be
+ * chosen; -ENOENT when none takes sessions.
  */
 struct kproxy_server *kproxy_choice_pick(struct kproxy_choice *c,
 					 const struct kproxy_pick *pick)
 {
 	enum pick_pass pass, last = pick->last ? PICK_ANY : PICK_NEW;
-	struct kproxy_server *server = NULL;
-	const struct kproxy_balancer *b;
+	struct kproxy_server *server;
 
 	if (unlikely(READ_ONCE(c->stale)))
 		choice_refresh(c);
 	rcu_read_lock();
-	b = rcu_dereference(c->balancer);
-	for (pass = PICK_NEW; b && !server && pass <= last; pass++)
-		server = pick_from(b, pick, pass);
-	if (server) {
-		kproxy_server_hold(server);
-		atomic_inc(&server->sessions);
+	for (pass = PICK_NEW; pass <= last; pass++) {
+		server = pick_pass(c, pick, pass);
+		if (server != ERR_PTR(-ENOENT))
+			break;
 	}
+	if (!IS_ERR(server))
+		kproxy_server_hold(server);
 	rcu_read_unlock();
 	return server;
 }
@@ -260,4 +322,5 @@ struct kproxy_server *kproxy_choice_pick(struct kproxy_choice *c,
 void kproxy_choice_release(struct kproxy_server *server)
 {
 	atomic_dec(&server->sessions);
+	kproxy_queue_call(&server->upstream->choice.queue);
 }

@@ -8,20 +8,33 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
+#include "queue.h"
+
 struct kproxy_balancer;
 struct kproxy_server;
 struct kproxy_upstream;
 
+/* Servers of the next tier are for when there is none in this. */
+enum kproxy_tier {
+	KPROXY_TIER_MAIN,
+	KPROXY_TIER_BACKUP,
+
+	KPROXY_TIERS
+};
+
 /* An upstream's servers, as sessions choose among them. */
 struct kproxy_choice {
 	/* Published under @lock, read under RCU; NULL when there is none. */
-	struct kproxy_balancer __rcu *balancer;
+	struct kproxy_balancer __rcu *tiers[KPROXY_TIERS];
 	/* Under @lock: the configuration has changed, read by any. */
 	bool stale;
 	/* Serialises builds; the upstream's list of servers is under it too. */
 	struct mutex lock;
 	/* builds soon after a change, once for many */
 	struct delayed_work work;
+
+	/* Sessions for which no server has room. */
+	struct kproxy_queue queue;
 
 	/* What choosing writes. */
 	atomic_t turns ____cacheline_aligned_in_smp;

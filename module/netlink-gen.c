@@ -65,6 +65,10 @@ static const struct netlink_range_validation kproxy_a_upstream_pacing_range = {
 	.max	= KPROXY_RATE_MAX,
 };
 
+static const struct netlink_range_validation kproxy_a_server_maxconn_range = {
+	.max	= KPROXY_MAXCONN_MAX,
+};
+
 /* Common nested types */
 const struct nla_policy kproxy_endpoint_nl_policy[KPROXY_A_ENDPOINT_SCOPE + 1] = {
 	[KPROXY_A_ENDPOINT_IPV4] = { .type = NLA_U32, },
@@ -195,19 +199,23 @@ static const struct nla_policy kproxy_server_get_dump_nl_policy[KPROXY_A_SERVER_
 };
 
 /* KPROXY_CMD_SERVER_ADD - do */
-static const struct nla_policy kproxy_server_add_nl_policy[KPROXY_A_SERVER_STATE + 1] = {
+static const struct nla_policy kproxy_server_add_nl_policy[KPROXY_A_SERVER_BACKUP + 1] = {
 	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_SERVER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_SERVER_WEIGHT] = NLA_POLICY_MAX(NLA_U32, KPROXY_WEIGHT_MAX),
 	[KPROXY_A_SERVER_STATE] = NLA_POLICY_MAX(NLA_U32, 2),
+	[KPROXY_A_SERVER_MAXCONN] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_server_maxconn_range),
+	[KPROXY_A_SERVER_BACKUP] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* KPROXY_CMD_SERVER_SET - do */
-static const struct nla_policy kproxy_server_set_nl_policy[KPROXY_A_SERVER_STATE + 1] = {
+static const struct nla_policy kproxy_server_set_nl_policy[KPROXY_A_SERVER_BACKUP + 1] = {
 	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_SERVER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_SERVER_WEIGHT] = NLA_POLICY_MAX(NLA_U32, KPROXY_WEIGHT_MAX),
 	[KPROXY_A_SERVER_STATE] = NLA_POLICY_MAX(NLA_U32, 2),
+	[KPROXY_A_SERVER_MAXCONN] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_server_maxconn_range),
+	[KPROXY_A_SERVER_BACKUP] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* KPROXY_CMD_SERVER_DEL - do */
@@ -324,14 +332,14 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 		.cmd		= KPROXY_CMD_SERVER_ADD,
 		.doit		= kproxy_nl_server_add_doit,
 		.policy		= kproxy_server_add_nl_policy,
-		.maxattr	= KPROXY_A_SERVER_STATE,
+		.maxattr	= KPROXY_A_SERVER_BACKUP,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_SERVER_SET,
 		.doit		= kproxy_nl_server_set_doit,
 		.policy		= kproxy_server_set_nl_policy,
-		.maxattr	= KPROXY_A_SERVER_STATE,
+		.maxattr	= KPROXY_A_SERVER_BACKUP,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

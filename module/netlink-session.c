@@ -108,8 +108,8 @@ static int put_session(struct sk_buff *skb, const void *object)
 			   s->upstream->name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
-	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
-				    &server->addr) ||
+	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
+					       &server->addr)) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_STATE, session_state(state)) ||
 	    put_times(skb, s) || put_bytes(skb, s))
 		return -EMSGSIZE;

@@ -172,7 +172,10 @@ static int put_server(struct sk_buff *skb, const void *object)
 				    &server->addr) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_WEIGHT, server->options.weight) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_STATE, server->options.state) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH, KPROXY_HEALTH_UNKNOWN))
+	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH, KPROXY_HEALTH_UNKNOWN) ||
+	    nla_put_u32(skb, KPROXY_A_SERVER_MAXCONN,
+			server->options.maxconn) ||
+	    nla_put_u32(skb, KPROXY_A_SERVER_BACKUP, server->options.backup))
 		return -EMSGSIZE;
 	kproxy_stats_sum(server->stats, &sum);
 	return kproxy_netlink_put_counters(skb, KPROXY_A_SERVER_STATS, &sum,
@@ -188,6 +191,12 @@ static void get_server_options(const struct genl_info *info,
 	if (info->attrs[KPROXY_A_SERVER_STATE])
 		options->state =
 			nla_get_u32(info->attrs[KPROXY_A_SERVER_STATE]);
+	if (info->attrs[KPROXY_A_SERVER_MAXCONN])
+		options->maxconn =
+			nla_get_u32(info->attrs[KPROXY_A_SERVER_MAXCONN]);
+	if (info->attrs[KPROXY_A_SERVER_BACKUP])
+		options->backup =
+			nla_get_u32(info->attrs[KPROXY_A_SERVER_BACKUP]);
 }
 
 /* What a request about one server names. */

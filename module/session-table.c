@@ -87,7 +87,8 @@ bool kproxy_session_match(const struct kproxy_session *s,
 	if (filter->upstream &&
 	    strcmp(s->upstream->name, filter->upstream))
 		return false;
-	if (filter->server && !kproxy_addr_equal(&server->addr, filter->server))
+	if (filter->server &&
+	    !(server && kproxy_addr_equal(&server->addr, filter->server)))
 		return false;
 	return !filter->client ||
 	       kproxy_addr_in_prefix(&s->client, filter->client,

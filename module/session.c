@@ -51,10 +51,13 @@ static void session_free_rcu(struct rcu_head *rcu)
 void kproxy_session_put(struct kproxy_session *s)
 {
 	struct kproxy_net *kn = s->kn;
+	struct kproxy_server *server;
 
 	if (!refcount_dec_and_test(&s->refs))
 		return;
-	kproxy_server_put(rcu_dereference_protected(s->server, true));
+	server = rcu_dereference_protected(s->server, true);
+	if (server)
+		kproxy_server_put(server);
 	kproxy_upstream_put(s->upstream);
 	kproxy_listener_put(s->listener);
 	mutex_destroy(&s->life);
@@ -345,12 +348,15 @@ static struct kproxy_server *session_pick(const struct kproxy_session *s)
 	return kproxy_choice_pick(&s->upstream->choice, &pick);
 }
 
+/* From here on to do with this server, or with none. */
 static void session_use(struct kproxy_session *s, struct kproxy_server *server)
 {
 	struct kproxy_server *old = session_server(s);
 
-	s->server_stats = server->stats;
-	kproxy_stats_inc(server->stats, KPROXY_SESSIONS_TOTAL);
+	if (server) {
+		s->server_stats = server->stats;
+		kproxy_stats_inc(server->stats, KPROXY_SESSIONS_TOTAL);
+	}
 	rcu_assign_pointer(s->server, server);
 	if (old) {
 		kproxy_choice_release(old);
@@ -358,31 +364,75 @@ static void session_use(struct kproxy_session *s, struct kproxy_server *server)
 	}
 }
 
+/*
+ * Go on to a server of its own, or wait for one. Who has not waited may not
+ * overtake who does.
+ */
+static int session_find(struct kproxy_session *s)
+{
+	struct kproxy_choice *c = &s->upstream->choice;
+	struct kproxy_server *server = ERR_PTR(-EBUSY);
+
+	if (s->waiting ? kproxy_queue_first(&c->queue, &s->waiter) :
+			 s->tries || kproxy_queue_empty(&c->queue))
+		server = session_pick(s);
+	if (!IS_ERR(server))
+		session_use(s, server);
+	return PTR_ERR_OR_ZERO(server);
+}
+
+static void session_refused(const struct kproxy_session *s)
+{
+	kproxy_stats_inc(s->net_stats, KPROXY_REFUSED);
+	kproxy_stats_inc(s->listener_stats, KPROXY_REFUSED);
+}
+
+static void session_wait(struct kproxy_session *s)
+{
+	session_use(s, NULL);
+	clear_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
+	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
+	session_arm(s);
+	s->waiting = true;
+	kproxy_queue_join(&s->upstream->choice.queue, &s->waiter);
+}
+
+static void session_wait_no_more(struct kproxy_session *s)
+{
+	if (!s->waiting)
+		return;
+	s->waiting = false;
+	kproxy_queue_leave(&s->upstream->choice.queue, &s->waiter);
+}
+
 /* After a failed connect: on to the next server, if there may be one. */
 static bool session_next_server(struct kproxy_session *s)
 {
-	struct kproxy_server *server = session_server(s);
+	int err;
 
 	session_count(s, KPROXY_CONNECT_FAILURES);
-	s->tried |= kproxy_choice_bit(server);
+	s->tried |= kproxy_choice_bit(session_server(s));
 	if (s->tries++ >= READ_ONCE(s->upstream->options.retries))
 		return false;
-	server = session_pick(s);
-	if (!server)
-		return false;
-	session_use(s, server);
-	return true;
+	err = session_find(s);
+	if (err == -EBUSY)
+		session_wait(s);
+	return !err;
 }
 
-/* Connect to the session's server, or to others when that fails at once. */
+/*
+ * Connect to the session's server, or to others when that fails at once. When
+ * it comes to a wait or to its end there is no more to do here.
+ */
 static void session_reach(struct kproxy_session *s)
 {
 	while (session_connect(s) != -EINPROGRESS) {
 		session_disconnect(s);
-		if (!session_next_server(s)) {
+		if (session_next_server(s))
+			continue;
+		if (!s->waiting)
 			kproxy_session_event(s, KPROXY_EV_UNREACHABLE);
-			return;
-		}
+		return;
 	}
 	/* Who takes a server down has looked for its sessions after that. */
 	smp_mb();
@@ -398,8 +448,35 @@ static void session_reconnect(struct kproxy_session *s)
 	session_disconnect(s);
 	if (session_next_server(s))
 		session_reach(s);
-	else
+	else if (!s->waiting)
 		kproxy_session_event(s, KPROXY_EV_UNREACHABLE);
+}
+
+/* Called under the queue's lock: it is not out of the queue yet, so alive. */
+static void session_turn(struct kproxy_waiter *waiter)
+{
+	kproxy_session_schedule_life(container_of(waiter,
+						  struct kproxy_session,
+						  waiter));
+}
+
+/* It is the session's turn, or has waited for too long. */
+static void session_look_again(struct kproxy_session *s)
+{
+	int err = session_find(s);
+
+	if (err == -EBUSY && !test_bit(KPROXY_SESSION_UNCONNECTED, &s->flags))
+		return;
+	session_wait_no_more(s);
+	if (err) {
+		session_refused(s);
+		kproxy_session_event(s, err == -EBUSY ? KPROXY_EV_TIMEOUT :
+							KPROXY_EV_UNREACHABLE);
+		return;
+	}
+	/* The end of the wait must not be taken for that of a connect. */
+	timer_delete_sync(&s->timer);
+	session_reach(s);
 }
 
 /* Wait until no process owns a socket of the session, then pump. */
@@ -417,11 +494,13 @@ static void session_wait_owner(struct kproxy_session *s)
 
 static void session_end(struct kproxy_session *s, bool graceful)
 {
+	struct kproxy_server *server = session_server(s);
 	enum kproxy_side side;
 
 	if (test_and_set_bit(KPROXY_SESSION_ENDED, &s->flags))
 		return;
 	kproxy_session_table_remove(s);
+	session_wait_no_more(s);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		if (s->ends[side].socket)
 			kproxy_sock_detach(&s->ends[side]);
@@ -435,7 +514,8 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		else
 			kproxy_sock_abort(&s->ends[side]);
 	}
-	kproxy_choice_release(session_server(s));
+	if (server)
+		kproxy_choice_release(server);
 	kproxy_listener_session_ended(s->listener);
 	kproxy_session_put(s);
 }
@@ -451,7 +531,9 @@ static void session_life_work(struct work_struct *work)
 	if (kproxy_state_final(state)) {
 		session_end(s, state == KPROXY_DONE);
 	} else if (state == KPROXY_CONNECTING) {
-		if (test_bit(KPROXY_SESSION_UNCONNECTED, &s->flags))
+		if (s->waiting)
+			session_look_again(s);
+		else if (test_bit(KPROXY_SESSION_UNCONNECTED, &s->flags))
 			session_reconnect(s);
 	} else if (test_and_clear_bit(KPROXY_SESSION_OWNED, &s->flags)) {
 		session_wait_owner(s);
@@ -538,6 +620,8 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	s->listener = l;
 	s->listener_stats = l->stats;
 	s->upstream = up;
+	INIT_LIST_HEAD(&s->waiter.node);
+	s->waiter.turn = session_turn;
 	session_set_times(&s->times, &l->options);
 	kproxy_addr_peer(&s->client, client);
 	kproxy_addr_local(&s->local, client);
@@ -560,19 +644,18 @@ static int session_publish(struct kproxy_session *s)
 	return 0;
 }
 
-/* The life of a new session is locked; false when it can't begin. */
-static bool session_begin(struct kproxy_session *s)
+/* The life of a new session is locked: 0 or -EBUSY, or it can't begin. */
+static int session_begin(struct kproxy_session *s)
 {
-	struct kproxy_server *server = session_pick(s);
+	int found = session_find(s), err;
 
-	if (!server)
-		return false;
-	session_use(s, server);
-	if (!session_publish(s))
-		return true;
-	kproxy_choice_release(server);
-	kproxy_server_put(server);
-	return false;
+	if (found && found != -EBUSY)
+		return found;
+	err = session_publish(s);
+	if (!err)
+		return found;
+	session_use(s, NULL);
+	return err;
 }
 
 /**
@@ -590,6 +673,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 {
 	struct kproxy_upstream *up = kproxy_listener_upstream(l);
 	struct kproxy_session *s;
+	int err;
 
 	if (!up)
 		goto err_client;
@@ -598,12 +682,15 @@ void kproxy_session_start(struct kproxy_listener *l,
 		goto err_upstream;
 
 	mutex_lock(&s->life);
-	if (!session_begin(s))
+	err = session_begin(s);
+	if (err && err != -EBUSY)
 		goto err_session;
 	kproxy_sock_attach(&s->ends[KPROXY_CLIENT], client, from, &client_ops);
 	/* It may have failed before anybody was told. */
 	if (client->sk->sk_err || client->sk->sk_state == TCP_CLOSE)
 		kproxy_session_event(s, KPROXY_EV_RESET);
+	else if (err)
+		session_wait(s);
 	else
 		session_reach(s);
 	mutex_unlock(&s->life);

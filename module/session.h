@@ -12,6 +12,7 @@
 
 #include "addr.h"
 #include "pump.h"
+#include "queue.h"
 #include "sock.h"
 #include "state.h"
 #include "stats.h"
@@ -88,11 +89,14 @@ struct kproxy_session {
 	refcount_t refs;
 	struct rcu_head rcu;
 
-	/* Under @life, @server for readers under RCU. */
+	/* Under @life, @server for readers under RCU; NULL while it waits. */
 	struct kproxy_server __rcu *server;
 	unsigned int tries;
 	/* kproxy_choice_bit() of each server that could not be reached */
 	u64 tried;
+	/* In the upstream's queue, without a server. */
+	bool waiting;
+	struct kproxy_waiter waiter;
 	/* jiffies when a connect, a drain or the last bytes take too long */
 	unsigned long step_by;
 	/* The timer's: how far the peers had acknowledged when it looked. */

@@ -271,9 +271,13 @@ void kproxy_server_set(struct kproxy_server *server,
 	mutex_lock(&up->choice.lock);
 	WRITE_ONCE(server->options.weight, options->weight);
 	WRITE_ONCE(server->options.state, options->state);
+	WRITE_ONCE(server->options.maxconn, options->maxconn);
+	WRITE_ONCE(server->options.backup, options->backup);
 	kproxy_choice_changed(&up->choice);
 	mutex_unlock(&up->choice.lock);
 	kproxy_net_changed(up->kn);
+	/* There may be room now for sessions that wait. */
+	kproxy_queue_call(&up->choice.queue);
 	if (options->state == KPROXY_SERVER_STATE_DOWN) {
 		/* Who is not found by this sees the state: session_reach(). */
 		smp_mb();

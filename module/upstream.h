@@ -54,6 +54,8 @@ struct kproxy_upstream {
 struct kproxy_server_options {
 	unsigned int weight;
 	enum kproxy_server_state state;
+	unsigned int maxconn;
+	bool backup;
 };
 
 /* Why a server takes no sessions, besides its options. */

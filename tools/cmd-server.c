@@ -18,6 +18,8 @@ static const char *const state_words[] = {
 	NULL
 };
 
+static const char *const backup_words[] = { "off", "on", NULL };
+
 static const char *const health_words[] = {
 	[KPROXY_HEALTH_UNKNOWN] = "unknown",
 	[KPROXY_HEALTH_UP] = "up",
@@ -31,6 +33,12 @@ static const struct option_spec options[] = {
 	  .attr = KPROXY_A_SERVER_WEIGHT, .always = true,
 	  .max = KPROXY_WEIGHT_MAX, .def = 1,
 	  .help = "share of new sessions, 0 for none" },
+	{ .name = "maxconn", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_SERVER_MAXCONN, .max = KPROXY_MAXCONN_MAX,
+	  .help = "live sessions at most, 0 for no limit" },
+	{ .name = "backup", .type = &option_word, .words = backup_words,
+	  .attr = KPROXY_A_SERVER_BACKUP,
+	  .help = "used when no other server takes sessions" },
 	{ .name = "state", .type = &option_word, .words = state_words,
 	  .attr = KPROXY_A_SERVER_STATE, .always = true,
 	  .def = KPROXY_SERVER_STATE_UP,
@@ -116,6 +124,7 @@ static const struct column columns[] = {
 	{ .title = "WEIGHT", .key = "weight", .right = true },
 	{ .title = "STATE", .key = "state" },
 	{ .title = "HEALTH", .key = "health" },
+	{ .title = "OPTIONS", .text = option_column, .arg = options },
 	{ .title = "SESSIONS", .key = "stats.sessions", .right = true,
 	  .stats = true },
 	{ .title = "TOTAL", .key = "stats.sessions_total", .right = true,

@@ -26,6 +26,8 @@ enum kproxy_switch {
 	KPROXY_SWITCH_ON,
 };
 
+#define KPROXY_MAXCONN_MAX	1073741824
+
 /**
  * enum kproxy_balance - how an upstream chooses a server for a new session
  * @KPROXY_BALANCE_ROUNDROBIN: in turn, each as often as its weight says
@@ -173,6 +175,8 @@ enum {
 	KPROXY_A_SERVER_STATE,
 	KPROXY_A_SERVER_HEALTH,
 	KPROXY_A_SERVER_STATS,
+	KPROXY_A_SERVER_MAXCONN,
+	KPROXY_A_SERVER_BACKUP,
 
 	__KPROXY_A_SERVER_MAX,
 	KPROXY_A_SERVER_MAX = (__KPROXY_A_SERVER_MAX - 1)

@@ -167,6 +167,21 @@ void kproxy_choice_changed(struct kproxy_choice *c)
 {
 	lockdep_assert_held(&c->lock);
 	WRITE_ONCE(c->stale, true);
+	kproxy_choice_build_soon(c);
+}
+
+/**
+ * kproxy_choice_build_soon() - the health of servers has changed
+ * @c: the choice
+ *
+ * No client waits for this: who has fallen ill is passed over at once, and who
+ * has recovered can wait. However often it changes, one build every now and
+ * then is all that it costs.
+ *
+ * Context: any.
+ */
+void kproxy_choice_build_soon(struct kproxy_choice *c)
+{
 	queue_delayed_work(kproxy_wq, &c->work, BUILD_DELAY);
 }
 

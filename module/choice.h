@@ -53,6 +53,7 @@ struct kproxy_pick {
 void kproxy_choice_init(struct kproxy_choice *c);
 void kproxy_choice_destroy(struct kproxy_choice *c);
 void kproxy_choice_changed(struct kproxy_choice *c);
+void kproxy_choice_build_soon(struct kproxy_choice *c);
 struct kproxy_server *kproxy_choice_pick(struct kproxy_choice *c,
 					 const struct kproxy_pick *pick);
 void kproxy_choice_release(struct kproxy_server *server);

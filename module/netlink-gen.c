@@ -65,6 +65,15 @@ static const struct netlink_range_validation kproxy_a_upstream_pacing_range = {
 	.max	= KPROXY_RATE_MAX,
 };
 
+static const struct netlink_range_validation kproxy_a_upstream_eject_range = {
+	.max	= 65535ULL,
+};
+
+static const struct netlink_range_validation kproxy_a_upstream_eject_time_range = {
+	.min	= 1ULL,
+	.max	= KPROXY_TIME_MAX,
+};
+
 static const struct netlink_range_validation kproxy_a_server_maxconn_range = {
 	.max	= KPROXY_MAXCONN_MAX,
 };
@@ -147,10 +156,12 @@ static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_N
 };
 
 /* KPROXY_CMD_UPSTREAM_ADD - do */
-static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_PACING + 1] = {
+static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_EJECT_TIME + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
+	[KPROXY_A_UPSTREAM_EJECT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_range),
+	[KPROXY_A_UPSTREAM_EJECT_TIME] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_time_range),
 	[KPROXY_A_UPSTREAM_NODELAY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_UPSTREAM_KEEPALIVE] = NLA_POLICY_NESTED(kproxy_keepalive_nl_policy),
 	[KPROXY_A_UPSTREAM_RCVBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_rcvbuf_range),
@@ -165,10 +176,12 @@ static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_P
 };
 
 /* KPROXY_CMD_UPSTREAM_SET - do */
-static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_PACING + 1] = {
+static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_EJECT_TIME + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
+	[KPROXY_A_UPSTREAM_EJECT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_range),
+	[KPROXY_A_UPSTREAM_EJECT_TIME] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_time_range),
 	[KPROXY_A_UPSTREAM_NODELAY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_UPSTREAM_KEEPALIVE] = NLA_POLICY_NESTED(kproxy_keepalive_nl_policy),
 	[KPROXY_A_UPSTREAM_RCVBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_rcvbuf_range),
@@ -297,14 +310,14 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 		.cmd		= KPROXY_CMD_UPSTREAM_ADD,
 		.doit		= kproxy_nl_upstream_add_doit,
 		.policy		= kproxy_upstream_add_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_PACING,
+		.maxattr	= KPROXY_A_UPSTREAM_EJECT_TIME,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_UPSTREAM_SET,
 		.doit		= kproxy_nl_upstream_set_doit,
 		.policy		= kproxy_upstream_set_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_PACING,
+		.maxattr	= KPROXY_A_UPSTREAM_EJECT_TIME,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -49,4 +49,8 @@ int kproxy_nl_pool_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
 int kproxy_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info);
 int kproxy_nl_stats_reset_doit(struct sk_buff *skb, struct genl_info *info);
 
+enum {
+	KPROXY_NLGRP_EVENTS,
+};
+
 #endif /* _LINUX_KPROXY_GEN_H */

@@ -31,6 +31,12 @@ static int get_upstream_options(const struct genl_info *info,
 	if (info->attrs[KPROXY_A_UPSTREAM_RETRIES])
 		options->retries =
 			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_RETRIES]);
+	if (info->attrs[KPROXY_A_UPSTREAM_EJECT])
+		options->eject =
+			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_EJECT]);
+	if (info->attrs[KPROXY_A_UPSTREAM_EJECT_TIME])
+		options->eject_time =
+			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_EJECT_TIME]);
 	return kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_CONNECT,
 					   &options->sockopts);
 }
@@ -41,7 +47,10 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 
 	if (nla_put_string(skb, KPROXY_A_UPSTREAM_NAME, up->name) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_BALANCE, up->options.balance) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RETRIES, up->options.retries))
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RETRIES, up->options.retries) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_EJECT, up->options.eject) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_EJECT_TIME,
+			up->options.eject_time))
 		return -EMSGSIZE;
 	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_CONNECT,
 					   &up->options.sockopts);
@@ -53,6 +62,7 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 		.balance = KPROXY_BALANCE_ROUNDROBIN,
 		.retries = KPROXY_RETRIES_DEFAULT,
 		.sockopts = kproxy_sockopts_defaults,
+		.eject_time = KPROXY_EJECT_TIME_DEFAULT,
 	};
 	struct kproxy_net *kn;
 	const char *name;
@@ -172,7 +182,8 @@ static int put_server(struct sk_buff *skb, const void *object)
 				    &server->addr) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_WEIGHT, server->options.weight) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_STATE, server->options.state) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH, KPROXY_HEALTH_UNKNOWN) ||
+	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH,
+			kproxy_health_get(server)) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_MAXCONN,
 			server->options.maxconn) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_BACKUP, server->options.backup))
@@ -180,6 +191,32 @@ static int put_server(struct sk_buff *skb, const void *object)
 	kproxy_stats_sum(server->stats, &sum);
 	return kproxy_netlink_put_counters(skb, KPROXY_A_SERVER_STATS, &sum,
 					   atomic_read(&server->sessions));
+}
+
+static int put_health(struct sk_buff *skb, const void *object)
+{
+	const struct kproxy_server *server = object;
+
+	if (nla_put_string(skb, KPROXY_A_SERVER_UPSTREAM,
+			   server->upstream->name) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SERVER_ADDRESS,
+				    &server->addr) ||
+	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH,
+			kproxy_health_get(server)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * kproxy_netlink_server_health() - announce the health of a server
+ * @server: the server, of a namespace that is not at its end
+ *
+ * Context: any.
+ */
+void kproxy_netlink_server_health(const struct kproxy_server *server)
+{
+	kproxy_netlink_event(server->upstream->kn->net,
+			     KPROXY_CMD_SERVER_HEALTH, put_health, server);
 }
 
 static void get_server_options(const struct genl_info *info,

@@ -16,6 +16,10 @@
 #include "netns.h"
 #include "stats.h"
 
+static const struct genl_multicast_group kproxy_groups[] = {
+	[KPROXY_NLGRP_EVENTS] = { .name = KPROXY_MCGRP_EVENTS },
+};
+
 static struct genl_family kproxy_family __ro_after_init = {
 	.name = KPROXY_FAMILY_NAME,
 	.version = KPROXY_FAMILY_VERSION,
@@ -24,6 +28,8 @@ static struct genl_family kproxy_family __ro_after_init = {
 	.module = THIS_MODULE,
 	.split_ops = kproxy_nl_ops,
 	.n_split_ops = ARRAY_SIZE(kproxy_nl_ops),
+	.mcgrps = kproxy_groups,
+	.n_mcgrps = ARRAY_SIZE(kproxy_groups),
 };
 
 /**
@@ -170,6 +176,38 @@ int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 		return err;
 	}
 	return genlmsg_reply(skb, info);
+}
+
+/**
+ * kproxy_netlink_event() - tell whoever listens that something has happened
+ * @net: the namespace in which it has
+ * @cmd: what has
+ * @put: writes what there is to say
+ * @object: about this
+ *
+ * A listener that can't keep up, or for whom memory is short, misses it.
+ *
+ * Context: any.
+ */
+void kproxy_netlink_event(struct net *net, u8 cmd, kproxy_netlink_put put,
+			  const void *object)
+{
+	struct sk_buff *skb;
+	void *header;
+
+	if (!genl_has_listeners(&kproxy_family, net, KPROXY_NLGRP_EVENTS))
+		return;
+	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_ATOMIC);
+	if (!skb)
+		return;
+	header = genlmsg_put(skb, 0, 0, &kproxy_family, 0, cmd);
+	if (!header || put(skb, object)) {
+		nlmsg_free(skb);
+		return;
+	}
+	genlmsg_end(skb, header);
+	genlmsg_multicast_netns(&kproxy_family, net, skb, 0,
+				KPROXY_NLGRP_EVENTS, GFP_ATOMIC);
 }
 
 static bool name_valid(const char *name)

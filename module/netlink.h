@@ -8,7 +8,9 @@
 
 struct genl_info;
 struct kproxy_net;
+struct kproxy_server;
 struct kproxy_stats;
+struct net;
 struct netlink_callback;
 struct netlink_ext_ack;
 struct nlattr;
@@ -27,6 +29,8 @@ int kproxy_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
 			kproxy_netlink_put put, const void *object);
 int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 			 const void *object);
+void kproxy_netlink_event(struct net *net, u8 cmd, kproxy_netlink_put put,
+			  const void *object);
 int kproxy_netlink_name(const struct genl_info *info, int attr,
 			const char **name);
 int kproxy_netlink_get_addr(const struct nlattr *attr, union kproxy_addr *addr,
@@ -42,5 +46,7 @@ int kproxy_netlink_get_sockopts(const struct genl_info *info,
 int kproxy_netlink_put_sockopts(struct sk_buff *skb,
 				enum kproxy_sockopts_side side,
 				const struct kproxy_sockopts *opts);
+
+void kproxy_netlink_server_health(const struct kproxy_server *server);
 
 #endif /* _KPROXY_NETLINK_H */

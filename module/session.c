@@ -22,6 +22,7 @@
 #include "choice.h"
 #include "compat.h"
 #include "fastopen.h"
+#include "health.h"
 #include "listener.h"
 #include "main.h"
 #include "netns.h"
@@ -215,6 +216,7 @@ static void session_connected(struct kproxy_session *s)
 		WRITE_ONCE(s->pumps[side].last, jiffies);
 	if (!kproxy_session_event(s, KPROXY_EV_CONNECTED))
 		return;
+	kproxy_health_connected(rcu_dereference(s->server));
 	session_arm(s);
 	/* What came before, and what failed before, is looked at now. */
 	kproxy_session_kick(s, KPROXY_CLIENT);
@@ -405,13 +407,18 @@ static void session_wait_no_more(struct kproxy_session *s)
 	kproxy_queue_leave(&s->upstream->choice.queue, &s->waiter);
 }
 
-/* After a failed connect: on to the next server, if there may be one. */
-static bool session_next_server(struct kproxy_session *s)
+/*
+ * After a connect that failed with @err, on to the next server, if there may
+ * be one.
+ */
+static bool session_next_server(struct kproxy_session *s, int err)
 {
-	int err;
+	struct kproxy_server *server = session_server(s);
 
 	session_count(s, KPROXY_CONNECT_FAILURES);
-	s->tried |= kproxy_choice_bit(session_server(s));
+	if (kproxy_health_blames(err))
+		kproxy_health_failed(server);
+	s->tried |= kproxy_choice_bit(server);
 	if (s->tries++ >= READ_ONCE(s->upstream->options.retries))
 		return false;
 	err = session_find(s);
@@ -426,9 +433,11 @@ static bool session_next_server(struct kproxy_session *s)
  */
 static void session_reach(struct kproxy_session *s)
 {
-	while (session_connect(s) != -EINPROGRESS) {
+	int err;
+
+	while ((err = session_connect(s)) != -EINPROGRESS) {
 		session_disconnect(s);
-		if (session_next_server(s))
+		if (session_next_server(s, err))
 			continue;
 		if (!s->waiting)
 			kproxy_session_event(s, KPROXY_EV_UNREACHABLE);
@@ -446,7 +455,7 @@ static void session_reconnect(struct kproxy_session *s)
 	/* A time-out of the connect that failed must not hit the next one. */
 	timer_delete_sync(&s->timer);
 	session_disconnect(s);
-	if (session_next_server(s))
+	if (session_next_server(s, -ECONNREFUSED))
 		session_reach(s);
 	else if (!s->waiting)
 		kproxy_session_event(s, KPROXY_EV_UNREACHABLE);

@@ -88,13 +88,20 @@ int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 void kproxy_upstream_set(struct kproxy_upstream *up,
 			 const struct kproxy_upstream_options *options)
 {
+	struct kproxy_server *server;
+
 	lockdep_assert_held(&up->kn->lock);
 	mutex_lock(&up->choice.lock);
 	WRITE_ONCE(up->options.balance, options->balance);
 	WRITE_ONCE(up->options.retries, options->retries);
+	WRITE_ONCE(up->options.eject, options->eject);
+	WRITE_ONCE(up->options.eject_time, options->eject_time);
 	kproxy_choice_changed(&up->choice);
 	mutex_unlock(&up->choice.lock);
 	upstream_set_sockopts(up, &options->sockopts);
+	if (!options->eject)
+		list_for_each_entry(server, &up->servers, node)
+			kproxy_health_forgive(server);
 	kproxy_net_changed(up->kn);
 }
 
@@ -245,6 +252,7 @@ int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
 	server->addr = *addr;
 	server->id = ++up->kn->last_object;
 	server->options = *options;
+	kproxy_health_init(server);
 	mutex_lock(&up->choice.lock);
 	list_add_tail(&server->node, &up->servers);
 	up->nr_servers++;
@@ -295,6 +303,7 @@ void kproxy_server_del(struct kproxy_server *server)
 
 	lockdep_assert_held(&up->kn->lock);
 	set_bit(KPROXY_SERVER_GONE, &server->flags);
+	kproxy_health_stop(server);
 	mutex_lock(&up->choice.lock);
 	list_del(&server->node);
 	up->nr_servers--;

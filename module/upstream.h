@@ -10,6 +10,7 @@
 
 #include "addr.h"
 #include "choice.h"
+#include "health.h"
 #include "sockopts.h"
 #include "stats.h"
 
@@ -17,12 +18,15 @@ struct kproxy_net;
 struct netlink_ext_ack;
 
 #define KPROXY_RETRIES_DEFAULT 2
+#define KPROXY_EJECT_TIME_DEFAULT (30 * MSEC_PER_SEC)
 #define KPROXY_WEIGHT_DEFAULT 1
 
-/* What can be set of an upstream. */
+/* What can be set of an upstream; times in milliseconds. */
 struct kproxy_upstream_options {
 	enum kproxy_balance balance;
 	unsigned int retries;
+	unsigned int eject;
+	unsigned int eject_time;
 	struct kproxy_sockopts sockopts;
 };
 
@@ -62,6 +66,8 @@ struct kproxy_server_options {
 enum kproxy_server_flag {
 	/* It was deleted. */
 	KPROXY_SERVER_GONE,
+	/* Too many sessions in a row could not connect to it. */
+	KPROXY_SERVER_EJECTED,
 };
 
 /* Where sessions of an upstream go. */
@@ -77,6 +83,7 @@ struct kproxy_server {
 	/* Under the configuration and the choice's lock; options read by any. */
 	struct kproxy_server_options options;
 	struct list_head node;
+	struct kproxy_server_health health;
 
 	/* What each session writes. */
 	refcount_t refs ____cacheline_aligned_in_smp;

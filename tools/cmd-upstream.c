@@ -25,6 +25,13 @@ static const struct option_spec options[] = {
 	{ .name = "retries", .type = &option_number, .value = "N",
 	  .attr = KPROXY_A_UPSTREAM_RETRIES, .max = 64, .def = 2,
 	  .help = "other servers tried when a connect fails" },
+	{ .name = "eject", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_UPSTREAM_EJECT, .max = 65535,
+	  .help = "failed connects in a row that take a server out, 0 for none" },
+	{ .name = "eject-time", .type = &option_time, .value = "T",
+	  .attr = KPROXY_A_UPSTREAM_EJECT_TIME, .min = 1,
+	  .max = KPROXY_TIME_MAX, .def = 30000,
+	  .help = "how long it is out" },
 #define SOCKET_ATTR(name) KPROXY_A_UPSTREAM_##name
 #include "option-socket.h"
 	{}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_HEALTH_H
+#define _KPROXY_HEALTH_H
+
+#include <linux/atomic.h>
+#include <linux/timer.h>
+#include <linux/types.h>
+#include <uapi/linux/kproxy.h>
+
+struct kproxy_server;
+
+/* What sessions have found out about a server. */
+struct kproxy_server_health {
+	/* connects that have failed in a row */
+	atomic_t failures;
+	/* brings the server back that was ejected */
+	struct timer_list back;
+};
+
+void kproxy_health_init(struct kproxy_server *server);
+void kproxy_health_forgive(struct kproxy_server *server);
+void kproxy_health_stop(struct kproxy_server *server);
+enum kproxy_health kproxy_health_get(const struct kproxy_server *server);
+void kproxy_health_changed(struct kproxy_server *server);
+void kproxy_health_connected(struct kproxy_server *server);
+void kproxy_health_failed(struct kproxy_server *server);
+bool kproxy_health_blames(int err);
+
+#endif /* _KPROXY_HEALTH_H */

@@ -2,7 +2,8 @@
 /*
  * The health of servers, as sessions find out about it: a server that so many
  * of them in a row could not connect to is ejected, which means that it gets no
- * more of them for a while. After that it begins anew.
+ * more of them for a while. After that it begins anew. What checks have found
+ * out is in check.c.
  */
 #include <linux/errno.h>
 #include <linux/jiffies.h>
@@ -59,14 +60,19 @@ void kproxy_health_stop(struct kproxy_server *server)
  * kproxy_health_get() - what is known of a server
  * @server: the server
  *
+ * That it does not answer says more than that it was ejected for it.
+ *
  * Context: any.
  * Return: its health.
  */
 enum kproxy_health kproxy_health_get(const struct kproxy_server *server)
 {
-	if (test_bit(KPROXY_SERVER_EJECTED, &server->flags))
+	enum kproxy_health checked = READ_ONCE(server->check.health);
+
+	if (checked != KPROXY_HEALTH_DOWN &&
+	    test_bit(KPROXY_SERVER_EJECTED, &server->flags))
 		return KPROXY_HEALTH_EJECTED;
-	return KPROXY_HEALTH_UNKNOWN;
+	return checked;
 }
 
 /**

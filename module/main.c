@@ -9,6 +9,7 @@
 #include <net/genetlink.h>
 #include <uapi/linux/kproxy.h>
 
+#include "check.h"
 #include "compat.h"
 #include "main.h"
 #include "netlink.h"
@@ -46,9 +47,12 @@ static int __init kproxy_init(void)
 	kproxy_bh_wq = alloc_workqueue("kproxy_bh", WQ_BH | WQ_PERCPU, 0);
 	if (!kproxy_bh_wq)
 		goto err_wq;
-	err = kproxy_netns_init();
+	err = kproxy_check_init();
 	if (err)
 		goto err_bh_wq;
+	err = kproxy_netns_init();
+	if (err)
+		goto err_check;
 	err = kproxy_netlink_init();
 	if (err)
 		goto err_netns;
@@ -56,6 +60,8 @@ static int __init kproxy_init(void)
 
 err_netns:
 	kproxy_netns_exit();
+err_check:
+	kproxy_check_exit();
 err_bh_wq:
 	destroy_workqueue(kproxy_bh_wq);
 err_wq:
@@ -69,6 +75,7 @@ static void __exit kproxy_exit(void)
 {
 	kproxy_netlink_exit();
 	kproxy_netns_exit();
+	kproxy_check_exit();
 	destroy_workqueue(kproxy_wq);
 	destroy_workqueue(kproxy_bh_wq);
 	/* Callbacks of closed sockets return, sessions go back to the pool. */

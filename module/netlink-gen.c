@@ -74,6 +74,16 @@ static const struct netlink_range_validation kproxy_a_upstream_eject_time_range 
 	.max	= KPROXY_TIME_MAX,
 };
 
+static const struct netlink_range_validation kproxy_a_upstream_interval_range = {
+	.min	= 10ULL,
+	.max	= KPROXY_TIME_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_upstream_timeout_range = {
+	.min	= 1ULL,
+	.max	= KPROXY_TIME_MAX,
+};
+
 static const struct netlink_range_validation kproxy_a_server_maxconn_range = {
 	.max	= KPROXY_MAXCONN_MAX,
 };
@@ -156,12 +166,17 @@ static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_N
 };
 
 /* KPROXY_CMD_UPSTREAM_ADD - do */
-static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_EJECT_TIME + 1] = {
+static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_FALL + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
 	[KPROXY_A_UPSTREAM_EJECT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_range),
 	[KPROXY_A_UPSTREAM_EJECT_TIME] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_time_range),
+	[KPROXY_A_UPSTREAM_CHECK] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_INTERVAL] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_interval_range),
+	[KPROXY_A_UPSTREAM_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_timeout_range),
+	[KPROXY_A_UPSTREAM_RISE] = NLA_POLICY_RANGE(NLA_U32, 1, 1000),
+	[KPROXY_A_UPSTREAM_FALL] = NLA_POLICY_RANGE(NLA_U32, 1, 1000),
 	[KPROXY_A_UPSTREAM_NODELAY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_UPSTREAM_KEEPALIVE] = NLA_POLICY_NESTED(kproxy_keepalive_nl_policy),
 	[KPROXY_A_UPSTREAM_RCVBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_rcvbuf_range),
@@ -176,12 +191,17 @@ static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_E
 };
 
 /* KPROXY_CMD_UPSTREAM_SET - do */
-static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_EJECT_TIME + 1] = {
+static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_FALL + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
 	[KPROXY_A_UPSTREAM_EJECT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_range),
 	[KPROXY_A_UPSTREAM_EJECT_TIME] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_time_range),
+	[KPROXY_A_UPSTREAM_CHECK] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_INTERVAL] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_interval_range),
+	[KPROXY_A_UPSTREAM_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_timeout_range),
+	[KPROXY_A_UPSTREAM_RISE] = NLA_POLICY_RANGE(NLA_U32, 1, 1000),
+	[KPROXY_A_UPSTREAM_FALL] = NLA_POLICY_RANGE(NLA_U32, 1, 1000),
 	[KPROXY_A_UPSTREAM_NODELAY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_UPSTREAM_KEEPALIVE] = NLA_POLICY_NESTED(kproxy_keepalive_nl_policy),
 	[KPROXY_A_UPSTREAM_RCVBUF] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_rcvbuf_range),
@@ -310,14 +330,14 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 		.cmd		= KPROXY_CMD_UPSTREAM_ADD,
 		.doit		= kproxy_nl_upstream_add_doit,
 		.policy		= kproxy_upstream_add_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_EJECT_TIME,
+		.maxattr	= KPROXY_A_UPSTREAM_FALL,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_UPSTREAM_SET,
 		.doit		= kproxy_nl_upstream_set_doit,
 		.policy		= kproxy_upstream_set_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_EJECT_TIME,
+		.maxattr	= KPROXY_A_UPSTREAM_FALL,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -22,21 +22,24 @@ static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
 	return up;
 }
 
+static void get_u32(const struct genl_info *info, int attr, u32 *value)
+{
+	if (info->attrs[attr])
+		*value = nla_get_u32(info->attrs[attr]);
+}
+
 static int get_upstream_options(const struct genl_info *info,
 				struct kproxy_upstream_options *options)
 {
-	if (info->attrs[KPROXY_A_UPSTREAM_BALANCE])
-		options->balance =
-			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_BALANCE]);
-	if (info->attrs[KPROXY_A_UPSTREAM_RETRIES])
-		options->retries =
-			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_RETRIES]);
-	if (info->attrs[KPROXY_A_UPSTREAM_EJECT])
-		options->eject =
-			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_EJECT]);
-	if (info->attrs[KPROXY_A_UPSTREAM_EJECT_TIME])
-		options->eject_time =
-			nla_get_u32(info->attrs[KPROXY_A_UPSTREAM_EJECT_TIME]);
+	get_u32(info, KPROXY_A_UPSTREAM_BALANCE, &options->balance);
+	get_u32(info, KPROXY_A_UPSTREAM_RETRIES, &options->retries);
+	get_u32(info, KPROXY_A_UPSTREAM_EJECT, &options->eject);
+	get_u32(info, KPROXY_A_UPSTREAM_EJECT_TIME, &options->eject_time);
+	get_u32(info, KPROXY_A_UPSTREAM_CHECK, &options->check);
+	get_u32(info, KPROXY_A_UPSTREAM_INTERVAL, &options->interval);
+	get_u32(info, KPROXY_A_UPSTREAM_TIMEOUT, &options->timeout);
+	get_u32(info, KPROXY_A_UPSTREAM_RISE, &options->rise);
+	get_u32(info, KPROXY_A_UPSTREAM_FALL, &options->fall);
 	return kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_CONNECT,
 					   &options->sockopts);
 }
@@ -44,13 +47,19 @@ static int get_upstream_options(const struct genl_info *info,
 static int put_upstream(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_upstream *up = object;
+	const struct kproxy_upstream_options *options = &up->options;
 
 	if (nla_put_string(skb, KPROXY_A_UPSTREAM_NAME, up->name) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_BALANCE, up->options.balance) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RETRIES, up->options.retries) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_EJECT, up->options.eject) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_BALANCE, options->balance) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RETRIES, options->retries) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_EJECT, options->eject) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_EJECT_TIME,
-			up->options.eject_time))
+			options->eject_time) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_CHECK, options->check) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_INTERVAL, options->interval) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_TIMEOUT, options->timeout) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RISE, options->rise) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_FALL, options->fall))
 		return -EMSGSIZE;
 	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_CONNECT,
 					   &up->options.sockopts);
@@ -58,12 +67,7 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 
 int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct kproxy_upstream_options options = {
-		.balance = KPROXY_BALANCE_ROUNDROBIN,
-		.retries = KPROXY_RETRIES_DEFAULT,
-		.sockopts = kproxy_sockopts_defaults,
-		.eject_time = KPROXY_EJECT_TIME_DEFAULT,
-	};
+	struct kproxy_upstream_options options = kproxy_upstream_defaults;
 	struct kproxy_net *kn;
 	const char *name;
 	int err;

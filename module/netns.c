@@ -89,6 +89,7 @@ static void __net_exit netns_pre_exit(struct net *net)
 
 	mutex_lock(&kn->lock);
 	kproxy_listener_del_all(kn);
+	kproxy_upstream_stop_all(kn);
 	mutex_unlock(&kn->lock);
 	kproxy_session_kill_all(kn);
 }

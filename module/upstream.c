@@ -13,6 +13,18 @@
 #include "session-table.h"
 #include "upstream.h"
 
+const struct kproxy_upstream_options kproxy_upstream_defaults = {
+	.balance = KPROXY_BALANCE_ROUNDROBIN,
+	.retries = 2,
+	.eject_time = 30 * MSEC_PER_SEC,
+	.check = KPROXY_CHECK_OFF,
+	.interval = 2 * MSEC_PER_SEC,
+	.timeout = 1 * MSEC_PER_SEC,
+	.rise = 2,
+	.fall = 3,
+	.sockopts = KPROXY_SOCKOPTS_DEFAULTS,
+};
+
 /**
  * kproxy_upstream_find() - an upstream by its name
  * @kn: the namespace's root, its lock held
@@ -80,15 +92,31 @@ int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 	return 0;
 }
 
+/* The servers' health is looked after as the options say now. */
+static void upstream_apply(struct kproxy_upstream *up, bool checks)
+{
+	struct kproxy_server *server;
+
+	list_for_each_entry(server, &up->servers, node) {
+		if (checks)
+			kproxy_check_apply(server);
+		if (!up->options.eject)
+			kproxy_health_forgive(server);
+	}
+}
+
 /**
  * kproxy_upstream_set() - change an upstream for sessions to come
  * @up: the upstream, its namespace's lock held
  * @options: its options from now on
+ *
+ * Context: process, may sleep.
  */
 void kproxy_upstream_set(struct kproxy_upstream *up,
 			 const struct kproxy_upstream_options *options)
 {
-	struct kproxy_server *server;
+	bool checks = up->options.check != options->check ||
+		      up->options.interval != options->interval;
 
 	lockdep_assert_held(&up->kn->lock);
 	mutex_lock(&up->choice.lock);
@@ -96,12 +124,15 @@ void kproxy_upstream_set(struct kproxy_upstream *up,
 	WRITE_ONCE(up->options.retries, options->retries);
 	WRITE_ONCE(up->options.eject, options->eject);
 	WRITE_ONCE(up->options.eject_time, options->eject_time);
+	WRITE_ONCE(up->options.check, options->check);
+	WRITE_ONCE(up->options.interval, options->interval);
+	WRITE_ONCE(up->options.timeout, options->timeout);
+	WRITE_ONCE(up->options.rise, options->rise);
+	WRITE_ONCE(up->options.fall, options->fall);
 	kproxy_choice_changed(&up->choice);
 	mutex_unlock(&up->choice.lock);
 	upstream_set_sockopts(up, &options->sockopts);
-	if (!options->eject)
-		list_for_each_entry(server, &up->servers, node)
-			kproxy_health_forgive(server);
+	upstream_apply(up, checks);
 	kproxy_net_changed(up->kn);
 }
 
@@ -167,6 +198,22 @@ void kproxy_upstream_del_all(struct kproxy_net *kn)
 
 	list_for_each_entry_safe(up, next, &kn->upstreams, node)
 		upstream_unlink(up);
+}
+
+/**
+ * kproxy_upstream_stop_all() - look after the health of no server any more
+ * @kn: the namespace's root, its lock held; it is at its end
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_upstream_stop_all(struct kproxy_net *kn)
+{
+	struct kproxy_server *server;
+	struct kproxy_upstream *up;
+
+	list_for_each_entry(up, &kn->upstreams, node)
+		list_for_each_entry(server, &up->servers, node)
+			kproxy_check_stop(server);
 }
 
 /**
@@ -253,11 +300,13 @@ int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
 	server->id = ++up->kn->last_object;
 	server->options = *options;
 	kproxy_health_init(server);
+	kproxy_check_prepare(server);
 	mutex_lock(&up->choice.lock);
 	list_add_tail(&server->node, &up->servers);
 	up->nr_servers++;
 	kproxy_choice_changed(&up->choice);
 	mutex_unlock(&up->choice.lock);
+	kproxy_check_apply(server);
 	kproxy_net_changed(up->kn);
 	return 0;
 }
@@ -303,6 +352,7 @@ void kproxy_server_del(struct kproxy_server *server)
 
 	lockdep_assert_held(&up->kn->lock);
 	set_bit(KPROXY_SERVER_GONE, &server->flags);
+	kproxy_check_stop(server);
 	kproxy_health_stop(server);
 	mutex_lock(&up->choice.lock);
 	list_del(&server->node);

@@ -9,6 +9,7 @@
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
+#include "check.h"
 #include "choice.h"
 #include "health.h"
 #include "sockopts.h"
@@ -17,8 +18,6 @@
 struct kproxy_net;
 struct netlink_ext_ack;
 
-#define KPROXY_RETRIES_DEFAULT 2
-#define KPROXY_EJECT_TIME_DEFAULT (30 * MSEC_PER_SEC)
 #define KPROXY_WEIGHT_DEFAULT 1
 
 /* What can be set of an upstream; times in milliseconds. */
@@ -27,6 +26,11 @@ struct kproxy_upstream_options {
 	unsigned int retries;
 	unsigned int eject;
 	unsigned int eject_time;
+	enum kproxy_check_kind check;
+	unsigned int interval;
+	unsigned int timeout;
+	unsigned int rise;
+	unsigned int fall;
 	struct kproxy_sockopts sockopts;
 };
 
@@ -68,6 +72,8 @@ enum kproxy_server_flag {
 	KPROXY_SERVER_GONE,
 	/* Too many sessions in a row could not connect to it. */
 	KPROXY_SERVER_EJECTED,
+	/* Checks have found that it does not answer. */
+	KPROXY_SERVER_UNHEALTHY,
 };
 
 /* Where sessions of an upstream go. */
@@ -84,6 +90,7 @@ struct kproxy_server {
 	struct kproxy_server_options options;
 	struct list_head node;
 	struct kproxy_server_health health;
+	struct kproxy_check check;
 
 	/* What each session writes. */
 	refcount_t refs ____cacheline_aligned_in_smp;
@@ -92,6 +99,8 @@ struct kproxy_server {
 
 	struct rcu_head rcu;
 };
+
+extern const struct kproxy_upstream_options kproxy_upstream_defaults;
 
 struct kproxy_upstream *kproxy_upstream_find(struct kproxy_net *kn,
 					     const char *name);
@@ -105,6 +114,7 @@ bool kproxy_upstream_sockopts(struct kproxy_upstream *up,
 int kproxy_upstream_del(struct kproxy_upstream *up,
 			struct netlink_ext_ack *extack);
 void kproxy_upstream_del_all(struct kproxy_net *kn);
+void kproxy_upstream_stop_all(struct kproxy_net *kn);
 void kproxy_upstream_hold(struct kproxy_upstream *up);
 void kproxy_upstream_put(struct kproxy_upstream *up);
 

@@ -18,6 +18,12 @@ static const char *const balance_words[] = {
 	NULL
 };
 
+static const char *const check_words[] = {
+	[KPROXY_CHECK_OFF] = "off",
+	[KPROXY_CHECK_TCP] = "tcp",
+	NULL
+};
+
 static const struct option_spec options[] = {
 	{ .name = "balance", .type = &option_word, .words = balance_words,
 	  .attr = KPROXY_A_UPSTREAM_BALANCE, .always = true,
@@ -32,6 +38,23 @@ static const struct option_spec options[] = {
 	  .attr = KPROXY_A_UPSTREAM_EJECT_TIME, .min = 1,
 	  .max = KPROXY_TIME_MAX, .def = 30000,
 	  .help = "how long it is out" },
+	{ .name = "check", .type = &option_word, .words = check_words,
+	  .attr = KPROXY_A_UPSTREAM_CHECK, .def = KPROXY_CHECK_OFF,
+	  .help = "whether servers are checked, by connecting" },
+	{ .name = "interval", .type = &option_time, .value = "T",
+	  .attr = KPROXY_A_UPSTREAM_INTERVAL, .min = 10,
+	  .max = KPROXY_TIME_MAX, .def = 2000,
+	  .help = "from one check to the next" },
+	{ .name = "timeout", .type = &option_time, .value = "T",
+	  .attr = KPROXY_A_UPSTREAM_TIMEOUT, .min = 1,
+	  .max = KPROXY_TIME_MAX, .def = 1000,
+	  .help = "for the answer to a check" },
+	{ .name = "rise", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_UPSTREAM_RISE, .min = 1, .max = 1000, .def = 2,
+	  .help = "checks that succeed until a server is up" },
+	{ .name = "fall", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_UPSTREAM_FALL, .min = 1, .max = 1000, .def = 3,
+	  .help = "checks that fail until a server is down" },
 #define SOCKET_ATTR(name) KPROXY_A_UPSTREAM_##name
 #include "option-socket.h"
 	{}

@@ -44,6 +44,16 @@ enum kproxy_balance {
 };
 
 /**
+ * enum kproxy_check_kind - how the servers of an upstream are checked
+ * @KPROXY_CHECK_OFF: not at all
+ * @KPROXY_CHECK_TCP: by connecting to them
+ */
+enum kproxy_check_kind {
+	KPROXY_CHECK_OFF,
+	KPROXY_CHECK_TCP,
+};
+
+/**
  * enum kproxy_server_state - what the administrator wants of a server
  * @KPROXY_SERVER_STATE_UP: takes new sessions
  * @KPROXY_SERVER_STATE_DRAIN: takes no new session, live ones go on
@@ -165,6 +175,11 @@ enum {
 	KPROXY_A_UPSTREAM_PACING,
 	KPROXY_A_UPSTREAM_EJECT,
 	KPROXY_A_UPSTREAM_EJECT_TIME,
+	KPROXY_A_UPSTREAM_CHECK,
+	KPROXY_A_UPSTREAM_INTERVAL,
+	KPROXY_A_UPSTREAM_TIMEOUT,
+	KPROXY_A_UPSTREAM_RISE,
+	KPROXY_A_UPSTREAM_FALL,
 
 	__KPROXY_A_UPSTREAM_MAX,
 	KPROXY_A_UPSTREAM_MAX = (__KPROXY_A_UPSTREAM_MAX - 1)

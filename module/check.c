@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Active checks: every now and then a server is connected to, and it is up when
+ * it answers. No process belongs to a check. A work begins it; the socket's
+ * callback or the end of the time calls the work again, which ends it and sets
+ * itself for the next one.
+ *
+ * The first check of a server comes at random within an interval and all others
+ * an interval after the one before, so that the checks of thousands of servers
+ * which were added at once are spread over it. How many works run at a time is
+ * limited too.
+ */
+#include <linux/jiffies.h>
+#include <linux/random.h>
+#include <net/sock.h>
+#include <net/tcp_states.h>
+
+#include "addr.h"
+#include "check.h"
+#include "compat.h"
+#include "health.h"
+#include "netns.h"
+#include "upstream.h"
+
+/* Works that may run at the same time, each for some microseconds. */
+#define CHECK_WORKS 16
+
+enum check_flag {
+	/* The server has answered. */
+	CHECK_ANSWERED,
+	/* It has answered or refused. */
+	CHECK_DONE,
+};
+
+static struct workqueue_struct *check_wq;
+
+static struct kproxy_check *sock_check(struct kproxy_sock *ks)
+{
+	return container_of(ks, struct kproxy_check, ks);
+}
+
+static struct kproxy_server *check_server(struct kproxy_check *check)
+{
+	return container_of(check, struct kproxy_server, check);
+}
+
+static const struct kproxy_upstream_options *
+check_options(struct kproxy_check *check)
+{
+	return &check_server(check)->upstream->options;
+}
+
+/* The socket is locked. It may connect and be closed at once by its peer. */
+static void check_changed(struct kproxy_sock *ks)
+{
+	struct kproxy_check *check = sock_check(ks);
+	struct sock *sk = ks->sk;
+
+	if (sk->sk_state == TCP_ESTABLISHED)
+		set_bit(CHECK_ANSWERED, &check->flags);
+	else if (!sk->sk_err && sk->sk_state != TCP_CLOSE)
+		return;
+	if (!test_and_set_bit(CHECK_DONE, &check->flags))
+		mod_delayed_work(check_wq, &check->work, 0);
+}
+
+static void check_ignore(struct kproxy_sock *ks)
+{
+}
+
+static const struct kproxy_sock_ops check_ops = {
+	.data_ready = check_ignore,
+	.write_space = check_ignore,
+	.changed = check_changed,
+};
+
+/**
+ * kproxy_check_judge() - what a result says about a server
+ * @check: what is known of it
+ * @answered: the result
+ * @rise: results after which one that is down is up
+ * @fall: and the other way round
+ *
+ * While nothing is known, the first result decides.
+ *
+ * Return: true if that has changed its health.
+ */
+bool kproxy_check_judge(struct kproxy_check *check, bool answered,
+			unsigned int rise, unsigned int fall)
+{
+	enum kproxy_health now = answered ? KPROXY_HEALTH_UP :
+					    KPROXY_HEALTH_DOWN;
+
+	if (check->health == now) {
+		check->contrary = 0;
+		return false;
+	}
+	if (++check->contrary < (answered ? rise : fall) &&
+	    check->health != KPROXY_HEALTH_UNKNOWN)
+		return false;
+	check->contrary = 0;
+	WRITE_ONCE(check->health, now);
+	return true;
+}
+
+static void check_result(struct kproxy_check *check, bool answered)
+{
+	const struct kproxy_upstream_options *options = check_options(check);
+	struct kproxy_server *server = check_server(check);
+
+	if (!kproxy_check_judge(check, answered, READ_ONCE(options->rise),
+				READ_ONCE(options->fall)))
+		return;
+	if (answered)
+		clear_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
+	else
+		set_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
+	kproxy_health_changed(server);
+}
+
+/* After so many milliseconds since the check began, or at once. */
+static void check_again(struct kproxy_check *check, unsigned int ms)
+{
+	unsigned long due = check->began + msecs_to_jiffies(ms);
+	unsigned long now = jiffies;
+
+	queue_delayed_work(check_wq, &check->work,
+			   time_after(due, now) ? due - now : 0);
+}
+
+static void check_close(struct kproxy_check *check)
+{
+	kproxy_sock_detach(&check->ks);
+	kproxy_sock_abort(&check->ks);
+}
+
+static int check_connect(struct kproxy_check *check)
+{
+	struct kproxy_server *server = check_server(check);
+	const union kproxy_addr *addr = &server->addr;
+	struct socket *socket;
+	int err;
+
+	err = kproxy_sock_create(server->upstream->kn->net,
+				 addr->sa.sa_family, &socket);
+	if (err)
+		return err;
+	kproxy_sock_attach(&check->ks, socket, NULL, &check_ops);
+	err = kernel_connect(socket, (struct sockaddr_unsized *)addr,
+			     kproxy_addr_size(addr), O_NONBLOCK);
+	if (err == -EINPROGRESS)
+		return 0;
+	check_close(check);
+	return err;
+}
+
+static void check_begin(struct kproxy_check *check)
+{
+	const struct kproxy_upstream_options *options = check_options(check);
+	int err;
+
+	check->began = jiffies;
+	check->flags = 0;
+	err = check_connect(check);
+	if (!err) {
+		check_again(check, READ_ONCE(options->timeout));
+		return;
+	}
+	if (kproxy_health_blames(err))
+		check_result(check, false);
+	check_again(check, READ_ONCE(options->interval));
+}
+
+static void check_end(struct kproxy_check *check)
+{
+	const struct kproxy_upstream_options *options = check_options(check);
+	unsigned int timeout = READ_ONCE(options->timeout);
+
+	if (!test_bit(CHECK_DONE, &check->flags) &&
+	    time_before(jiffies, check->began + msecs_to_jiffies(timeout))) {
+		check_again(check, timeout);
+		return;
+	}
+	check_close(check);
+	check_result(check, test_bit(CHECK_ANSWERED, &check->flags));
+	check_again(check, READ_ONCE(options->interval));
+}
+
+static void check_work(struct work_struct *work)
+{
+	struct kproxy_check *check = container_of(to_delayed_work(work),
+						  struct kproxy_check, work);
+
+	if (check->ks.socket)
+		check_end(check);
+	else
+		check_begin(check);
+}
+
+/**
+ * kproxy_check_init() - get ready to check
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int kproxy_check_init(void)
+{
+	check_wq = alloc_workqueue("kproxy_check", WQ_UNBOUND, CHECK_WORKS);
+	return check_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * kproxy_check_exit() - check no more; nothing is checked any longer
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_check_exit(void)
+{
+	destroy_workqueue(check_wq);
+}
+
+/**
+ * kproxy_check_prepare() - make a server one that can be checked
+ * @server: the server, new
+ */
+void kproxy_check_prepare(struct kproxy_server *server)
+{
+	INIT_DELAYED_WORK(&server->check.work, check_work);
+	disable_delayed_work(&server->check.work);
+}
+
+/**
+ * kproxy_check_apply() - check a server as its upstream says now, or not
+ * @server: the server, the lock of its namespace's configuration held
+ *
+ * A check that goes on is not disturbed, unless it is the last one; when the
+ * next one comes is set anew.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_check_apply(struct kproxy_server *server)
+{
+	struct kproxy_check *check = &server->check;
+	unsigned int interval = server->upstream->options.interval;
+
+	lockdep_assert_held(&server->upstream->kn->lock);
+	if (server->upstream->options.check == KPROXY_CHECK_OFF) {
+		kproxy_check_stop(server);
+		return;
+	}
+	if (!check->on)
+		enable_delayed_work(&check->work);
+	check->on = true;
+	mod_delayed_work(check_wq, &check->work,
+			 msecs_to_jiffies(get_random_u32_below(interval)));
+}
+
+/**
+ * kproxy_check_stop() - check a server no more, and forget what was found
+ * @server: the server, the lock of its namespace's configuration held
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_check_stop(struct kproxy_server *server)
+{
+	struct kproxy_check *check = &server->check;
+
+	lockdep_assert_held(&server->upstream->kn->lock);
+	if (!check->on)
+		return;
+	check->on = false;
+	/* Neither itself nor a callback queues it after this. */
+	disable_delayed_work_sync(&check->work);
+	if (check->ks.socket)
+		check_close(check);
+	check->contrary = 0;
+	if (check->health == KPROXY_HEALTH_UNKNOWN)
+		return;
+	WRITE_ONCE(check->health, KPROXY_HEALTH_UNKNOWN);
+	clear_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
+	kproxy_health_changed(server);
+}

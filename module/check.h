@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_CHECK_H
+#define _KPROXY_CHECK_H
+
+#include <linux/types.h>
+#include <linux/workqueue.h>
+#include <uapi/linux/kproxy.h>
+
+#include "sock.h"
+
+struct kproxy_server;
+
+/* Active checks of a server. */
+struct kproxy_check {
+	/* Under the configuration lock: whether the work may run. */
+	bool on;
+	/* begins a check, or ends the one that goes on */
+	struct delayed_work work;
+
+	/* The work's; what is in @health is read by any. */
+	struct kproxy_sock ks;
+	/* jiffies when the check began */
+	unsigned long began;
+	/* results in a row that are not what @health says */
+	unsigned int contrary;
+	enum kproxy_health health;
+
+	/* enum check_flag, atomic bits, of the check that goes on */
+	unsigned long flags;
+};
+
+int kproxy_check_init(void);
+void kproxy_check_exit(void);
+void kproxy_check_prepare(struct kproxy_server *server);
+void kproxy_check_apply(struct kproxy_server *server);
+void kproxy_check_stop(struct kproxy_server *server);
+bool kproxy_check_judge(struct kproxy_check *check, bool answered,
+			unsigned int rise, unsigned int fall);
+
+#endif /* _KPROXY_CHECK_H */

@@ -17,8 +17,9 @@ from peer import (Failed, expect, expect_alive, kp, main, pair, scaled, scene,
 
 SPEC = yaml.safe_load((pathlib.Path(__file__).parent.parent / "docs" /
                        "netlink" / "kproxy.yaml").read_text())
-OPERATIONS = SPEC["operations"]["list"]
-COMMAND = {op["name"]: n for n, op in enumerate(OPERATIONS, 1)}
+COMMAND = {op["name"]: n for n, op in enumerate(SPEC["operations"]["list"], 1)}
+# What can be asked; the others are events.
+OPERATIONS = [op for op in SPEC["operations"]["list"] if "event" not in op]
 CONSTANT = {d["name"]: d["value"] for d in SPEC["definitions"]
             if d["type"] == "const"}
 ENUM = {d["name"]: len(d["entries"]) for d in SPEC["definitions"]
@@ -95,6 +96,13 @@ def commands():
     # Whether a command has a policy is looked at below.
     expect({n: flags & ~8 for n, flags in found.items()}, want,
            "flags of the commands")
+
+
+@scene("the kernel has the multicast groups of the specification")
+def groups():
+    found = {dict(attrs(group))[1].rstrip(b"\0").decode()
+             for _, group in attrs(Netlink().find_family()[7])}
+    expect(found, {g["name"] for g in SPEC["mcast-groups"]["list"]}, "groups")
 
 
 def kernel_policies():
@@ -388,7 +396,7 @@ def truncated():
 @scene("unknown commands and forms of commands are refused")
 def unknown_commands():
     nl = open_netlink()
-    for command in 0, len(OPERATIONS) + 1, 255:
+    for command in 0, COMMAND["server-health"], len(COMMAND) + 1, 255:
         expect_refused(nl.ask(command), errno.EOPNOTSUPP, f"command {command}")
     name = attr(L["name"], "web")
     expect_refused(nl.ask(COMMAND["listener-add"], name,

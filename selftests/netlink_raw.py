@@ -13,6 +13,7 @@ from peer import PROXY, netns
 NETLINK_GENERIC = 16
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT = (
     270, 10, 11, 12)
+NETLINK_ADD_MEMBERSHIP = 1
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 REQUEST, MULTI, ACK, DUMP = 1, 2, 4, 0x300
 ACK_TLVS = 0x200
@@ -125,6 +126,19 @@ class Netlink:
         found = dict(attrs(answer.replies[0][4:]))
         self.family = struct.unpack("=H", found[1])[0]
         return found
+
+    def join(self, group):
+        """Get the family's events of this group."""
+        found = (dict(attrs(entry)) for _, entry in
+                 attrs(self.find_family()[7]))
+        number = next(entry[2] for entry in found
+                      if entry[1] == group.encode() + b"\0")
+        self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, number)
+
+    def event(self):
+        """The next event: its command and its attributes."""
+        payload = self.socket.recv(1 << 17)[16:]
+        return payload[0], dict(attrs(payload[4:]))
 
     def close(self):
         self.socket.close()

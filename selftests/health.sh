@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Active checks: who answers is up, who does not is down, and both are
+# announced.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+plan 9
+load
+topology
+modprobe -q sch_netem || true
+kp upstream add app
+kp listener add web '10.1.0.1:8000,[fd01::1]:8000' upstream app \
+	connect-timeout 2s
+scenes 9
+finish

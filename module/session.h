@@ -92,11 +92,11 @@ struct kproxy_session {
 	/* Under @life, @server for readers under RCU; NULL while it waits. */
 	struct kproxy_server __rcu *server;
 	unsigned int tries;
-	/* kproxy_choice_bit() of each server that could not be reached */
-	u64 tried;
-	/* In the upstream's queue, without a server. */
+	/* in the upstream's queue, without a server */
 	bool waiting;
 	struct kproxy_waiter waiter;
+	/* kproxy_choice_bit() of each server that could not be reached */
+	u64 tried;
 	/* jiffies when a connect, a drain or the last bytes take too long */
 	unsigned long step_by;
 	/* The timer's: how far the peers had acknowledged when it looked. */

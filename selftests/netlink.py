@@ -297,6 +297,13 @@ def wrong():
             ("upstream without its end", attr(L["upstream"], b"app"),
              errno.EINVAL),
             ("upstream of 64 bytes", attr(L["upstream"], "u" * 64),
+             errno.ERANGE),
+            ("nodelay of 2", attr(L["nodelay"], 2), errno.ERANGE),
+            ("dscp of 64", attr(L["dscp"], 64), errno.ERANGE),
+            ("rcvbuf of 1 GiB", attr(L["rcvbuf"], 1 << 30), errno.ERANGE),
+            ("congestion of 16 bytes", attr(L["congestion"], "c" * 16),
+             errno.ERANGE),
+            ("pacing beyond all links", attr(L["pacing"], b"\xff" * 8),
              errno.ERANGE)):
         answer = nl.ask(COMMAND["listener-set"], name, bad)
         if answer.errno not in (number_, errno.EINVAL, errno.ERANGE):
@@ -357,6 +364,10 @@ def refusals():
     expect_refused(nl.ask(COMMAND["listener-add"], attr(L["name"], "web"),
                           where, attr(L["upstream"], "app")),
                    errno.EEXIST, "a name in use", "exists", HEADERS)
+    web, unheard_of = attr(L["name"], "web"), attr(L["congestion"], "nonesuch")
+    expect_refused(nl.ask(COMMAND["listener-set"], web, unheard_of),
+                   errno.ENOENT, "an unknown congestion control",
+                   "no such congestion control", HEADERS + len(web))
     expect_refused(nl.ask(COMMAND["upstream-add"], attr(U["name"], "a b")),
                    errno.EINVAL, "a name that is none", "a name is", HEADERS)
     expect_refused(nl.ask(COMMAND["upstream-add"], attr(U["name"], "")),

@@ -4,46 +4,14 @@
 
 import errno
 import os
-import pathlib
-import random
 import struct
-
-import yaml
 
 from netlink_raw import (ACK, CTRL_GETPOLICY, DUMP, GENL_CTRL, REQUEST,
                          Netlink, attr, attrs)
-from peer import (Failed, expect, expect_alive, kp, main, pair, scaled, scene,
-                  show)
-
-SPEC = yaml.safe_load((pathlib.Path(__file__).parent.parent / "docs" /
-                       "netlink" / "kproxy.yaml").read_text())
-COMMAND = {op["name"]: n for n, op in enumerate(SPEC["operations"]["list"], 1)}
-# What can be asked; the others are events.
-OPERATIONS = [op for op in SPEC["operations"]["list"] if "event" not in op]
-CONSTANT = {d["name"]: d["value"] for d in SPEC["definitions"]
-            if d["type"] == "const"}
-ENUM = {d["name"]: len(d["entries"]) for d in SPEC["definitions"]
-        if d["type"] == "enum"}
-SETS = {s["name"]: s["attributes"] for s in SPEC["attribute-sets"]}
-ATTR = {s: {a["name"]: n for n, a in enumerate(attributes, 1)}
-        for s, attributes in SETS.items()}
-
-HEADERS = 20  # netlink's and generic netlink's
-
-L, U, S, E = (ATTR["listener"], ATTR["upstream"], ATTR["server"],
-              ATTR["endpoint"])
-
-
-def open_netlink():
-    nl = Netlink()
-    nl.find_family()
-    return nl
-
-
-def endpoint(kind, address="10.1.0.1", port=8100):
-    octets = bytes(int(n) for n in address.split("."))
-    return attr(kind, [attr(E["ipv4"], octets),
-                       attr(E["port"], struct.pack("=H", port))])
+from netlink_spec import (ATTR, COMMAND, HEADERS, OPERATIONS, SETS, WIDTH, E,
+                          L, S, U, bounds, constant, endpoint, open_netlink,
+                          requested)
+from peer import Failed, expect, expect_alive, kp, main, pair, scene, show
 
 
 def configuration():
@@ -134,11 +102,6 @@ def number(body, key):
 
 KINDS = {"flag": 1, "u8": 2, "u16": 3, "u32": 4, "u64": 5, "binary": 10,
          "string": 12, "nest": 13, "uint": 17}
-WIDTH = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "uint": 8}
-
-
-def constant(value):
-    return CONSTANT.get(value, value)
 
 
 def wanted(attribute):
@@ -146,12 +109,7 @@ def wanted(attribute):
     kind, checks = attribute["type"], attribute.get("checks", {})
     want = {"type": KINDS[kind]}
     if kind in WIDTH:
-        most = (1 << 8 * WIDTH[kind]) - 1
-        want["min"], want["max"] = 0, most
-        if "enum" in attribute:
-            want["max"] = ENUM[attribute["enum"]] - 1
-        want["min"] = constant(checks.get("min", want["min"]))
-        want["max"] = constant(checks.get("max", want["max"]))
+        want["min"], want["max"] = bounds(attribute)
     elif "exact-len" in checks:
         want["min-len"] = want["max-len"] = constant(checks["exact-len"])
     elif kind == "string":
@@ -175,28 +133,24 @@ def same_policies():
     policies, uses = kernel_policies()
     compared = 0
     for op in OPERATIONS:
-        set_ = op["attribute-set"]
-        by_name = {a["name"]: a for a in SETS[set_]}
         for mode in "do", "dump":
-            names = op.get(mode, {}).get("request", {}).get("attributes", [])
+            attributes = requested(op, mode) if mode in op else {}
             use = uses.get((COMMAND[op["name"]], mode))
             where = f"{op['name']} {mode}"
-            if not names:
+            if not attributes:
                 # One that rejects everything has nothing to show.
                 expect(policies.get(use, {}), {}, f"{where}: policy of none")
                 continue
             got = policies[use]
-            expect(sorted(got), sorted(ATTR[set_][n] for n in names),
-                   f"{where}: attributes")
-            for name in names:
-                body = got[ATTR[set_][name]]
-                expect(given(body), wanted(by_name[name]),
-                       f"{where}: {name}")
+            expect(sorted(got), sorted(attributes), f"{where}: attributes")
+            for kind, attribute in attributes.items():
+                name, body = attribute["name"], got[kind]
+                expect(given(body), wanted(attribute), f"{where}: {name}")
                 compared += 1
-                if by_name[name]["type"] != "nest":
+                if attribute["type"] != "nest":
                     continue
                 inner = policies[number(body, 8)]
-                nested = by_name[name]["nested-attributes"]
+                nested = attribute["nested-attributes"]
                 for one in SETS[nested]:
                     expect(given(inner[ATTR[nested][one["name"]]]),
                            wanted(one), f"{where}: {name}.{one['name']}")
@@ -483,53 +437,8 @@ def unprivileged():
            "the child's verdict")
 
 
-def random_attr(depth=0):
-    kind = random.randrange(24)
-    roll = random.random()
-    if roll < 0.3:
-        payload = random.choice([0, 1, 3, 255, 65535, 65536, 0xffffffff])
-    elif roll < 0.5:
-        payload = random.choice(["", "web", "app", "x" * 63, "x" * 64, "a b"])
-    elif roll < 0.7 and depth < 3:
-        payload = [random_attr(depth + 1)
-                   for _ in range(random.randrange(5))]
-    else:
-        payload = random.randbytes(random.choice([0, 1, 2, 4, 8, 16, 100]))
-    word = attr(kind, payload, random.random() < 0.1)
-    if random.random() < 0.05:
-        word = struct.pack("=H", random.randrange(300)) + word[2:]
-    return word
-
-
-@scene("thousands of random messages: the kernel answers each")
-def fuzz():
-    seed = int(os.environ.get("SEED") or 0) or random.randrange(1 << 30)
-    print(f"# SEED={seed}", flush=True)
-    random.seed(seed)
-    nl = open_netlink()
-    accepted = 0
-    for _ in range(scaled(3000, 300)):
-        command = random.randrange(len(OPERATIONS) + 2)
-        words = [random_attr() for _ in range(random.randrange(6))]
-        if random.random() < 0.5:
-            words.insert(0, attr(1, random.choice(["web", "app", "new"])))
-        dump = random.random() < 0.2
-        answer = nl.ask(command, *words,
-                        flags=REQUEST | (DUMP if dump else ACK),
-                        version=random.choice([0, 1, 1, 1, 255]))
-        accepted += not answer.errno
-    if not accepted:
-        raise Failed("none was accepted, this test is blind")
-    for object_ in "listener", "upstream":
-        for row in show(f"{object_} show"):
-            kp(f"{object_} del {row['name']}")
-
-
 @scene("afterwards everything works")
 def afterwards():
-    kp("upstream add app")
-    kp("server add app 10.2.0.2:9000")
-    kp("listener add web 10.1.0.1:8000 upstream app")
     expect_alive(*pair())
 
 

@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 
-from peer import PROXY, netns
+from peer import PROXY, limit, netns
 
 NETLINK_GENERIC = 16
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT = (
@@ -50,6 +50,20 @@ def attrs(data):
     return found
 
 
+def message(family, flags, sequence, body, length=None):
+    """One message; its length may be a lie."""
+    return struct.pack("=IHHII", 16 + len(body) if length is None else length,
+                       family, flags, sequence, 0) + body
+
+
+def messages(data):
+    """The messages of what was received: kind, flags, sequence, payload."""
+    while len(data) >= 16:
+        length, kind, flags, sequence, _ = struct.unpack_from("=IHHII", data)
+        yield kind, flags, sequence, data[16:length]
+        data = data[(length + 3) & ~3:]
+
+
 class Answer:
     """An errno (0 for success), why, and what was answered."""
 
@@ -59,6 +73,15 @@ class Answer:
         self.offset = None
         self.missing = None
         self.replies = []
+
+    def take(self, kind, flags, payload):
+        """One message of it; with the last one it has an errno."""
+        if kind == NLMSG_ERROR:
+            self.take_ack(payload, flags)
+        elif kind == NLMSG_DONE:
+            self.errno = -struct.unpack_from("=i", payload)[0]
+        else:
+            self.replies.append(payload)
 
     def take_ack(self, payload, flags):
         self.errno = -struct.unpack_from("=i", payload)[0]
@@ -84,34 +107,23 @@ class Netlink:
         with netns(ns):
             self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW,
                                         NETLINK_GENERIC)
-        self.socket.settimeout(20)
+        self.socket.settimeout(limit(20))
         self.socket.bind((0, 0))
         for option in NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT:
             self.socket.setsockopt(SOL_NETLINK, option, 1)
         self.sequence = 0
         self.family = None
 
-    def send(self, family, body, flags=REQUEST | ACK, length=None):
+    def send(self, family, body, flags=REQUEST | ACK):
         self.sequence += 1
-        data = struct.pack("=IHHII", 16 + len(body) if length is None
-                           else length, family, flags, self.sequence, 0)
-        self.socket.send(data + body)
+        self.socket.send(message(family, flags, self.sequence, body))
 
     def receive(self):
         """Everything up to the acknowledgement or the end of the dump."""
         answer = Answer()
         while answer.errno is None:
-            data = self.socket.recv(1 << 17)
-            while len(data) >= 16 and answer.errno is None:
-                length, kind, flags, _, _ = struct.unpack_from("=IHHII", data)
-                payload = data[16:length]
-                if kind == NLMSG_ERROR:
-                    answer.take_ack(payload, flags)
-                elif kind == NLMSG_DONE:
-                    answer.errno = -struct.unpack_from("=i", payload)[0]
-                else:
-                    answer.replies.append(payload)
-                data = data[(length + 3) & ~3:]
+            for kind, flags, _, payload in messages(self.socket.recv(1 << 17)):
+                answer.take(kind, flags, payload)
         return answer
 
     def ask(self, command, *words, flags=REQUEST | ACK, version=1,

@@ -1,0 +1,15 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# No message to the netlink family harms the kernel, a refused one changes
+# nothing, and one that is taken changes what it says. MESSAGES=N, SEED=N.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+plan 2
+load
+topology
+simple_proxy
+scenes 2
+finish

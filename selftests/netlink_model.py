@@ -1,0 +1,446 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+What the kernel must say of a netlink message, and what it must have afterwards:
+the policies of docs/netlink/kproxy.yaml and the rules of the objects, in
+Python. A Model is told every message that is sent and has the configuration
+that the kernel then must show.
+"""
+
+import errno
+import ipaddress
+import re
+import struct
+
+from netlink_raw import ACK, DUMP, NESTED, REQUEST, attrs
+from netlink_spec import (ATTR, CONSTANT, OPERATIONS, SETS, WIDTH, E, L, S, U,
+                          bounds, constant, requested)
+
+ECHO = 8
+# Refused by the policies or the headers: which errno is netlink's business.
+MALFORMED = frozenset((errno.EINVAL, errno.ERANGE, errno.EOPNOTSUPP))
+
+X = ATTR["session"]
+NUMBERS = [L[n] for n in ("maxconn", "backlog", "connect-timeout",
+                          "idle-timeout", "fin-timeout", "max-age")]
+NAME = re.compile(rb"[A-Za-z0-9._-]{1,63}")
+
+
+class Refused(Exception):
+    """By one of these errnos."""
+
+    def __init__(self, *numbers):
+        self.numbers = frozenset(numbers) or MALFORMED
+
+
+# Policies
+
+
+def number_rule(attribute):
+    low, high = bounds(attribute)
+    sizes = {WIDTH[attribute["type"]]}
+    if attribute["type"] == "uint":
+        sizes = {4, 8}
+    order = "big" if attribute.get("byte-order") == "big-endian" else "little"
+
+    def rule(payload, nested):
+        if len(payload) not in sizes or nested:
+            raise Refused
+        value = int.from_bytes(payload, order)
+        if not low <= value <= high:
+            raise Refused
+        return value
+    return rule
+
+
+def string_rule(attribute):
+    most = constant(attribute["checks"]["max-len"])
+
+    def rule(payload, nested):
+        end = payload.find(b"\0", 0, most + 1)
+        if nested or end < 0:
+            raise Refused
+        if len(payload) - (payload[-1] == 0) > most:
+            raise Refused
+        return payload[:end]
+    return rule
+
+
+def binary_rule(attribute):
+    size = attribute["checks"]["exact-len"]
+
+    def rule(payload, nested):
+        if nested or len(payload) != size:
+            raise Refused
+        return payload
+    return rule
+
+
+def flag_rule(_):
+    def rule(payload, nested):
+        if nested or payload:
+            raise Refused
+        return True
+    return rule
+
+
+def nest_rule(attribute):
+    inner = rules_of(dict(enumerate(SETS[attribute["nested-attributes"]], 1)))
+
+    def rule(payload, nested):
+        if not nested or 0 < len(payload) < 4:
+            raise Refused
+        return last(parse(payload, inner))
+    return rule
+
+
+def rules_of(attributes):
+    kinds = {"string": string_rule, "binary": binary_rule, "flag": flag_rule,
+             "nest": nest_rule}
+    return {kind: kinds.get(attribute["type"], number_rule)(attribute)
+            for kind, attribute in attributes.items()}
+
+
+def parse(data, rules):
+    """Values by attribute, each a list, as strict policies take them."""
+    found, at, end = {}, 0, len(data)
+    while end - at >= 4:
+        length, kind = struct.unpack_from("=HH", data, at)
+        if not 4 <= length <= end - at:
+            break
+        rule = rules.get(kind & 0x3fff)
+        if not rule:
+            raise Refused
+        found.setdefault(kind & 0x3fff, []).append(
+            rule(data[at + 4:at + length], kind & NESTED))
+        at += (length + 3) & ~3
+    if at < end:
+        raise Refused
+    return found
+
+
+def last(found):
+    """Of an attribute that comes twice, the last one counts."""
+    return {kind: values[-1] for kind, values in found.items()}
+
+
+RULES = {(n, mode): rules_of(requested(op, mode))
+         for n, op in enumerate(OPERATIONS, 1)
+         for mode in ("do", "dump") if mode in op}
+
+
+# Addresses are (bits, address, port, scope); of any of both families the first
+# three are 0, None and the port.
+
+
+def address_of(nest):
+    """The address that an endpoint's attributes say."""
+    four, six = nest.get(E["ipv4"]), nest.get(E["ipv6"])
+    port, scope = nest.get(E["port"], 0), nest.get(E["scope"])
+    if (four is not None and six is not None or
+            scope is not None and six is None):
+        raise Refused(errno.EINVAL)
+    if four is not None:
+        return 32, ipaddress.IPv4Address(four), port, 0
+    if six is not None:
+        return 128, ipaddress.IPv6Address(six), port, scope or 0
+    return 0, None, port, 0
+
+
+def connectable(address):
+    _, ip, port, _ = address
+    if not port or ip is None or ip.is_multicast or ip.is_unspecified:
+        return False
+    if ip.version == 4:
+        return ip.packed[0] and ip.packed != b"\xff" * 4
+    return not ip.ipv4_mapped
+
+
+def overlap(a, b):
+    """Whether two listening addresses exclude each other."""
+    if a[2] != b[2]:
+        return False
+    if not a[0] or not b[0]:
+        return True
+    return a[0] == b[0] and (a[1] == b[1] or a[1].is_unspecified or
+                             b[1].is_unspecified)
+
+
+class Model:
+    """
+    The objects whose names have a prefix, and these ports to listen on, in a
+    namespace in which others use neither. LOCAL are its addresses.
+    """
+
+    def __init__(self, prefix, ports, local):
+        self.prefix, self.ports = prefix.encode(), ports
+        self.local = {ipaddress.ip_address(a) for a in local}
+        self.listeners, self.upstreams = {}, {}
+
+    def judge(self, command, flags, reserved, body):
+        """
+        The errnos of which the kernel must say one, 0 being none, and what
+        there is to do to the model then.
+        """
+        if not flags & REQUEST:
+            return frozenset([0]), None
+        mode = "dump" if flags & DUMP == DUMP else "do"
+        if mode == "dump":
+            flags &= ~DUMP
+        rules = RULES.get((command, mode))
+        try:
+            if reserved or flags & ~(REQUEST | ACK | ECHO) or rules is None:
+                raise Refused
+            found = parse(body, rules)
+            name = OPERATIONS[command - 1]["name"].replace("-", "_")
+            act = getattr(self, f"{name}_{mode}", None)
+            return frozenset([0]), act(last(found), found) if act else None
+        except Refused as refused:
+            return refused.numbers, None
+
+    def name(self, word, kind):
+        if kind not in word or not NAME.fullmatch(word[kind]):
+            raise Refused(errno.EINVAL)
+        return word[kind]
+
+    # Listeners
+
+    def find_listener(self, word):
+        name = self.name(word, L["name"])
+        if name not in self.listeners:
+            raise Refused(errno.ENOENT)
+        return name
+
+    def addresses(self, nests):
+        addresses = []
+        for nest in nests:
+            if len(addresses) == CONSTANT["addresses-max"]:
+                raise Refused(errno.E2BIG)
+            address = address_of(nest)
+            if not address[2] or address in addresses:
+                raise Refused(errno.EINVAL)
+            addresses.append(address)
+        return addresses
+
+    def bind(self, address, taken):
+        _, ip, _, scope = address
+        if ip is not None and ip.version == 6:
+            if ip.ipv4_mapped or ip.is_multicast or (ip.is_link_local and
+                                                     not scope):
+                raise Refused(errno.EINVAL)
+            if ip.is_link_local:
+                raise Refused(errno.ENODEV, errno.EADDRNOTAVAIL)
+        if ip is not None and not ip.is_unspecified and ip not in self.local:
+            raise Refused(errno.EADDRNOTAVAIL)
+        if any(overlap(address, other) for other in taken):
+            raise Refused(errno.EADDRINUSE)
+
+    def listener_add_do(self, word, found):
+        name = self.name(word, L["name"])
+        if L["address"] not in word or L["upstream"] not in word:
+            raise Refused(errno.EINVAL)
+        addresses = self.addresses(found[L["address"]])
+        if word[L["upstream"]] not in self.upstreams:
+            raise Refused(errno.ENOENT)
+        if name in self.listeners:
+            raise Refused(errno.EEXIST)
+        taken = [a for l in self.listeners.values() for a in l["addresses"]]
+        clash = None
+        for address in addresses:
+            # Sockets of one listener meet when they listen, after the last
+            # was bound.
+            self.bind(address, taken)
+            if any(overlap(address, a) for a in addresses if a is not address):
+                clash = Refused(errno.EADDRINUSE)
+        if clash:
+            raise clash
+        options = {kind: word.get(kind, default) for kind, default in zip(
+            NUMBERS, (0, 4096, 5000, 600000, 60000, 0))}
+        new = {"addresses": addresses, "upstream": word[L["upstream"]],
+               **options}
+        return lambda: self.listeners.update({name: new})
+
+    def listener_set_do(self, word, _):
+        name = self.find_listener(word)
+        new = {kind: word[kind] for kind in NUMBERS if kind in word}
+        if L["upstream"] in word:
+            if word[L["upstream"]] not in self.upstreams:
+                raise Refused(errno.ENOENT)
+            new["upstream"] = word[L["upstream"]]
+        return lambda: self.listeners[name].update(new)
+
+    def listener_del_do(self, word, _):
+        name = self.find_listener(word)
+        return lambda: self.listeners.pop(name)
+
+    def listener_get_do(self, word, _):
+        self.find_listener(word)
+
+    # Upstreams
+
+    def find_upstream(self, word, kind):
+        name = self.name(word, kind)
+        if name not in self.upstreams:
+            raise Refused(errno.ENOENT)
+        return name
+
+    def upstream_add_do(self, word, _):
+        name = self.name(word, U["name"])
+        if name in self.upstreams:
+            raise Refused(errno.EEXIST)
+        new = {"retries": word.get(U["retries"], 2), "servers": {}}
+        return lambda: self.upstreams.update({name: new})
+
+    def upstream_set_do(self, word, _):
+        name = self.find_upstream(word, U["name"])
+        if U["retries"] not in word:
+            return None
+        return lambda: self.upstreams[name].update(retries=word[U["retries"]])
+
+    def upstream_del_do(self, word, _):
+        name = self.find_upstream(word, U["name"])
+        if any(l["upstream"] == name for l in self.listeners.values()):
+            raise Refused(errno.EBUSY)
+        return lambda: self.upstreams.pop(name)
+
+    def upstream_get_do(self, word, _):
+        self.find_upstream(word, U["name"])
+
+    # Servers
+
+    def find_server(self, word):
+        self.name(word, S["upstream"])
+        if S["address"] not in word:
+            raise Refused(errno.EINVAL)
+        address = address_of(word[S["address"]])
+        servers = self.upstreams[
+            self.find_upstream(word, S["upstream"])]["servers"]
+        if address not in servers:
+            raise Refused(errno.ENOENT)
+        return servers, address
+
+    def server_add_do(self, word, _):
+        self.name(word, S["upstream"])
+        if S["address"] not in word:
+            raise Refused(errno.EINVAL)
+        address = address_of(word[S["address"]])
+        if not connectable(address):
+            raise Refused(errno.EINVAL)
+        servers = self.upstreams[
+            self.find_upstream(word, S["upstream"])]["servers"]
+        if len(servers) >= CONSTANT["servers-max"]:
+            raise Refused(errno.ENOSPC)
+        if address in servers:
+            raise Refused(errno.EEXIST)
+        new = {"weight": word.get(S["weight"], 1),
+               "state": word.get(S["state"], 0)}
+        return lambda: servers.update({address: new})
+
+    def server_set_do(self, word, _):
+        servers, address = self.find_server(word)
+        new = {name: word[S[name]] for name in ("weight", "state")
+               if S[name] in word}
+        return lambda: servers[address].update(new)
+
+    def server_del_do(self, word, _):
+        servers, address = self.find_server(word)
+        return lambda: servers.pop(address)
+
+    def server_get_do(self, word, _):
+        self.find_server(word)
+
+    def server_get_dump(self, word, _):
+        if S["upstream"] in word and word[S["upstream"]] not in self.upstreams:
+            raise Refused(errno.ENOENT)
+
+    # Sessions: none of those that live has a number this large.
+
+    def session_filter(self, word):
+        if X["server"] in word:
+            address_of(word[X["server"]])
+        if X["client"] in word:
+            bits = address_of(word[X["client"]])[0]
+            if not bits or word.get(X["client-prefix"], 0) > bits:
+                raise Refused(errno.EINVAL)
+
+    def session_get_dump(self, word, _):
+        self.session_filter(word)
+
+    def session_kill_do(self, word, _):
+        self.session_filter(word)
+        if not set(word) - {X["client-prefix"]}:
+            raise Refused(errno.EINVAL)
+        if X["id"] in word:
+            raise Refused(errno.ENOENT)
+
+    def mine(self, command, flags, body):
+        """
+        Whether all that a valid message names is this model's: of what others
+        have it knows nothing.
+        """
+        mode = "dump" if flags & DUMP == DUMP else "do"
+        if (command, mode) not in RULES:
+            return True
+        try:
+            found = parse(body, RULES[command, mode])
+        except Refused:
+            return True
+        set_ = OPERATIONS[command - 1]["attribute-set"]
+        if set_ == "session":
+            return (mode == "dump" or found.get(X["id"], [0])[-1] > 1 << 30 or
+                    any(found[X[n]][-1].startswith(self.prefix)
+                        for n in ("listener", "upstream") if X[n] in found))
+        names = found.get(L["name"], []) if set_ != "totals" else []
+        if set_ == "listener":
+            names = names + found.get(L["upstream"], [])
+            if any(nest.get(E["port"], 0) not in self.ports
+                   for nest in found.get(L["address"], [])):
+                return False
+        return all(name.startswith(self.prefix) for name in names)
+
+    # What the kernel shows, in the model's words
+
+    def compare(self, listeners, upstreams, servers):
+        """What of these dumps is not as the model has it; None if all is."""
+        got = {"listeners": {}, "upstreams": {}}
+        for word, found in map(self.shown, listeners):
+            got["listeners"][word[L["name"]][:-1]] = {
+                "addresses": [self.shown_address(a)
+                              for a in found[L["address"]]],
+                "upstream": word[L["upstream"]][:-1],
+                **{kind: int.from_bytes(word[kind], "little")
+                   for kind in NUMBERS}}
+        for word, _ in map(self.shown, upstreams):
+            got["upstreams"][word[U["name"]][:-1]] = {
+                "retries": int.from_bytes(word[U["retries"]], "little"),
+                "servers": {}}
+        for word, _ in map(self.shown, servers):
+            if not word[S["upstream"]].startswith(self.prefix):
+                continue
+            got["upstreams"][word[S["upstream"]][:-1]]["servers"][
+                self.shown_address(word[S["address"]])] = {
+                    name: int.from_bytes(word[S[name]], "little")
+                    for name in ("weight", "state")}
+        want = {"listeners": self.listeners, "upstreams": self.upstreams}
+        for kind, objects in want.items():
+            shown = {name: value for name, value in got[kind].items()
+                     if name.startswith(self.prefix)}
+            for name in sorted(objects.keys() | shown.keys()):
+                if objects.get(name) != shown.get(name):
+                    return (f"{kind} {name}: the kernel has "
+                            f"{shown.get(name)}, not {objects.get(name)}")
+        return None
+
+    @staticmethod
+    def shown(reply):
+        found = {}
+        for kind, value in attrs(reply[4:]):
+            found.setdefault(kind, []).append(value)
+        return last(found), found
+
+    @staticmethod
+    def shown_address(nest):
+        order = {E["ipv4"]: "big"}
+        word = {kind: value if kind == E["ipv6"] else
+                int.from_bytes(value, order.get(kind, "little"))
+                for kind, value in attrs(nest)}
+        return address_of(word)

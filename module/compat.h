@@ -10,10 +10,22 @@
 #include <linux/timer.h>
 #include <linux/version.h>
 #include <linux/workqueue.h>
+#include <net/inet6_hashtables.h>
+#include <net/inet_hashtables.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 /* A workqueue without WQ_UNBOUND was per CPU, later this has to be said. */
 #define WQ_PERCPU 0
+
+/* The table to look in was an argument, too. */
+#define __inet_lookup_established(in, ...) ({ \
+	const struct net *_net = (in); \
+	__inet_lookup_established(_net, _net->ipv4.tcp_death_row.hashinfo, \
+				  __VA_ARGS__); })
+#define __inet6_lookup_established(in, ...) ({ \
+	const struct net *_net = (in); \
+	__inet6_lookup_established(_net, _net->ipv4.tcp_death_row.hashinfo, \
+				   __VA_ARGS__); })
 #endif
 
 #ifndef timer_container_of

@@ -32,6 +32,12 @@
 #include "trace.h"
 #include "upstream.h"
 
+/*
+ * Most sessions in a row, each the client of the next. A server may be a
+ * listener of ours, but one that leads back to itself must come to an end.
+ */
+#define HOPS_MAX 8
+
 static const enum kproxy_event eof_event[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_EV_EOF_IN,
 	[KPROXY_SERVER] = KPROXY_EV_EOF_OUT,
@@ -604,9 +610,25 @@ static void session_set_times(struct kproxy_session_times *times,
 	times->age = msecs_to_jiffies(READ_ONCE(options->max_age));
 }
 
+/* How many sessions in a row have led to this client. */
+static unsigned int client_hops(const struct sock *client)
+{
+	const struct kproxy_sock *peer;
+	unsigned int hops = 0;
+
+	rcu_read_lock();
+	peer = kproxy_sock_peer(client);
+	if (peer && peer->ops == &server_ops)
+		hops = container_of(peer, struct kproxy_session,
+				    ends[KPROXY_SERVER])->hops + 1;
+	rcu_read_unlock();
+	return hops;
+}
+
 static struct kproxy_session *session_new(struct kproxy_listener *l,
 					  struct kproxy_upstream *up,
-					  const struct sock *client)
+					  const struct sock *client,
+					  unsigned int hops)
 {
 	struct kproxy_net *kn = l->kn;
 	struct kproxy_session *s = kproxy_pool_get(&kproxy_pool);
@@ -621,6 +643,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	timer_setup(&s->timer, session_timer, 0);
 	refcount_set(&s->refs, 1);
 	s->id = atomic64_inc_return(&kn->last_id);
+	s->hops = hops;
 	s->began = jiffies;
 	s->pumps[KPROXY_CLIENT].last = jiffies;
 	s->pumps[KPROXY_SERVER].last = jiffies;
@@ -673,20 +696,28 @@ static int session_begin(struct kproxy_session *s)
  * @from: the socket of the listener that it came from
  * @client: its socket, the session's from here on
  *
- * A client for which there is no server or no memory is reset and counted.
+ * A client for which there is no server or no memory, or which has come here
+ * by too many sessions, is reset and counted.
  *
  * Context: process, may sleep.
  */
 void kproxy_session_start(struct kproxy_listener *l,
 			  const struct kproxy_sock *from, struct socket *client)
 {
-	struct kproxy_upstream *up = kproxy_listener_upstream(l);
+	unsigned int hops = client_hops(client->sk);
+	struct kproxy_upstream *up;
 	struct kproxy_session *s;
 	int err;
 
+	if (hops >= HOPS_MAX) {
+		net_warn_ratelimited("kproxy: listener %s: %u sessions in a row lead here, does one lead to itself?\n",
+				     l->name, hops);
+		goto err_client;
+	}
+	up = kproxy_listener_upstream(l);
 	if (!up)
 		goto err_client;
-	s = session_new(l, up, client->sk);
+	s = session_new(l, up, client->sk, hops);
 	if (!s)
 		goto err_upstream;
 

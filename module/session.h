@@ -107,6 +107,8 @@ struct kproxy_session {
 	struct kproxy_upstream *upstream;
 	struct rhash_head node;
 	u64 id;
+	/* sessions between this one and a client that is not kproxy itself */
+	unsigned int hops;
 	/* jiffies when it began */
 	unsigned long began;
 	struct kproxy_session_times times;

@@ -5,9 +5,11 @@
  * attached with.
  */
 #include <linux/in.h>
+#include <net/ipv6.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "compat.h"
 #include "sock.h"
 
 static struct kproxy_sock *sock_owner(const struct sock *sk)
@@ -205,4 +207,44 @@ u32 kproxy_sock_unread(const struct sock *sk)
 	u32 taken = READ_ONCE(tp->copied_seq);
 
 	return before(taken, end) ? end - taken : 0;
+}
+
+/* Both ends of a connection that leaves no namespace are in its hash table. */
+static struct sock *sock_other_end(const struct sock *sk)
+{
+	const struct inet_sock *inet = inet_sk(sk);
+	struct net *net = sock_net(sk);
+
+	if (sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&sk->sk_v6_daddr))
+		return __inet6_lookup_established(net, &sk->sk_v6_rcv_saddr,
+						  inet->inet_sport,
+						  &sk->sk_v6_daddr,
+						  ntohs(sk->sk_dport),
+						  sk->sk_bound_dev_if, 0);
+	return __inet_lookup_established(net, sk->sk_rcv_saddr,
+					 inet->inet_sport, sk->sk_daddr,
+					 ntohs(sk->sk_dport),
+					 sk->sk_bound_dev_if, 0);
+}
+
+/**
+ * kproxy_sock_peer() - the other end of a connection, if that is ours, too
+ * @sk: a connected socket
+ *
+ * Context: RCU read-side critical section.
+ * Return: the other end; NULL when it is not in this namespace, not attached,
+ * or cannot be told because addresses are rewritten on the way.
+ */
+struct kproxy_sock *kproxy_sock_peer(const struct sock *sk)
+{
+	struct sock *peer = sock_other_end(sk);
+	struct kproxy_sock *ks = NULL;
+
+	if (likely(!peer))
+		return NULL;
+	if (sk_fullsock(peer) &&
+	    READ_ONCE(peer->sk_data_ready) == sock_data_ready)
+		ks = sock_owner(peer);
+	sock_gen_put(peer);
+	return ks;
 }

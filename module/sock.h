@@ -50,5 +50,6 @@ void kproxy_sock_close(struct kproxy_sock *ks);
 void kproxy_sock_abort(struct kproxy_sock *ks);
 void kproxy_sock_reset(struct socket *socket);
 u32 kproxy_sock_unread(const struct sock *sk);
+struct kproxy_sock *kproxy_sock_peer(const struct sock *sk);
 
 #endif /* _KPROXY_SOCK_H */

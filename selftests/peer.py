@@ -212,6 +212,14 @@ def connect(address=FRONT, ns=CLIENT, **options):
     return sock
 
 
+def knock(address=FRONT, **options):
+    """Connect; None if the reset was there before connect() had returned."""
+    try:
+        return connect(address, **options)
+    except ConnectionResetError:
+        return None
+
+
 def accept(listener):
     sock, _ = listener.accept()
     keep(sock)

@@ -51,6 +51,7 @@ int kproxy_nl_stats_reset_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	KPROXY_NLGRP_EVENTS,
+	KPROXY_NLGRP_SESSION,
 };
 
 #endif /* _LINUX_KPROXY_GEN_H */

@@ -147,6 +147,13 @@ static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs,
 	return n;
 }
 
+/* Under the lock of the configuration, so that events come in its order. */
+static void notify(const struct kproxy_listener *l, u8 cmd)
+{
+	kproxy_netlink_notify(l->kn, KPROXY_NLGRP_EVENTS, cmd, put_listener, l,
+			      GFP_KERNEL);
+}
+
 struct addr_list {
 	union kproxy_addr addrs[KPROXY_ADDRESSES_MAX];
 	const struct nlattr *attrs[KPROXY_ADDRESSES_MAX];
@@ -172,6 +179,9 @@ static int add_listener(struct kproxy_net *kn, const struct genl_info *info,
 		NL_SET_BAD_ATTR(info->extack, bad < n ?
 				list->attrs[bad] :
 				info->attrs[KPROXY_A_LISTENER_NAME]);
+	else
+		notify(kproxy_listener_find(kn, name),
+		       KPROXY_CMD_LISTENER_ADD_NTF);
 	return err;
 }
 
@@ -238,7 +248,10 @@ static int set_listener(struct kproxy_net *kn, struct kproxy_listener *l,
 	err = get_listener_options(info, &options);
 	if (err)
 		return err;
-	return kproxy_listener_set(l, up, &options, info->extack);
+	err = kproxy_listener_set(l, up, &options, info->extack);
+	if (!err)
+		notify(l, KPROXY_CMD_LISTENER_SET_NTF);
+	return err;
 }
 
 int kproxy_nl_listener_set_doit(struct sk_buff *skb, struct genl_info *info)
@@ -249,6 +262,7 @@ int kproxy_nl_listener_set_doit(struct sk_buff *skb, struct genl_info *info)
 static int del_listener(struct kproxy_net *kn, struct kproxy_listener *l,
 			struct genl_info *info)
 {
+	notify(l, KPROXY_CMD_LISTENER_DEL_NTF);
 	kproxy_listener_del(l, info->attrs[KPROXY_A_LISTENER_KILL]);
 	return 0;
 }

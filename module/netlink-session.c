@@ -54,23 +54,34 @@ static int put_tcp(struct sk_buff *skb, int attr, const struct sock *sk)
 	return 0;
 }
 
-static int put_bytes(struct sk_buff *skb, const struct kproxy_session *s)
+/* How many bytes each way. */
+static int put_transferred(struct sk_buff *skb, const struct kproxy_session *s)
 {
-	u64 spliced[KPROXY_SIDES], copied[KPROXY_SIDES];
+	u64 bytes[KPROXY_SIDES];
 	enum kproxy_side side;
 
-	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
-		spliced[side] = READ_ONCE(s->pumps[side].bytes_spliced);
-		copied[side] = READ_ONCE(s->pumps[side].bytes_copied);
-	}
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		bytes[side] = READ_ONCE(s->pumps[side].bytes_spliced) +
+			      READ_ONCE(s->pumps[side].bytes_copied);
 	if (nla_put_uint(skb, KPROXY_A_SESSION_BYTES_IN,
-			 spliced[KPROXY_CLIENT] + copied[KPROXY_CLIENT]) ||
-	    nla_put_uint(skb, KPROXY_A_SESSION_BYTES_OUT,
-			 spliced[KPROXY_SERVER] + copied[KPROXY_SERVER]) ||
-	    nla_put_uint(skb, KPROXY_A_SESSION_BYTES_SPLICED,
-			 spliced[KPROXY_CLIENT] + spliced[KPROXY_SERVER]) ||
+			 bytes[KPROXY_CLIENT]) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_BYTES_OUT, bytes[KPROXY_SERVER]))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* And how they were moved. */
+static int put_moved(struct sk_buff *skb, const struct kproxy_session *s)
+{
+	const struct kproxy_pump *in = &s->pumps[KPROXY_CLIENT];
+	const struct kproxy_pump *out = &s->pumps[KPROXY_SERVER];
+
+	if (nla_put_uint(skb, KPROXY_A_SESSION_BYTES_SPLICED,
+			 READ_ONCE(in->bytes_spliced) +
+			 READ_ONCE(out->bytes_spliced)) ||
 	    nla_put_uint(skb, KPROXY_A_SESSION_BYTES_COPIED,
-			 copied[KPROXY_CLIENT] + copied[KPROXY_SERVER]))
+			 READ_ONCE(in->bytes_copied) +
+			 READ_ONCE(out->bytes_copied)))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -111,7 +122,7 @@ static int put_session(struct sk_buff *skb, const void *object)
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
 					       &server->addr)) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_STATE, session_state(state)) ||
-	    put_times(skb, s) || put_bytes(skb, s))
+	    put_times(skb, s) || put_transferred(skb, s) || put_moved(skb, s))
 		return -EMSGSIZE;
 	if (!kproxy_state_linked(state))
 		return 0;
@@ -122,6 +133,54 @@ static int put_session(struct sk_buff *skb, const void *object)
 		    s->ends[KPROXY_SERVER].sk))
 		return -EMSGSIZE;
 	return 0;
+}
+
+static u64 session_connect_us(const struct kproxy_session *s)
+{
+	if (!s->connected)
+		return 0;
+	return ktime_us_delta(s->connected, s->began_mono);
+}
+
+/* The session's life is locked: it begins, or has ended. */
+static int put_session_event(struct sk_buff *skb, const void *object)
+{
+	const struct kproxy_session *s = object;
+	const struct kproxy_server *server =
+		rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
+
+	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->name) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
+			   s->upstream->name) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||
+	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
+					       &server->addr)) ||
+	    put_transferred(skb, s) ||
+	    nla_put_u32(skb, KPROXY_A_SESSION_REASON, READ_ONCE(s->reason)) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_START_MS,
+			 ktime_to_ms(s->began_real)) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_DURATION_MS,
+			 ktime_ms_delta(ktime_get(), s->began_mono)) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_CONNECT_US,
+			 session_connect_us(s)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * kproxy_netlink_session_event() - tell those who listen of a session
+ * @s: the session, its life locked
+ * @cmd: what has happened
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_netlink_session_event(const struct kproxy_session *s, u8 cmd)
+{
+	kproxy_netlink_notify(s->kn, KPROXY_NLGRP_SESSION, cmd,
+			      put_session_event, s, GFP_KERNEL);
 }
 
 /* A filter and the addresses that it points at. */

@@ -65,6 +65,13 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 					   &up->options.sockopts);
 }
 
+/* Under the lock of the configuration, so that events come in its order. */
+static void notify_upstream(const struct kproxy_upstream *up, u8 cmd)
+{
+	kproxy_netlink_notify(up->kn, KPROXY_NLGRP_EVENTS, cmd, put_upstream,
+			      up, GFP_KERNEL);
+}
+
 int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kproxy_upstream_options options = kproxy_upstream_defaults;
@@ -83,6 +90,9 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		NL_SET_BAD_ATTR(info->extack,
 				info->attrs[KPROXY_A_UPSTREAM_NAME]);
+	else
+		notify_upstream(kproxy_upstream_find(kn, name),
+				KPROXY_CMD_UPSTREAM_ADD_NTF);
 	kproxy_netlink_unlock(kn);
 	return err;
 }
@@ -116,6 +126,7 @@ static int set_upstream(struct kproxy_upstream *up, struct genl_info *info)
 	if (err)
 		return err;
 	kproxy_upstream_set(up, &options);
+	notify_upstream(up, KPROXY_CMD_UPSTREAM_SET_NTF);
 	return 0;
 }
 
@@ -126,11 +137,16 @@ int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)
 
 static int del_upstream(struct kproxy_upstream *up, struct genl_info *info)
 {
-	int err = kproxy_upstream_del(up, info->extack);
+	int err;
 
+	kproxy_upstream_hold(up);
+	err = kproxy_upstream_del(up, info->extack);
 	if (err)
 		NL_SET_BAD_ATTR(info->extack,
 				info->attrs[KPROXY_A_UPSTREAM_NAME]);
+	else
+		notify_upstream(up, KPROXY_CMD_UPSTREAM_DEL_NTF);
+	kproxy_upstream_put(up);
 	return err;
 }
 
@@ -219,8 +235,15 @@ static int put_health(struct sk_buff *skb, const void *object)
  */
 void kproxy_netlink_server_health(const struct kproxy_server *server)
 {
-	kproxy_netlink_event(server->upstream->kn->net,
-			     KPROXY_CMD_SERVER_HEALTH, put_health, server);
+	kproxy_netlink_notify(server->upstream->kn, KPROXY_NLGRP_EVENTS,
+			      KPROXY_CMD_SERVER_HEALTH, put_health, server,
+			      GFP_ATOMIC);
+}
+
+static void notify_server(const struct kproxy_server *server, u8 cmd)
+{
+	kproxy_netlink_notify(server->upstream->kn, KPROXY_NLGRP_EVENTS, cmd,
+			      put_server, server, GFP_KERNEL);
 }
 
 static void get_server_options(const struct genl_info *info,
@@ -291,6 +314,9 @@ static int add_server(struct kproxy_net *kn, const struct genl_info *info,
 	if (err)
 		NL_SET_BAD_ATTR(info->extack,
 				info->attrs[KPROXY_A_SERVER_ADDRESS]);
+	else
+		notify_server(kproxy_server_find(up, addr),
+			      KPROXY_CMD_SERVER_ADD_NTF);
 	return err;
 }
 
@@ -341,6 +367,7 @@ static int set_server(struct kproxy_server *server, struct genl_info *info)
 
 	get_server_options(info, &options);
 	kproxy_server_set(server, &options);
+	notify_server(server, KPROXY_CMD_SERVER_SET_NTF);
 	return 0;
 }
 
@@ -351,6 +378,7 @@ int kproxy_nl_server_set_doit(struct sk_buff *skb, struct genl_info *info)
 
 static int del_server(struct kproxy_server *server, struct genl_info *info)
 {
+	notify_server(server, KPROXY_CMD_SERVER_DEL_NTF);
 	kproxy_server_del(server);
 	return 0;
 }

@@ -16,8 +16,13 @@
 #include "netns.h"
 #include "stats.h"
 
+/* What sessions do is as private as the list of them. */
 static const struct genl_multicast_group kproxy_groups[] = {
 	[KPROXY_NLGRP_EVENTS] = { .name = KPROXY_MCGRP_EVENTS },
+	[KPROXY_NLGRP_SESSION] = {
+		.name = KPROXY_MCGRP_SESSION,
+		.flags = GENL_MCAST_CAP_NET_ADMIN,
+	},
 };
 
 static struct genl_family kproxy_family __ro_after_init = {
@@ -179,35 +184,43 @@ int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 }
 
 /**
- * kproxy_netlink_event() - tell whoever listens that something has happened
- * @net: the namespace in which it has
- * @cmd: what has
- * @put: writes what there is to say
- * @object: about this
+ * kproxy_netlink_notify() - tell those who listen of one object
+ * @kn: the namespace's root
+ * @group: KPROXY_NLGRP_*, the group that is told
+ * @cmd: what has happened
+ * @put: writes the object
+ * @object: the object
+ * @gfp: how memory may be had, as the caller's context allows
  *
- * A listener that can't keep up, or for whom memory is short, misses it.
+ * A listener for which there is no memory or no room is told of that by its
+ * socket. It costs next to nothing when nobody listens.
  *
  * Context: any.
  */
-void kproxy_netlink_event(struct net *net, u8 cmd, kproxy_netlink_put put,
-			  const void *object)
+void kproxy_netlink_notify(const struct kproxy_net *kn, unsigned int group,
+			   u8 cmd, kproxy_netlink_put put, const void *object,
+			   gfp_t gfp)
 {
 	struct sk_buff *skb;
 	void *header;
 
-	if (!genl_has_listeners(&kproxy_family, net, KPROXY_NLGRP_EVENTS))
+	if (!genl_has_listeners(&kproxy_family, kn->net, group))
 		return;
-	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_ATOMIC);
+	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, gfp);
 	if (!skb)
-		return;
+		goto lost;
 	header = genlmsg_put(skb, 0, 0, &kproxy_family, 0, cmd);
 	if (!header || put(skb, object)) {
 		nlmsg_free(skb);
-		return;
+		goto lost;
 	}
 	genlmsg_end(skb, header);
-	genlmsg_multicast_netns(&kproxy_family, net, skb, 0,
-				KPROXY_NLGRP_EVENTS, GFP_ATOMIC);
+	genlmsg_multicast_netns(&kproxy_family, kn->net, skb, 0, group,
+				gfp);
+	return;
+
+lost:
+	genl_set_err(&kproxy_family, kn->net, 0, group, -ENOBUFS);
 }
 
 static bool name_valid(const char *name)

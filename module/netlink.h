@@ -9,8 +9,8 @@
 struct genl_info;
 struct kproxy_net;
 struct kproxy_server;
+struct kproxy_session;
 struct kproxy_stats;
-struct net;
 struct netlink_callback;
 struct netlink_ext_ack;
 struct nlattr;
@@ -29,8 +29,10 @@ int kproxy_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
 			kproxy_netlink_put put, const void *object);
 int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 			 const void *object);
-void kproxy_netlink_event(struct net *net, u8 cmd, kproxy_netlink_put put,
-			  const void *object);
+void kproxy_netlink_notify(const struct kproxy_net *kn, unsigned int group,
+			   u8 cmd, kproxy_netlink_put put, const void *object,
+			   gfp_t gfp);
+void kproxy_netlink_session_event(const struct kproxy_session *s, u8 cmd);
 int kproxy_netlink_name(const struct genl_info *info, int attr,
 			const char **name);
 int kproxy_netlink_get_addr(const struct nlattr *attr, union kproxy_addr *addr,

@@ -14,6 +14,11 @@
 #include "session.h"
 #include "session-pump.h"
 
+static const enum kproxy_reason failed_reason[KPROXY_SIDES] = {
+	[KPROXY_CLIENT] = KPROXY_REASON_CLIENT_RESET,
+	[KPROXY_SERVER] = KPROXY_REASON_SERVER_RESET,
+};
+
 static const enum kproxy_counter bytes_counter[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_BYTES_IN,
 	[KPROXY_SERVER] = KPROXY_BYTES_OUT,
@@ -191,7 +196,7 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 	    kproxy_sock_unread(dst) ||
 	    (result != KPROXY_PUMP_FULL && result != KPROXY_PUMP_RETRY &&
 	     tcp_rtx_and_write_queues_empty(dst))) {
-		kproxy_session_event(s, KPROXY_EV_RESET);
+		kproxy_session_event(s, KPROXY_EV_RESET, failed_reason[failed]);
 		return;
 	}
 	set_bit(SOCK_NOSPACE, &dst->sk_socket->flags);

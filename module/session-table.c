@@ -102,7 +102,8 @@ typedef bool (*session_test)(const struct kproxy_session *s, const void *arg);
  * again; a session that is killed twice is killed once.
  */
 static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
-				      const void *arg)
+				      const void *arg,
+				      enum kproxy_reason reason)
 {
 	struct rhashtable_iter iter;
 	struct kproxy_session *s;
@@ -115,7 +116,7 @@ static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
 			continue;
 		if (!test(s, arg) || !refcount_inc_not_zero(&s->refs))
 			continue;
-		killed += kproxy_session_event(s, KPROXY_EV_KILL);
+		killed += kproxy_session_event(s, KPROXY_EV_KILL, reason);
 		kproxy_session_put(s);
 	}
 	rhashtable_walk_stop(&iter);
@@ -154,7 +155,8 @@ static bool test_any(const struct kproxy_session *s, const void *arg)
 unsigned int kproxy_session_kill(struct kproxy_net *kn,
 				 const struct kproxy_session_filter *filter)
 {
-	return session_kill_walk(kn, test_filter, filter);
+	return session_kill_walk(kn, test_filter, filter,
+				 KPROXY_REASON_KILLED);
 }
 
 /**
@@ -165,7 +167,8 @@ unsigned int kproxy_session_kill(struct kproxy_net *kn,
  */
 void kproxy_session_kill_listener(const struct kproxy_listener *l)
 {
-	session_kill_walk(l->kn, test_listener, l);
+	session_kill_walk(l->kn, test_listener, l,
+			  KPROXY_REASON_LISTENER_DELETED);
 }
 
 /**
@@ -176,7 +179,8 @@ void kproxy_session_kill_listener(const struct kproxy_listener *l)
  */
 void kproxy_session_kill_server(const struct kproxy_server *server)
 {
-	session_kill_walk(server->upstream->kn, test_server, server);
+	session_kill_walk(server->upstream->kn, test_server, server,
+			  KPROXY_REASON_SERVER_DOWN);
 }
 
 /**
@@ -188,7 +192,7 @@ void kproxy_session_kill_server(const struct kproxy_server *server)
 void kproxy_session_kill_all(struct kproxy_net *kn)
 {
 	do {
-		session_kill_walk(kn, test_any, NULL);
+		session_kill_walk(kn, test_any, NULL, KPROXY_REASON_SHUTDOWN);
 	} while (!wait_var_event_timeout(&kn->live, !atomic_read(&kn->live),
 					 HZ / 10));
 }

@@ -25,6 +25,7 @@
 #include "health.h"
 #include "listener.h"
 #include "main.h"
+#include "netlink.h"
 #include "netns.h"
 #include "session.h"
 #include "session-pump.h"
@@ -41,6 +42,11 @@
 static const enum kproxy_event eof_event[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_EV_EOF_IN,
 	[KPROXY_SERVER] = KPROXY_EV_EOF_OUT,
+};
+
+static const enum kproxy_reason eof_reason[KPROXY_SIDES] = {
+	[KPROXY_CLIENT] = KPROXY_REASON_CLIENT_FIN,
+	[KPROXY_SERVER] = KPROXY_REASON_SERVER_FIN,
 };
 
 static void session_free_rcu(struct rcu_head *rcu)
@@ -87,15 +93,32 @@ void kproxy_session_schedule_life(struct kproxy_session *s)
 		kproxy_session_put(s);
 }
 
+/*
+ * The first end of stream is the reason, unless something else ends the
+ * session in the end. Only one event makes the state final.
+ */
+static void session_set_reason(struct kproxy_session *s, enum kproxy_state state,
+			       enum kproxy_reason reason)
+{
+	if (reason == KPROXY_REASON_NONE)
+		return;
+	if (kproxy_state_final(state))
+		WRITE_ONCE(s->reason, reason);
+	else
+		cmpxchg(&s->reason, KPROXY_REASON_NONE, reason);
+}
+
 /**
  * kproxy_session_event() - tell a session what has happened
  * @s: the session, held or kept from ending by the caller
  * @event: what has happened
+ * @reason: why the session ends, if it does so by this
  *
  * Context: any.
  * Return: true if that changed the session's state.
  */
-bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event)
+bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
+			  enum kproxy_reason reason)
 {
 	int old = READ_ONCE(s->state), new;
 
@@ -105,6 +128,7 @@ bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event)
 			return false;
 	} while (!try_cmpxchg(&s->state, &old, new));
 
+	session_set_reason(s, new, reason);
 	trace_kproxy_state(s, old, new, event);
 	if (kproxy_state_final(new)) {
 		kproxy_session_schedule_life(s);
@@ -133,7 +157,7 @@ static void session_socket_changed(struct kproxy_session *s,
 	    test_and_set_bit(KPROXY_SESSION_CLOSED + side, &s->flags))
 		return;
 	if (session_both_closed(s))
-		kproxy_session_event(s, KPROXY_EV_CLOSED);
+		kproxy_session_event(s, KPROXY_EV_CLOSED, KPROXY_REASON_NONE);
 }
 
 /**
@@ -145,9 +169,9 @@ static void session_socket_changed(struct kproxy_session *s,
  */
 void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source)
 {
-	kproxy_session_event(s, eof_event[source]);
+	kproxy_session_event(s, eof_event[source], eof_reason[source]);
 	if (session_both_closed(s))
-		kproxy_session_event(s, KPROXY_EV_CLOSED);
+		kproxy_session_event(s, KPROXY_EV_CLOSED, KPROXY_REASON_NONE);
 }
 
 static void deadline_min(unsigned long *deadline, bool *any,
@@ -210,7 +234,8 @@ static void client_changed(struct kproxy_sock *ks)
 	if (kproxy_session_news(s, KPROXY_CLIENT) || !ks->sk->sk_err)
 		return;
 	if (READ_ONCE(s->state) == KPROXY_CONNECTING)
-		kproxy_session_event(s, KPROXY_EV_RESET);
+		kproxy_session_event(s, KPROXY_EV_RESET,
+				     KPROXY_REASON_CLIENT_RESET);
 	kproxy_session_failed(s, KPROXY_CLIENT);
 }
 
@@ -220,7 +245,8 @@ static void session_connected(struct kproxy_session *s)
 
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		WRITE_ONCE(s->pumps[side].last, jiffies);
-	if (!kproxy_session_event(s, KPROXY_EV_CONNECTED))
+	s->connected = ktime_get();
+	if (!kproxy_session_event(s, KPROXY_EV_CONNECTED, KPROXY_REASON_NONE))
 		return;
 	kproxy_health_connected(rcu_dereference(s->server));
 	session_arm(s);
@@ -389,6 +415,12 @@ static int session_find(struct kproxy_session *s)
 	return PTR_ERR_OR_ZERO(server);
 }
 
+static void session_unreachable(struct kproxy_session *s)
+{
+	kproxy_session_event(s, KPROXY_EV_UNREACHABLE,
+			     KPROXY_REASON_UNREACHABLE);
+}
+
 static void session_refused(const struct kproxy_session *s)
 {
 	kproxy_stats_inc(s->net_stats, KPROXY_REFUSED);
@@ -446,14 +478,15 @@ static void session_reach(struct kproxy_session *s)
 		if (session_next_server(s, err))
 			continue;
 		if (!s->waiting)
-			kproxy_session_event(s, KPROXY_EV_UNREACHABLE);
+			session_unreachable(s);
 		return;
 	}
 	/* Who takes a server down has looked for its sessions after that. */
 	smp_mb();
 	if (READ_ONCE(session_server(s)->options.state) ==
 	    KPROXY_SERVER_STATE_DOWN)
-		kproxy_session_event(s, KPROXY_EV_KILL);
+		kproxy_session_event(s, KPROXY_EV_KILL,
+				     KPROXY_REASON_SERVER_DOWN);
 }
 
 static void session_reconnect(struct kproxy_session *s)
@@ -464,7 +497,7 @@ static void session_reconnect(struct kproxy_session *s)
 	if (session_next_server(s, -ECONNREFUSED))
 		session_reach(s);
 	else if (!s->waiting)
-		kproxy_session_event(s, KPROXY_EV_UNREACHABLE);
+		session_unreachable(s);
 }
 
 /* Called under the queue's lock: it is not out of the queue yet, so alive. */
@@ -486,7 +519,8 @@ static void session_look_again(struct kproxy_session *s)
 	if (err) {
 		session_refused(s);
 		kproxy_session_event(s, err == -EBUSY ? KPROXY_EV_TIMEOUT :
-							KPROXY_EV_UNREACHABLE);
+							KPROXY_EV_UNREACHABLE,
+				     KPROXY_REASON_UNREACHABLE);
 		return;
 	}
 	/* The end of the wait must not be taken for that of a connect. */
@@ -529,6 +563,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		else
 			kproxy_sock_abort(&s->ends[side]);
 	}
+	kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_END_NTF);
 	if (server)
 		kproxy_choice_release(server);
 	kproxy_listener_session_ended(s->listener);
@@ -569,6 +604,21 @@ static void session_linger(struct kproxy_session *s)
 	WRITE_ONCE(s->step_by, jiffies + s->times.fin);
 }
 
+/* Which of the times it was that is over. */
+static enum kproxy_reason session_timeout_reason(const struct kproxy_session *s,
+						 enum kproxy_state state)
+{
+	if (s->times.age && time_after_eq(jiffies, s->began + s->times.age))
+		return KPROXY_REASON_MAX_AGE;
+	if (test_bit(KPROXY_SESSION_FAILED + KPROXY_CLIENT, &s->flags))
+		return KPROXY_REASON_CLIENT_RESET;
+	if (test_bit(KPROXY_SESSION_FAILED + KPROXY_SERVER, &s->flags))
+		return KPROXY_REASON_SERVER_RESET;
+	if (state == KPROXY_ESTABLISHED)
+		return KPROXY_REASON_IDLE_TIMEOUT;
+	return KPROXY_REASON_FIN_TIMEOUT;
+}
+
 /*
  * Softirq. One timer for everything that takes too long, set for the next
  * time that may be over and then for the one that is next: bytes that move
@@ -597,7 +647,8 @@ static void session_timer(struct timer_list *timer)
 		set_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
 		kproxy_session_schedule_life(s);
 	} else {
-		kproxy_session_event(s, KPROXY_EV_TIMEOUT);
+		kproxy_session_event(s, KPROXY_EV_TIMEOUT,
+				     session_timeout_reason(s, state));
 	}
 }
 
@@ -645,6 +696,8 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	s->id = atomic64_inc_return(&kn->last_id);
 	s->hops = hops;
 	s->began = jiffies;
+	s->began_mono = ktime_get();
+	s->began_real = ktime_get_real();
 	s->pumps[KPROXY_CLIENT].last = jiffies;
 	s->pumps[KPROXY_SERVER].last = jiffies;
 	s->kn = kn;
@@ -725,10 +778,12 @@ void kproxy_session_start(struct kproxy_listener *l,
 	err = session_begin(s);
 	if (err && err != -EBUSY)
 		goto err_session;
+	kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_BEGIN_NTF);
 	kproxy_sock_attach(&s->ends[KPROXY_CLIENT], client, from, &client_ops);
 	/* It may have failed before anybody was told. */
 	if (client->sk->sk_err || client->sk->sk_state == TCP_CLOSE)
-		kproxy_session_event(s, KPROXY_EV_RESET);
+		kproxy_session_event(s, KPROXY_EV_RESET,
+				     KPROXY_REASON_CLIENT_RESET);
 	else if (err)
 		session_wait(s);
 	else

@@ -3,12 +3,14 @@
 #define _KPROXY_SESSION_H
 
 #include <linux/cache.h>
+#include <linux/ktime.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable-types.h>
 #include <linux/timer.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
+#include <uapi/linux/kproxy.h>
 
 #include "addr.h"
 #include "pump.h"
@@ -68,6 +70,8 @@ struct kproxy_session_times {
 struct kproxy_session {
 	/* enum kproxy_state, changed by cmpxchg() */
 	int state;
+	/* enum kproxy_reason, by cmpxchg() until the state is final */
+	int reason;
 	/* enum kproxy_session_flag, atomic bits */
 	unsigned long flags;
 	struct kproxy_sock ends[KPROXY_SIDES];
@@ -109,8 +113,12 @@ struct kproxy_session {
 	u64 id;
 	/* sessions between this one and a client that is not kproxy itself */
 	unsigned int hops;
-	/* jiffies when it began */
+	/* jiffies when it began; the same by two clocks, in nanoseconds */
 	unsigned long began;
+	ktime_t began_mono;
+	ktime_t began_real;
+	/* when a server had answered, 0 before; read when it has ended */
+	ktime_t connected;
 	struct kproxy_session_times times;
 	union kproxy_addr client;
 	union kproxy_addr local;
@@ -123,7 +131,8 @@ void kproxy_session_start(struct kproxy_listener *l,
 			  struct socket *client);
 void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source);
 void kproxy_session_schedule_life(struct kproxy_session *s);
-bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event);
+bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
+			  enum kproxy_reason reason);
 void kproxy_session_put(struct kproxy_session *s);
 
 #endif /* _KPROXY_SESSION_H */

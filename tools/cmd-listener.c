@@ -117,7 +117,8 @@ static const struct field stats_field[] = {
 	{}
 };
 
-static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
+json_t *listener_decode(const struct ctx *ctx, const struct nlattr *head,
+			int len)
 {
 	struct nlattr *tb[FIELD_ATTR_MAX + 1];
 	json_t *row = json_object();
@@ -156,7 +157,7 @@ static const struct table table = { .columns = columns };
 static const struct view view = {
 	.cmd = KPROXY_CMD_LISTENER_GET,
 	.build = build_show,
-	.decode = decode,
+	.decode = listener_decode,
 	.table = &table,
 };
 

@@ -99,7 +99,8 @@ static const struct field name_field[] = {
 	{}
 };
 
-static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
+json_t *upstream_decode(const struct ctx *ctx, const struct nlattr *head,
+			int len)
 {
 	struct nlattr *tb[FIELD_ATTR_MAX + 1];
 	json_t *row = json_object();
@@ -175,7 +176,7 @@ static const struct table table = { .columns = columns, .list = "servers" };
 static const struct view view = {
 	.cmd = KPROXY_CMD_UPSTREAM_GET,
 	.build = build_show,
-	.decode = decode,
+	.decode = upstream_decode,
 	.join = join_servers,
 	.table = &table,
 };

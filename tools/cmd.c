@@ -16,7 +16,8 @@
 /* A shortened word means the first that it fits. */
 static const struct object *const objects[] = {
 	&listener_object, &upstream_object, &server_object, &session_object,
-	&stats_object, &pool_object, &version_object, &help_object,
+	&stats_object, &pool_object, &monitor_object, &version_object,
+	&help_object,
 };
 
 static const char usage[] =

@@ -51,6 +51,7 @@ extern const struct object server_object;
 extern const struct object session_object;
 extern const struct object stats_object;
 extern const struct object pool_object;
+extern const struct object monitor_object;
 extern const struct object version_object;
 extern const struct object help_object;
 
@@ -63,7 +64,14 @@ extern const struct object help_object;
  */
 int cmd_run(struct ctx *ctx, struct args *args);
 
-/* An upstream shows its servers, as "server show" does. */
+/*
+ * Make an object of one message of the kernel. An upstream shows its servers,
+ * and events show all of them, as "show" does.
+ */
+json_t *listener_decode(const struct ctx *ctx, const struct nlattr *head,
+			int len);
+json_t *upstream_decode(const struct ctx *ctx, const struct nlattr *head,
+			int len);
 json_t *server_decode(const struct ctx *ctx, const struct nlattr *head,
 		      int len);
 

@@ -6,6 +6,8 @@
 #include "nl.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,6 +27,9 @@
 
 /* The kernel fills messages of a dump up to this size. */
 #define RECEIVE_SIZE 32768
+
+/* Events may come in bursts. */
+#define EVENTS_SIZE (4 << 20)
 
 struct exchange {
 	nl_reply_fn reply;
@@ -222,4 +227,101 @@ int nl_exchange(struct ctx *ctx, struct request *req, nl_reply_fn reply,
 		return STATUS_DONE;
 	ack_explain(&x.ack, req, ctx->name, why, sizeof(why));
 	return ctx_fail(ctx, STATUS_KERNEL, "%s", why);
+}
+
+struct listening {
+	const struct ctx *ctx;
+	nl_event_fn event;
+	int status;
+};
+
+static int on_event(struct nl_msg *msg, void *arg)
+{
+	struct genlmsghdr *hdr = nlmsg_data(nlmsg_hdr(msg));
+	struct listening *listening = arg;
+
+	listening->status = listening->event(listening->ctx, hdr->cmd,
+					     genlmsg_attrdata(hdr, 0),
+					     genlmsg_attrlen(hdr, 0));
+	return listening->status ? NL_STOP : NL_OK;
+}
+
+static int join_groups(struct ctx *ctx, const char *const *groups)
+{
+	int group, err;
+
+	for (; *groups; groups++) {
+		group = genl_ctrl_resolve_grp(ctx->sock, KPROXY_FAMILY_NAME,
+					      *groups);
+		err = group < 0 ? group :
+				  nl_socket_add_membership(ctx->sock, group);
+		if (err < 0)
+			return ctx_fail(ctx, STATUS_KERNEL,
+					"cannot listen to the events of group %s: %s",
+					*groups, nl_geterror(err));
+	}
+	return STATUS_DONE;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* Have SIGINT and SIGTERM come in wait_message() only. */
+static void catch_signals(sigset_t *elsewhere)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	sigset_t caught;
+
+	sigemptyset(&caught);
+	sigaddset(&caught, SIGINT);
+	sigaddset(&caught, SIGTERM);
+	sigprocmask(SIG_BLOCK, &caught, elsewhere);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static bool wait_message(struct nl_sock *sock, const sigset_t *elsewhere)
+{
+	struct pollfd fd = { .fd = nl_socket_get_fd(sock), .events = POLLIN };
+
+	ppoll(&fd, 1, NULL, elsewhere);
+	return !interrupted;
+}
+
+static int hear(struct ctx *ctx, struct listening *listening)
+{
+	int err = nl_recvmsgs_default(ctx->sock);
+
+	if (err == -NLE_NOMEM)
+		ctx_warn(ctx, "events were lost");
+	else if (err < 0)
+		return ctx_fail(ctx, STATUS_KERNEL, "netlink: %s",
+				nl_geterror(err));
+	return listening->status;
+}
+
+int nl_listen(struct ctx *ctx, const char *const *groups, nl_event_fn event)
+{
+	struct listening listening = { .ctx = ctx, .event = event };
+	sigset_t elsewhere;
+	int status;
+
+	status = find_family(ctx);
+	if (!status)
+		status = join_groups(ctx, groups);
+	if (status)
+		return status;
+	nl_socket_set_buffer_size(ctx->sock, EVENTS_SIZE, 0);
+	nl_socket_disable_seq_check(ctx->sock);
+	nl_socket_modify_cb(ctx->sock, NL_CB_VALID, NL_CB_CUSTOM, on_event,
+			    &listening);
+	catch_signals(&elsewhere);
+	while (!status && wait_message(ctx->sock, &elsewhere))
+		status = hear(ctx, &listening);
+	return status;
 }

@@ -30,4 +30,21 @@ void nl_shut(struct ctx *ctx);
 int nl_exchange(struct ctx *ctx, struct request *req, nl_reply_fn reply,
 		void *arg);
 
+/*
+ * Called for each event, with its KPROXY_CMD_* and its attributes. What it
+ * returns but STATUS_DONE, it has reported, and it is called no more.
+ */
+typedef int (*nl_event_fn)(const struct ctx *ctx, int cmd,
+			   const struct nlattr *head, int len);
+
+/**
+ * nl_listen() - hear of events until interrupted
+ * @ctx: with open sockets, which serve nothing else after this
+ * @groups: names of multicast groups, up to NULL
+ * @event: called for each
+ *
+ * Return: exit status; what is not STATUS_DONE has been reported
+ */
+int nl_listen(struct ctx *ctx, const char *const *groups, nl_event_fn event);
+
 #endif

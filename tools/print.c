@@ -264,15 +264,19 @@ int print_flush(const struct ctx *ctx)
 	return ctx_refuse(&plain, "standard output: %s", strerror(errno));
 }
 
+void print_json(const struct ctx *ctx, const json_t *document)
+{
+	json_dumpf(document, stdout,
+		   ctx->pretty ? JSON_INDENT(2) : JSON_COMPACT);
+	putchar('\n');
+}
+
 int print_rows(const struct ctx *ctx, const json_t *rows,
 	       const struct table *table)
 {
-	if (ctx->json) {
-		json_dumpf(rows, stdout, ctx->pretty ? JSON_INDENT(2)
-						     : JSON_COMPACT);
-		putchar('\n');
-	} else {
+	if (ctx->json)
+		print_json(ctx, rows);
+	else
 		print_text(ctx, rows, table);
-	}
 	return print_flush(ctx);
 }

@@ -51,6 +51,9 @@ struct table {
 int print_rows(const struct ctx *ctx, const json_t *rows,
 	       const struct table *table);
 
+/* A document of JSON, on a line of its own unless it is to be indented. */
+void print_json(const struct ctx *ctx, const json_t *document);
+
 /* Flush what was printed, and report when it could not be written. */
 int print_flush(const struct ctx *ctx);
 

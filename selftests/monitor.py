@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""What "kproxy monitor" tells."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+from peer import (BACK, FRONT, PROXY, Failed, connect, expect, expect_alive,
+                  expect_between, expect_eof, expect_reset, kp, limit, main,
+                  pair, reset, run, scene, sessions, wait_for, wait_gone)
+
+
+class Monitor:
+    """Runs the command; what it has told so far is in its list."""
+
+    def __init__(self, *options):
+        self.lines = []
+        self._process = subprocess.Popen(
+            ("kproxy", "-n", PROXY, *options, "monitor"), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        # It listens when it tells of this.
+        self._probe()
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def _probe(self):
+        def heard():
+            kp("upstream set app retries 2")
+            time.sleep(0.1)
+            return self.lines
+        wait_for(heard, "the monitor tells of a change")
+        time.sleep(0.3)
+        self.lines.clear()
+
+    def stop(self, number=signal.SIGINT):
+        """Its exit status, and what it complained of."""
+        self._process.send_signal(number)
+        status = self._process.wait(limit(5))
+        self._reader.join(limit(5))
+        return status, self._process.stderr.read()
+
+    def events(self, *names):
+        rows = [json.loads(line) for line in self.lines]
+        return [row for row in rows if not names or row["event"] in names]
+
+
+@contextlib.contextmanager
+def monitor(*options):
+    it = Monitor(*options)
+    try:
+        yield it
+    finally:
+        status, errors = it.stop()
+        expect((status, errors), (0, ""), "the monitor's end")
+
+
+def ended(it):
+    return it.events("session_end")
+
+
+def expect_reason(it, number, reason):
+    """The last of so many sessions has ended for this reason."""
+    wait_for(lambda: len(ended(it)) == number, f"{number} sessions ended")
+    expect(ended(it)[-1]["reason"], reason, "the reason")
+
+
+@scene("each change of the configuration is told, with what became of it")
+def configuration():
+    with monitor("-j") as it:
+        kp("upstream add u retries 7")
+        kp("upstream set u retries 5")
+        kp("server add u 10.2.0.3:81 weight 9")
+        kp("server set u 10.2.0.3:81 state drain")
+        kp("listener add l 10.1.0.1:81 upstream u maxconn 5")
+        kp("listener set l maxconn 6")
+        kp("listener del l")
+        kp("server del u 10.2.0.3:81")
+        kp("upstream del u")
+        names = ["upstream_add", "upstream_set", "server_add", "server_set",
+                 "listener_add", "listener_set", "listener_del", "server_del",
+                 "upstream_del"]
+        wait_for(lambda: len(it.lines) >= len(names), "everything is told")
+        told = it.events()
+        expect([row["event"] for row in told], names, "events")
+        expect([row.get("retries") for row in told[:2]], [7, 5], "retries")
+        expect((told[2]["upstream"], told[2]["address"], told[2]["weight"]),
+               ("u", "10.2.0.3:81", 9), "the server")
+        expect(told[3]["state"], "drain", "the server's state")
+        expect((told[4]["name"], told[4]["addresses"], told[4]["upstream"]),
+               ("l", ["10.1.0.1:81"], "u"), "the listener")
+        expect([row["maxconn"] for row in told[4:6]], [5, 6], "maxconn")
+        now = time.time() * 1000
+        expect_between(told[0]["time_ms"], now - limit(60000), now, "time_ms")
+
+
+@scene("what is refused is not told")
+def refused():
+    with monitor("-j") as it:
+        for words in ("upstream add app", "upstream del app",
+                      "server add app 10.2.0.2:9000", "listener del nobody",
+                      "listener add web 10.1.0.1:99 upstream app"):
+            expect(kp(words, check=False).returncode, 2, f"status of {words}")
+        kp("upstream set app retries 2")
+        wait_for(lambda: it.lines, "the last is told")
+        expect([row["event"] for row in it.events()], ["upstream_set"],
+               "events")
+
+
+@scene("a session that begins and ends is told, with what it has moved")
+def session():
+    with monitor("-j") as it:
+        client, server = pair()
+        here = "%s:%d" % client.getsockname()
+        client.sendall(b"a" * 1000)
+        server.recv(1000, socket.MSG_WAITALL)
+        server.sendall(b"b" * 30000)
+        client.recv(30000, socket.MSG_WAITALL)
+        shown = sessions()[0]
+        time.sleep(0.5)
+        client.close()
+        expect_eof(server, "at the server")
+        server.close()
+        wait_gone()
+        wait_for(lambda: ended(it), "its end is told")
+        begin, end = it.events()
+        expect((begin["event"], end["event"]), ("session_begin", "session_end"),
+               "events")
+        for row in (begin, end):
+            expect({key: row[key] for key in ("id", "listener", "upstream",
+                                              "client", "local", "server")},
+                   {"id": shown["id"], "listener": "web", "upstream": "app",
+                    "client": here, "local": "%s:%d" % FRONT,
+                    "server": "%s:%d" % BACK}, "who it was")
+        expect(end["source"], shown["source"], "source")
+        expect((end["bytes_in"], end["bytes_out"]), (1000, 30000), "bytes")
+        expect(end["reason"], "client_fin", "the reason")
+        expect_between(end["duration_ms"], 500, limit(30000), "duration_ms")
+        expect_between(end["connect_us"], 1, limit(10000000), "connect_us")
+        expect_between(end["start_ms"] + end["duration_ms"],
+                       end["time_ms"] - limit(5000), end["time_ms"] + 50,
+                       "when it ended")
+
+
+@scene("why a session ended: its ends")
+def reasons_peers():
+    with monitor("-j") as it:
+        client, server = pair()
+        expect_alive(client, server)
+        server.close()
+        expect_eof(client, "at the client")
+        client.close()
+        expect_reason(it, 1, "server_fin")
+        for n, reason in ((0, "client_reset"), (1, "server_reset")):
+            ends = pair()
+            expect_alive(*ends)
+            reset(ends[n])
+            expect_reset(ends[1 - n], "the other end")
+            expect_reason(it, 2 + n, reason)
+        # Nobody listens there.
+        expect_reset(connect(), "the client")
+        expect_reason(it, 4, "unreachable")
+        expect(ended(it)[-1]["connect_us"], 0, "connect_us")
+        wait_gone()
+
+
+@scene("why a session ended: its time was over")
+def reasons_times():
+    with monitor("-j") as it:
+        kp("listener set web idle-timeout 500ms")
+        expect_reset(pair()[0], "the idle client")
+        expect_reason(it, 1, "idle_timeout")
+        kp("listener set web idle-timeout 10m fin-timeout 500ms")
+        client, server = pair()
+        client.shutdown(socket.SHUT_WR)
+        expect_eof(server, "at the server")
+        expect_reset(client, "the half-closed client")
+        expect_reason(it, 2, "fin_timeout")
+        kp("listener set web fin-timeout 60s max-age 500ms")
+        expect_reset(pair()[0], "the old client")
+        expect_reason(it, 3, "max_age")
+        kp("listener set web max-age 0")
+        wait_gone()
+
+
+@scene("why a session ended: somebody wanted it")
+def reasons_wanted():
+    with monitor("-j") as it:
+        client, _ = pair()
+        kp("session kill client 10.1.0.0/16")
+        expect_reset(client, "the client that was killed")
+        expect_reason(it, 1, "killed")
+        client, _ = pair()
+        kp("server set app 10.2.0.2:9000 state down")
+        expect_reset(client, "the client of the server")
+        kp("server set app 10.2.0.2:9000 state up")
+        expect_reason(it, 2, "server_down")
+        kp("listener add brief 10.1.0.1:8003 upstream app")
+        client, _ = pair(to=(FRONT[0], 8003))
+        kp("listener del brief kill")
+        expect_reset(client, "the client of the listener")
+        expect_reason(it, 3, "listener_deleted")
+        wait_gone()
+
+
+@scene("as text an event is one line that begins with its time")
+def text():
+    it = Monitor()
+    client, server = pair()
+    client.close()
+    expect_eof(server, "at the server")
+    server.close()
+    wait_gone()
+    wait_for(lambda: len(it.lines) == 2, "both events are told")
+    expect(it.stop(signal.SIGTERM), (0, ""), "the monitor's end")
+    begin, end = it.lines
+    expect(begin.split()[1], "session_begin", "the first event")
+    expect(end.split()[1], "session_end", "the second event")
+    words = dict(word.split("=", 1) for word in end.split()[2:])
+    expect((words["listener"], words["reason"]), ("web", "client_fin"),
+           "some of its words")
+
+
+@scene("who may not list sessions is told of none")
+def privilege():
+    done = run("ip", "netns", "exec", PROXY, "setpriv", "--reuid", "65534",
+               "--regid", "65534", "--clear-groups", "kproxy", "monitor",
+               check=False)
+    expect(done.returncode, 2, "status")
+    if "group session" not in done.stderr:
+        raise Failed(f"it says: {done.stderr}")
+
+
+@scene("a monitor that does not read loses events and is told, nobody waits")
+def overrun():
+    it = Monitor("-j")
+    it._process.send_signal(signal.SIGSTOP)
+    lines = "".join(f"upstream set app retries {n % 9}\n"
+                    for n in range(20000))
+    begun = time.monotonic()
+    kp("-b -", text=lines)
+    took = time.monotonic() - begun
+    client, server = pair()
+    expect_alive(client, server)
+    client.close()
+    server.close()
+    wait_gone()
+    it._process.send_signal(signal.SIGCONT)
+    wait_for(lambda: len(it.lines) > 100, "it reads on")
+    time.sleep(1)
+    status, errors = it.stop()
+    expect(status, 0, "status")
+    if "events were lost" not in errors:
+        raise Failed(f"{len(it.lines)} events came in {took:.1f} s, and it "
+                     f"says: {errors}")
+
+
+main()

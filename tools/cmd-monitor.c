@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What happens, as the kernel tells it: a line an event, until interrupted. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include <linux/kproxy.h>
+
+#include "args.h"
+#include "cmd.h"
+#include "ctx.h"
+#include "field.h"
+#include "nl.h"
+#include "print.h"
+#include "view.h"
+
+static const char *const reason_words[] = {
+	[KPROXY_REASON_NONE] = "none",
+	[KPROXY_REASON_CLIENT_FIN] = "client_fin",
+	[KPROXY_REASON_SERVER_FIN] = "server_fin",
+	[KPROXY_REASON_CLIENT_RESET] = "client_reset",
+	[KPROXY_REASON_SERVER_RESET] = "server_reset",
+	[KPROXY_REASON_UNREACHABLE] = "unreachable",
+	[KPROXY_REASON_IDLE_TIMEOUT] = "idle_timeout",
+	[KPROXY_REASON_FIN_TIMEOUT] = "fin_timeout",
+	[KPROXY_REASON_MAX_AGE] = "max_age",
+	[KPROXY_REASON_KILLED] = "killed",
+	[KPROXY_REASON_LISTENER_DELETED] = "listener_deleted",
+	[KPROXY_REASON_SERVER_DOWN] = "server_down",
+	[KPROXY_REASON_SHUTDOWN] = "shutdown",
+	NULL
+};
+
+static const struct field begin_fields[] = {
+	{ .key = "id", .attr = KPROXY_A_SESSION_ID, .show = field_uint },
+	{ .key = "listener", .attr = KPROXY_A_SESSION_LISTENER,
+	  .show = field_string },
+	{ .key = "upstream", .attr = KPROXY_A_SESSION_UPSTREAM,
+	  .show = field_string },
+	{ .key = "client", .attr = KPROXY_A_SESSION_CLIENT,
+	  .show = field_endpoint },
+	{ .key = "local", .attr = KPROXY_A_SESSION_LOCAL,
+	  .show = field_endpoint },
+	{ .key = "server", .attr = KPROXY_A_SESSION_SERVER,
+	  .show = field_endpoint },
+	{}
+};
+
+static const struct field end_fields[] = {
+	{ .key = "source", .attr = KPROXY_A_SESSION_SOURCE,
+	  .show = field_endpoint },
+	{ .key = "start_ms", .attr = KPROXY_A_SESSION_START_MS,
+	  .show = field_uint },
+	{ .key = "duration_ms", .attr = KPROXY_A_SESSION_DURATION_MS,
+	  .show = field_uint },
+	{ .key = "connect_us", .attr = KPROXY_A_SESSION_CONNECT_US,
+	  .show = field_uint },
+	{ .key = "bytes_in", .attr = KPROXY_A_SESSION_BYTES_IN,
+	  .show = field_uint },
+	{ .key = "bytes_out", .attr = KPROXY_A_SESSION_BYTES_OUT,
+	  .show = field_uint },
+	{ .key = "reason", .attr = KPROXY_A_SESSION_REASON,
+	  .show = field_word, .words = reason_words },
+	{}
+};
+
+static json_t *begin_decode(const struct ctx *ctx, const struct nlattr *head,
+			    int len)
+{
+	return fields_decode(ctx, begin_fields, head, len);
+}
+
+static json_t *end_decode(const struct ctx *ctx, const struct nlattr *head,
+			  int len)
+{
+	json_t *row = begin_decode(ctx, head, len);
+	json_t *more = fields_decode(ctx, end_fields, head, len);
+
+	json_object_update(row, more);
+	json_decref(more);
+	return row;
+}
+
+/**
+ * struct event - what the kernel tells of
+ * @name: what it is called in JSON
+ * @cmd: the command of its message
+ * @decode: makes an object of it
+ */
+static const struct event {
+	const char *name;
+	int cmd;
+	view_decode_fn decode;
+} events[] = {
+	{ "listener_add", KPROXY_CMD_LISTENER_ADD_NTF, listener_decode },
+	{ "listener_set", KPROXY_CMD_LISTENER_SET_NTF, listener_decode },
+	{ "listener_del", KPROXY_CMD_LISTENER_DEL_NTF, listener_decode },
+	{ "upstream_add", KPROXY_CMD_UPSTREAM_ADD_NTF, upstream_decode },
+	{ "upstream_set", KPROXY_CMD_UPSTREAM_SET_NTF, upstream_decode },
+	{ "upstream_del", KPROXY_CMD_UPSTREAM_DEL_NTF, upstream_decode },
+	{ "server_add", KPROXY_CMD_SERVER_ADD_NTF, server_decode },
+	{ "server_set", KPROXY_CMD_SERVER_SET_NTF, server_decode },
+	{ "server_del", KPROXY_CMD_SERVER_DEL_NTF, server_decode },
+	{ "session_begin", KPROXY_CMD_SESSION_BEGIN_NTF, begin_decode },
+	{ "session_end", KPROXY_CMD_SESSION_END_NTF, end_decode },
+};
+
+static const struct event *find_event(int cmd)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(events); i++)
+		if (events[i].cmd == cmd)
+			return &events[i];
+	return NULL;
+}
+
+/* Of the present, because the kernel tells at once. */
+static void print_time(const struct timeval *now)
+{
+	char text[sizeof("23:59:59")];
+	struct tm tm;
+
+	localtime_r(&now->tv_sec, &tm);
+	strftime(text, sizeof(text), "%T", &tm);
+	printf("%s.%03ld", text, now->tv_usec / 1000);
+}
+
+static void print_text(const struct timeval *now, const struct event *event,
+		       json_t *row)
+{
+	const char *key;
+	json_t *value;
+
+	print_time(now);
+	printf(" %s", event->name);
+	json_object_foreach(row, key, value) {
+		/* Says nothing, as the source before there was a connect. */
+		if (json_is_string(value) && !json_string_length(value))
+			continue;
+		printf(" %s=", key);
+		print_value(stdout, value);
+	}
+	putchar('\n');
+}
+
+static json_int_t milliseconds(const struct timeval *now)
+{
+	return now->tv_sec * (json_int_t)1000 + now->tv_usec / 1000;
+}
+
+static void print_line(const struct ctx *ctx, const struct timeval *now,
+		       const struct event *event, json_t *row)
+{
+	json_t *line = json_pack("{s:s, s:I}", "event", event->name, "time_ms",
+				 milliseconds(now));
+
+	json_object_update(line, row);
+	print_json(ctx, line);
+	json_decref(line);
+}
+
+static int on_event(const struct ctx *ctx, int cmd, const struct nlattr *head,
+		    int len)
+{
+	const struct event *event = find_event(cmd);
+	struct timeval now;
+	json_t *row;
+
+	/* A newer kernel may know more. */
+	if (!event)
+		return STATUS_DONE;
+	gettimeofday(&now, NULL);
+	row = event->decode(ctx, head, len);
+	/* Nothing is counted in an event but what a session has moved. */
+	json_object_del(row, "servers");
+	if (ctx->json)
+		print_line(ctx, &now, event, row);
+	else
+		print_text(&now, event, row);
+	json_decref(row);
+	return print_flush(ctx);
+}
+
+static int monitor_run(struct ctx *ctx, struct args *args)
+{
+	static const char *const groups[] = {
+		KPROXY_MCGRP_EVENTS, KPROXY_MCGRP_SESSION, NULL
+	};
+	int status;
+
+	status = args_end(ctx, args);
+	if (!status)
+		status = nl_open(ctx);
+	if (!status)
+		status = nl_listen(ctx, groups, on_event);
+	return status;
+}
+
+const struct object monitor_object = {
+	.name = "monitor",
+	.usage = "  kproxy monitor\n",
+	.run = monitor_run,
+};

@@ -36,4 +36,12 @@
 #define sockaddr_unsized sockaddr
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define KPROXY_SUBBUF_START_ARGS struct rchan_buf *buf, void *subbuf, \
+		void *prev_subbuf, size_t prev_padding
+#else
+#define KPROXY_SUBBUF_START_ARGS struct rchan_buf *buf, void *subbuf, \
+		void *prev_subbuf
+#endif
+
 #endif /* _KPROXY_COMPAT_H */

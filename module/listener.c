@@ -13,6 +13,7 @@
 
 #include "compat.h"
 #include "listener.h"
+#include "log.h"
 #include "main.h"
 #include "netns.h"
 #include "session.h"
@@ -324,6 +325,9 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 		NL_SET_ERR_MSG(extack, "a listener of this name exists");
 		return -EEXIST;
 	}
+	/* Without memory for it there is none; another listener may bring it. */
+	if (!kn->log)
+		smp_store_release(&kn->log, kproxy_log_open(kn->net));
 	l = listener_new(kn, name, addrs, nr_addrs);
 	if (!l)
 		return -ENOMEM;

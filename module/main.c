@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "compat.h"
+#include "log.h"
 #include "main.h"
 #include "netlink.h"
 #include "netns.h"
@@ -50,9 +51,10 @@ static int __init kproxy_init(void)
 	err = kproxy_check_init();
 	if (err)
 		goto err_bh_wq;
+	kproxy_log_init();
 	err = kproxy_netns_init();
 	if (err)
-		goto err_check;
+		goto err_log;
 	err = kproxy_netlink_init();
 	if (err)
 		goto err_netns;
@@ -60,7 +62,8 @@ static int __init kproxy_init(void)
 
 err_netns:
 	kproxy_netns_exit();
-err_check:
+err_log:
+	kproxy_log_exit();
 	kproxy_check_exit();
 err_bh_wq:
 	destroy_workqueue(kproxy_bh_wq);
@@ -75,6 +78,7 @@ static void __exit kproxy_exit(void)
 {
 	kproxy_netlink_exit();
 	kproxy_netns_exit();
+	kproxy_log_exit();
 	kproxy_check_exit();
 	destroy_workqueue(kproxy_wq);
 	destroy_workqueue(kproxy_bh_wq);

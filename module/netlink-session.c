@@ -135,13 +135,6 @@ static int put_session(struct sk_buff *skb, const void *object)
 	return 0;
 }
 
-static u64 session_connect_us(const struct kproxy_session *s)
-{
-	if (!s->connected)
-		return 0;
-	return ktime_us_delta(s->connected, s->began_mono);
-}
-
 /* The session's life is locked: it begins, or has ended. */
 static int put_session_event(struct sk_buff *skb, const void *object)
 {
@@ -165,7 +158,7 @@ static int put_session_event(struct sk_buff *skb, const void *object)
 	    nla_put_uint(skb, KPROXY_A_SESSION_DURATION_MS,
 			 ktime_ms_delta(ktime_get(), s->began_mono)) ||
 	    nla_put_uint(skb, KPROXY_A_SESSION_CONNECT_US,
-			 session_connect_us(s)))
+			 kproxy_session_connect_us(s)))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <net/netns/generic.h>
 
 #include "listener.h"
+#include "log.h"
 #include "netns.h"
 #include "session-table.h"
 #include "upstream.h"
@@ -102,6 +103,7 @@ static void __net_exit netns_exit(struct net *net)
 	kproxy_upstream_del_all(kn);
 	mutex_unlock(&kn->lock);
 	kproxy_session_table_destroy(kn);
+	kproxy_log_close(kn->log);
 	kproxy_stats_free(kn->stats);
 }
 

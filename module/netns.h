@@ -9,6 +9,7 @@
 
 #include "stats.h"
 
+struct kproxy_log;
 struct net;
 
 /* Everything that kproxy has in one network namespace. */
@@ -24,6 +25,8 @@ struct kproxy_net {
 
 	/* Serialises changes of the configuration; innermost of none. */
 	struct mutex lock;
+	/* Opened under @lock with a listener, read by any; then constant. */
+	struct kproxy_log *log;
 	/* Under @lock, in the order of their ids. */
 	struct list_head listeners;
 	struct list_head upstreams;

@@ -24,6 +24,7 @@
 #include "fastopen.h"
 #include "health.h"
 #include "listener.h"
+#include "log.h"
 #include "main.h"
 #include "netlink.h"
 #include "netns.h"
@@ -137,6 +138,20 @@ bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
 		timer_reduce(&s->timer, jiffies + s->times.fin);
 	}
 	return true;
+}
+
+/**
+ * kproxy_session_connect_us() - how long it took until a server had answered
+ * @s: the session, its life locked
+ *
+ * Context: any.
+ * Return: microseconds since the client was accepted, 0 when none did.
+ */
+u64 kproxy_session_connect_us(const struct kproxy_session *s)
+{
+	if (!s->connected)
+		return 0;
+	return ktime_us_delta(s->connected, s->began_mono);
 }
 
 static bool session_both_closed(const struct kproxy_session *s)
@@ -564,6 +579,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 			kproxy_sock_abort(&s->ends[side]);
 	}
 	kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_END_NTF);
+	kproxy_log_session(READ_ONCE(s->kn->log), s);
 	if (server)
 		kproxy_choice_release(server);
 	kproxy_listener_session_ended(s->listener);

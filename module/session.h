@@ -133,6 +133,7 @@ void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source);
 void kproxy_session_schedule_life(struct kproxy_session *s);
 bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
 			  enum kproxy_reason reason);
+u64 kproxy_session_connect_us(const struct kproxy_session *s);
 void kproxy_session_put(struct kproxy_session *s);
 
 #endif /* _KPROXY_SESSION_H */

@@ -13,24 +13,8 @@
 #include "field.h"
 #include "nl.h"
 #include "print.h"
+#include "reason.h"
 #include "view.h"
-
-static const char *const reason_words[] = {
-	[KPROXY_REASON_NONE] = "none",
-	[KPROXY_REASON_CLIENT_FIN] = "client_fin",
-	[KPROXY_REASON_SERVER_FIN] = "server_fin",
-	[KPROXY_REASON_CLIENT_RESET] = "client_reset",
-	[KPROXY_REASON_SERVER_RESET] = "server_reset",
-	[KPROXY_REASON_UNREACHABLE] = "unreachable",
-	[KPROXY_REASON_IDLE_TIMEOUT] = "idle_timeout",
-	[KPROXY_REASON_FIN_TIMEOUT] = "fin_timeout",
-	[KPROXY_REASON_MAX_AGE] = "max_age",
-	[KPROXY_REASON_KILLED] = "killed",
-	[KPROXY_REASON_LISTENER_DELETED] = "listener_deleted",
-	[KPROXY_REASON_SERVER_DOWN] = "server_down",
-	[KPROXY_REASON_SHUTDOWN] = "shutdown",
-	NULL
-};
 
 static const struct field begin_fields[] = {
 	{ .key = "id", .attr = KPROXY_A_SESSION_ID, .show = field_uint },
@@ -82,28 +66,31 @@ static json_t *end_decode(const struct ctx *ctx, const struct nlattr *head,
 	return row;
 }
 
+static const struct view begin_view = { .decode = begin_decode };
+static const struct view end_view = { .decode = end_decode };
+
 /**
  * struct event - what the kernel tells of
  * @name: what it is called in JSON
  * @cmd: the command of its message
- * @decode: makes an object of it
+ * @view: makes an object of it
  */
 static const struct event {
 	const char *name;
 	int cmd;
-	view_decode_fn decode;
+	const struct view *view;
 } events[] = {
-	{ "listener_add", KPROXY_CMD_LISTENER_ADD_NTF, listener_decode },
-	{ "listener_set", KPROXY_CMD_LISTENER_SET_NTF, listener_decode },
-	{ "listener_del", KPROXY_CMD_LISTENER_DEL_NTF, listener_decode },
-	{ "upstream_add", KPROXY_CMD_UPSTREAM_ADD_NTF, upstream_decode },
-	{ "upstream_set", KPROXY_CMD_UPSTREAM_SET_NTF, upstream_decode },
-	{ "upstream_del", KPROXY_CMD_UPSTREAM_DEL_NTF, upstream_decode },
-	{ "server_add", KPROXY_CMD_SERVER_ADD_NTF, server_decode },
-	{ "server_set", KPROXY_CMD_SERVER_SET_NTF, server_decode },
-	{ "server_del", KPROXY_CMD_SERVER_DEL_NTF, server_decode },
-	{ "session_begin", KPROXY_CMD_SESSION_BEGIN_NTF, begin_decode },
-	{ "session_end", KPROXY_CMD_SESSION_END_NTF, end_decode },
+	{ "listener_add", KPROXY_CMD_LISTENER_ADD_NTF, &listener_view },
+	{ "listener_set", KPROXY_CMD_LISTENER_SET_NTF, &listener_view },
+	{ "listener_del", KPROXY_CMD_LISTENER_DEL_NTF, &listener_view },
+	{ "upstream_add", KPROXY_CMD_UPSTREAM_ADD_NTF, &upstream_view },
+	{ "upstream_set", KPROXY_CMD_UPSTREAM_SET_NTF, &upstream_view },
+	{ "upstream_del", KPROXY_CMD_UPSTREAM_DEL_NTF, &upstream_view },
+	{ "server_add", KPROXY_CMD_SERVER_ADD_NTF, &server_view },
+	{ "server_set", KPROXY_CMD_SERVER_SET_NTF, &server_view },
+	{ "server_del", KPROXY_CMD_SERVER_DEL_NTF, &server_view },
+	{ "session_begin", KPROXY_CMD_SESSION_BEGIN_NTF, &begin_view },
+	{ "session_end", KPROXY_CMD_SESSION_END_NTF, &end_view },
 };
 
 static const struct event *find_event(int cmd)
@@ -130,19 +117,9 @@ static void print_time(const struct timeval *now)
 static void print_text(const struct timeval *now, const struct event *event,
 		       json_t *row)
 {
-	const char *key;
-	json_t *value;
-
 	print_time(now);
 	printf(" %s", event->name);
-	json_object_foreach(row, key, value) {
-		/* Says nothing, as the source before there was a connect. */
-		if (json_is_string(value) && !json_string_length(value))
-			continue;
-		printf(" %s=", key);
-		print_value(stdout, value);
-	}
-	putchar('\n');
+	print_pairs(row);
 }
 
 static json_int_t milliseconds(const struct timeval *now)
@@ -172,7 +149,7 @@ static int on_event(const struct ctx *ctx, int cmd, const struct nlattr *head,
 	if (!event)
 		return STATUS_DONE;
 	gettimeofday(&now, NULL);
-	row = event->decode(ctx, head, len);
+	row = event->view->decode(ctx, head, len);
 	/* Nothing is counted in an event but what a session has moved. */
 	json_object_del(row, "servers");
 	if (ctx->json)

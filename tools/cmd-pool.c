@@ -53,7 +53,7 @@ static const struct column columns[] = {
 
 static const struct table table = { .columns = columns };
 
-static const struct view view = {
+const struct view pool_view = {
 	.cmd = KPROXY_CMD_POOL_GET,
 	.build = build_show,
 	.decode = decode,
@@ -61,7 +61,7 @@ static const struct view view = {
 };
 
 static const struct command commands[] = {
-	{ .name = "show", .view = &view },
+	{ .name = "show", .view = &pool_view },
 	{}
 };
 

@@ -104,7 +104,7 @@ static const struct field stats_field[] = {
 	{}
 };
 
-json_t *server_decode(const struct ctx *ctx, const struct nlattr *head, int len)
+static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 {
 	struct nlattr *tb[FIELD_ATTR_MAX + 1];
 	json_t *row = json_object();
@@ -140,15 +140,15 @@ static const struct column columns[] = {
 
 static const struct table table = { .columns = columns };
 
-static const struct view view = {
+const struct view server_view = {
 	.cmd = KPROXY_CMD_SERVER_GET,
 	.build = build_show,
-	.decode = server_decode,
+	.decode = decode,
 	.table = &table,
 };
 
 static const struct command commands[] = {
-	{ .name = "show", .view = &view },
+	{ .name = "show", .view = &server_view },
 	{ .name = "add", .cmd = KPROXY_CMD_SERVER_ADD, .build = build_add },
 	{ .name = "set", .cmd = KPROXY_CMD_SERVER_SET, .build = build_set },
 	{ .name = "delete", .cmd = KPROXY_CMD_SERVER_DEL, .build = build_key },

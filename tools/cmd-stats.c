@@ -50,7 +50,7 @@ static const struct column columns[] = {
 
 static const struct table table = { .columns = columns, .vertical = true };
 
-static const struct view view = {
+const struct view stats_view = {
 	.cmd = KPROXY_CMD_STATS_GET,
 	.build = build_show,
 	.decode = decode,
@@ -58,7 +58,7 @@ static const struct view view = {
 };
 
 static const struct command commands[] = {
-	{ .name = "show", .view = &view },
+	{ .name = "show", .view = &stats_view },
 	{}
 };
 

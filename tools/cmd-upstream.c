@@ -99,8 +99,7 @@ static const struct field name_field[] = {
 	{}
 };
 
-json_t *upstream_decode(const struct ctx *ctx, const struct nlattr *head,
-			int len)
+static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 {
 	struct nlattr *tb[FIELD_ATTR_MAX + 1];
 	json_t *row = json_object();
@@ -142,7 +141,7 @@ static int join_servers(struct ctx *ctx, json_t *rows)
 	if (ctx->name)
 		request_string(req, KPROXY_A_SERVER_UPSTREAM, "upstream",
 			       ctx->name);
-	status = view_fetch(ctx, req, server_decode, servers);
+	status = view_fetch(ctx, req, server_view.decode, servers);
 	if (!status)
 		hand_out(rows, servers);
 	json_decref(servers);
@@ -173,16 +172,16 @@ static const struct column columns[] = {
 
 static const struct table table = { .columns = columns, .list = "servers" };
 
-static const struct view view = {
+const struct view upstream_view = {
 	.cmd = KPROXY_CMD_UPSTREAM_GET,
 	.build = build_show,
-	.decode = upstream_decode,
+	.decode = decode,
 	.join = join_servers,
 	.table = &table,
 };
 
 static const struct command commands[] = {
-	{ .name = "show", .view = &view },
+	{ .name = "show", .view = &upstream_view },
 	{ .name = "add", .cmd = KPROXY_CMD_UPSTREAM_ADD, .build = build_add },
 	{ .name = "set", .cmd = KPROXY_CMD_UPSTREAM_SET, .build = build_set },
 	{ .name = "delete", .cmd = KPROXY_CMD_UPSTREAM_DEL,

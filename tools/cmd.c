@@ -16,8 +16,8 @@
 /* A shortened word means the first that it fits. */
 static const struct object *const objects[] = {
 	&listener_object, &upstream_object, &server_object, &session_object,
-	&stats_object, &pool_object, &monitor_object, &version_object,
-	&help_object,
+	&stats_object, &pool_object, &monitor_object, &log_object,
+	&metrics_object, &run_object, &version_object, &help_object,
 };
 
 static const char usage[] =
@@ -127,8 +127,8 @@ static int run_command(struct ctx *ctx, struct args *args,
 	return command->run(ctx, args);
 }
 
-static int run_object(struct ctx *ctx, struct args *args,
-		      const struct object *object)
+static int on_object(struct ctx *ctx, struct args *args,
+		     const struct object *object)
 {
 	const char *word = args_next(args);
 	const struct command *command;
@@ -160,5 +160,5 @@ int cmd_run(struct ctx *ctx, struct args *args)
 	ctx->object = object->name;
 	if (object->run)
 		return object->run(ctx, args);
-	return run_object(ctx, args, object);
+	return on_object(ctx, args, object);
 }

@@ -2,12 +2,10 @@
 #ifndef KPROXY_CMD_H
 #define KPROXY_CMD_H
 
-#include <jansson.h>
 #include <stdint.h>
 
 struct args;
 struct ctx;
-struct nlattr;
 struct option_spec;
 struct request;
 struct view;
@@ -52,6 +50,9 @@ extern const struct object session_object;
 extern const struct object stats_object;
 extern const struct object pool_object;
 extern const struct object monitor_object;
+extern const struct object log_object;
+extern const struct object metrics_object;
+extern const struct object run_object;
 extern const struct object version_object;
 extern const struct object help_object;
 
@@ -64,15 +65,11 @@ extern const struct object help_object;
  */
 int cmd_run(struct ctx *ctx, struct args *args);
 
-/*
- * Make an object of one message of the kernel. An upstream shows its servers,
- * and events show all of them, as "show" does.
- */
-json_t *listener_decode(const struct ctx *ctx, const struct nlattr *head,
-			int len);
-json_t *upstream_decode(const struct ctx *ctx, const struct nlattr *head,
-			int len);
-json_t *server_decode(const struct ctx *ctx, const struct nlattr *head,
-		      int len);
+/* What "show" shows, for others that show it too. */
+extern const struct view listener_view;
+extern const struct view upstream_view;
+extern const struct view server_view;
+extern const struct view stats_view;
+extern const struct view pool_view;
 
 #endif

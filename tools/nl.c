@@ -6,8 +6,6 @@
 #include "nl.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +22,7 @@
 #include "ctx.h"
 #include "netns.h"
 #include "request.h"
+#include "signals.h"
 
 /* The kernel fills messages of a dump up to this size. */
 #define RECEIVE_SIZE 32768
@@ -117,7 +116,7 @@ void nl_shut(struct ctx *ctx)
 	nl_socket_free(ctx->sock);
 }
 
-static int find_family(struct ctx *ctx)
+int nl_check(struct ctx *ctx)
 {
 	static const char how[] =
 		"load it with \"modprobe kproxy\" or \"insmod kproxy.ko\"";
@@ -210,7 +209,7 @@ int nl_exchange(struct ctx *ctx, struct request *req, nl_reply_fn reply,
 
 	if (req->full)
 		return ctx_refuse(ctx, "does not fit in one request");
-	status = find_family(ctx);
+	status = nl_check(ctx);
 	if (status)
 		return status;
 	hdr->nlmsg_type = ctx->family;
@@ -263,36 +262,6 @@ static int join_groups(struct ctx *ctx, const char *const *groups)
 	return STATUS_DONE;
 }
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-	(void)number;
-	interrupted = 1;
-}
-
-/* Have SIGINT and SIGTERM come in wait_message() only. */
-static void catch_signals(sigset_t *elsewhere)
-{
-	struct sigaction action = { .sa_handler = on_signal };
-	sigset_t caught;
-
-	sigemptyset(&caught);
-	sigaddset(&caught, SIGINT);
-	sigaddset(&caught, SIGTERM);
-	sigprocmask(SIG_BLOCK, &caught, elsewhere);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
-static bool wait_message(struct nl_sock *sock, const sigset_t *elsewhere)
-{
-	struct pollfd fd = { .fd = nl_socket_get_fd(sock), .events = POLLIN };
-
-	ppoll(&fd, 1, NULL, elsewhere);
-	return !interrupted;
-}
-
 static int hear(struct ctx *ctx, struct listening *listening)
 {
 	int err = nl_recvmsgs_default(ctx->sock);
@@ -308,10 +277,9 @@ static int hear(struct ctx *ctx, struct listening *listening)
 int nl_listen(struct ctx *ctx, const char *const *groups, nl_event_fn event)
 {
 	struct listening listening = { .ctx = ctx, .event = event };
-	sigset_t elsewhere;
 	int status;
 
-	status = find_family(ctx);
+	status = nl_check(ctx);
 	if (!status)
 		status = join_groups(ctx, groups);
 	if (status)
@@ -320,8 +288,8 @@ int nl_listen(struct ctx *ctx, const char *const *groups, nl_event_fn event)
 	nl_socket_disable_seq_check(ctx->sock);
 	nl_socket_modify_cb(ctx->sock, NL_CB_VALID, NL_CB_CUSTOM, on_event,
 			    &listening);
-	catch_signals(&elsewhere);
-	while (!status && wait_message(ctx->sock, &elsewhere))
+	signals_catch();
+	while (!status && signals_wait(nl_socket_get_fd(ctx->sock), -1))
 		status = hear(ctx, &listening);
 	return status;
 }

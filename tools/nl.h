@@ -18,6 +18,9 @@ typedef void (*nl_reply_fn)(const struct nlattr *head, int len, void *arg);
 int nl_open(struct ctx *ctx);
 void nl_shut(struct ctx *ctx);
 
+/* Find kproxy in the kernel, unless it was found. Return: as nl_open() */
+int nl_check(struct ctx *ctx);
+
 /**
  * nl_exchange() - send a request and wait until it is answered
  * @ctx: with open sockets

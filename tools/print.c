@@ -49,18 +49,32 @@ void print_value(FILE *out, const json_t *value)
 	}
 }
 
-static const json_t *lookup(const json_t *row, const char *key)
+void print_pairs(const json_t *row)
+{
+	const json_t *value;
+	const char *key;
+
+	json_object_foreach((json_t *)row, key, value) {
+		if (json_is_string(value) && !json_string_length(value))
+			continue;
+		printf(" %s=", key);
+		print_value(stdout, value);
+	}
+	putchar('\n');
+}
+
+const json_t *print_lookup(const json_t *row, const char *key)
 {
 	const char *dot = strchr(key, '.');
 
 	if (!dot)
 		return json_object_get(row, key);
-	return lookup(json_object_getn(row, key, dot - key), dot + 1);
+	return print_lookup(json_object_getn(row, key, dot - key), dot + 1);
 }
 
 void print_bytes(FILE *out, const struct column *column, const json_t *row)
 {
-	double n = json_integer_value(lookup(row, column->key));
+	double n = json_integer_value(print_lookup(row, column->key));
 	const char *unit = "\0KMGTPE";
 
 	for (; n >= 1024; n /= 1024)
@@ -70,7 +84,7 @@ void print_bytes(FILE *out, const struct column *column, const json_t *row)
 
 void print_age(FILE *out, const struct column *column, const json_t *row)
 {
-	json_int_t ms = json_integer_value(lookup(row, column->key));
+	json_int_t ms = json_integer_value(print_lookup(row, column->key));
 	long long s = ms / 1000;
 
 	if (s < 60)
@@ -90,7 +104,7 @@ static void render(struct layout *layout, const struct column *column,
 	if (column->text)
 		column->text(layout->scratch, column, row);
 	else
-		print_value(layout->scratch, lookup(row, column->key));
+		print_value(layout->scratch, print_lookup(row, column->key));
 	if (!ftell(layout->scratch))
 		fputc('-', layout->scratch);
 	fputc('\0', layout->scratch);

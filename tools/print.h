@@ -57,6 +57,12 @@ void print_json(const struct ctx *ctx, const json_t *document);
 /* Flush what was printed, and report when it could not be written. */
 int print_flush(const struct ctx *ctx);
 
+/* The rest of a line: KEY=VALUE of all of an object that is not empty. */
+void print_pairs(const json_t *row);
+
+/* What stands in @row under "KEY" or "KEY.KEY", or NULL. */
+const json_t *print_lookup(const json_t *row, const char *key);
+
 /* A value as it is: a word, a number, or a list with commas. */
 void print_value(FILE *out, const json_t *value);
 

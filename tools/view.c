@@ -39,9 +39,10 @@ int view_fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,
 	return status;
 }
 
-static int fetch_all(struct ctx *ctx, struct args *args, struct request *req,
-		     const struct view *view, json_t *rows)
+static int fetch_rows(struct ctx *ctx, struct args *args,
+		      const struct view *view, json_t *rows)
 {
+	struct request *req = request_new(view->cmd);
 	int status;
 
 	status = view->build(ctx, args, req);
@@ -51,19 +52,25 @@ static int fetch_all(struct ctx *ctx, struct args *args, struct request *req,
 		status = view_fetch(ctx, req, view->decode, rows);
 	if (!status && view->join)
 		status = view->join(ctx, rows);
+	request_free(req);
 	return status;
+}
+
+int view_rows(struct ctx *ctx, const struct view *view, json_t *rows)
+{
+	struct args none = {};
+
+	return fetch_rows(ctx, &none, view, rows);
 }
 
 int view_show(struct ctx *ctx, struct args *args, const struct view *view)
 {
-	struct request *req = request_new(view->cmd);
 	json_t *rows = json_array();
 	int status;
 
-	status = fetch_all(ctx, args, req, view, rows);
+	status = fetch_rows(ctx, args, view, rows);
 	if (!status)
 		status = print_rows(ctx, rows, view->table);
 	json_decref(rows);
-	request_free(req);
 	return status;
 }

@@ -32,9 +32,12 @@ struct view {
 };
 
 /*
- * Both return an exit status and have reported what is not STATUS_DONE.
+ * All return an exit status and have reported what is not STATUS_DONE.
  */
 int view_show(struct ctx *ctx, struct args *args, const struct view *view);
+
+/* Fill @rows with all that @view shows. */
+int view_rows(struct ctx *ctx, const struct view *view, json_t *rows);
 
 /* Send @req and fill @rows with what comes back. */
 int view_fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,

@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# "kproxy metrics" prints what Prometheus reads.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+plan 5
+load
+topology
+simple_proxy
+scenes 5
+finish

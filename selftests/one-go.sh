@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# "kproxy run" makes a listener and its upstream, shows what they count, and
+# leaves nothing when it ends.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+plan 6
+load
+topology
+scenes 6
+finish

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The finished sessions that the kernel remembers, and those that follow. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/kproxy.h>
+#include <linux/sockios.h>
+
+#include "addr.h"
+#include "args.h"
+#include "cmd.h"
+#include "ctx.h"
+#include "nl.h"
+#include "print.h"
+#include "reason.h"
+#include "ring.h"
+#include "signals.h"
+
+/* How often to look for more, in milliseconds. */
+#define INTERVAL 100
+
+static json_t *endpoint_json(const struct ctx *ctx,
+			     const struct kproxy_log_endpoint *from)
+{
+	struct endpoint ep = { .family = AF_INET6, .port = from->port,
+			       .scope = from->scope };
+	char text[ENDPOINT_TEXT_MAX];
+
+	/* There was none: it has waited for a server in vain. */
+	if (!from->port)
+		return json_string("");
+	memcpy(&ep.v6, from->addr, sizeof(ep.v6));
+	endpoint_unmap(&ep);
+	endpoint_format(ctx->ifd, &ep, text);
+	return json_string(text);
+}
+
+static json_t *name_json(const char *name)
+{
+	return json_stringn(name, strnlen(name, KPROXY_LOG_NAME_SIZE));
+}
+
+/* What a newer kernel may know beyond our words stays a number. */
+static json_t *reason_json(uint32_t reason)
+{
+	uint32_t i;
+
+	for (i = 0; reason_words[i]; i++)
+		if (i == reason)
+			return json_string(reason_words[i]);
+	return json_sprintf("%" PRIu32, reason);
+}
+
+static json_t *decode(const struct ctx *ctx,
+		      const struct kproxy_log_record *record)
+{
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}",
+			 "id", (json_int_t)record->id,
+			 "listener", name_json(record->listener),
+			 "upstream", name_json(record->upstream),
+			 "client", endpoint_json(ctx, &record->client),
+			 "server", endpoint_json(ctx, &record->server),
+			 "start_ms", (json_int_t)record->start_ms,
+			 "duration_ms", (json_int_t)record->duration_us / 1000,
+			 "connect_us", (json_int_t)record->connect_us,
+			 "bytes_in", (json_int_t)record->bytes_in,
+			 "bytes_out", (json_int_t)record->bytes_out,
+			 "reason", reason_json(record->reason));
+}
+
+static void print_text(const struct kproxy_log_record *record, json_t *row)
+{
+	char text[sizeof("2026-01-01T23:59:59")];
+	time_t seconds = record->start_ms / 1000;
+	struct tm tm;
+
+	localtime_r(&seconds, &tm);
+	strftime(text, sizeof(text), "%FT%T", &tm);
+	printf("%s.%03u", text, (unsigned int)(record->start_ms % 1000));
+	json_object_del(row, "start_ms");
+	print_pairs(row);
+}
+
+/* A line a record; of JSON, an object. */
+static void print_record(const struct ctx *ctx,
+			 const struct kproxy_log_record *record)
+{
+	json_t *row = decode(ctx, record);
+
+	if (ctx->json)
+		print_json(ctx, row);
+	else
+		print_text(record, row);
+	json_decref(row);
+}
+
+static int print_array(const struct ctx *ctx,
+		       const struct kproxy_log_record *records, size_t n)
+{
+	json_t *rows = json_array();
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		json_array_append_new(rows, decode(ctx, &records[i]));
+	print_json(ctx, rows);
+	json_decref(rows);
+	return print_flush(ctx);
+}
+
+static int print_lines(const struct ctx *ctx,
+		       const struct kproxy_log_record *records, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		print_record(ctx, &records[i]);
+	return print_flush(ctx);
+}
+
+static int show_new(const struct ctx *ctx, struct rings *rings, bool follow)
+{
+	struct kproxy_log_record *records;
+	char why[64];
+	uint64_t lost;
+	size_t n;
+	int status;
+
+	n = rings_read(rings, &records, &lost);
+	if (lost) {
+		snprintf(why, sizeof(why), "%" PRIu64 " records were lost",
+			 lost);
+		ctx_warn(ctx, why);
+	}
+	if (ctx->json && !follow)
+		status = print_array(ctx, records, n);
+	else
+		status = print_lines(ctx, records, n);
+	free(records);
+	return status;
+}
+
+/* The number of the namespace that our sockets are in. */
+static int namespace_inode(const struct ctx *ctx, uint64_t *inode)
+{
+	struct stat st;
+	int fd, err;
+
+	fd = ioctl(ctx->ifd, SIOCGSKNS);
+	err = fd < 0 ? fd : fstat(fd, &st);
+	if (err)
+		return ctx_fail(ctx, STATUS_KERNEL,
+				"which network namespace this is: %s",
+				strerror(errno));
+	*inode = st.st_ino;
+	close(fd);
+	return STATUS_DONE;
+}
+
+/* A namespace without a listener has no log yet. */
+static int open_log(const struct ctx *ctx, struct rings *rings)
+{
+	uint64_t inode = 0;
+	int status;
+
+	status = namespace_inode(ctx, &inode);
+	if (status || !rings_open(rings, inode) || errno == ENOENT)
+		return status;
+	if (errno == ENOTDIR)
+		return ctx_fail(ctx, STATUS_KERNEL,
+				"needs debugfs: mount -t debugfs debugfs /sys/kernel/debug");
+	return ctx_fail(ctx, STATUS_KERNEL, "cannot read it: %s",
+			strerror(errno));
+}
+
+static int follow_log(struct ctx *ctx, struct rings *rings)
+{
+	int status = STATUS_DONE;
+
+	while (!status && signals_wait(-1, INTERVAL)) {
+		if (!rings->n)
+			status = open_log(ctx, rings);
+		if (!status)
+			status = show_new(ctx, rings, true);
+	}
+	return status;
+}
+
+static int show_log(struct ctx *ctx, bool follow)
+{
+	struct rings rings = {};
+	int status;
+
+	status = nl_open(ctx);
+	if (!status)
+		status = nl_check(ctx);
+	if (follow)
+		signals_catch();
+	if (!status)
+		status = open_log(ctx, &rings);
+	if (!status)
+		status = show_new(ctx, &rings, follow);
+	if (!status && follow)
+		status = follow_log(ctx, &rings);
+	rings_close(&rings);
+	return status;
+}
+
+static int log_run(struct ctx *ctx, struct args *args)
+{
+	bool follow = args->argc && !strcmp(*args->argv, "-f");
+	int status;
+
+	if (follow)
+		args_next(args);
+	status = args_end(ctx, args);
+	return status ? status : show_log(ctx, follow);
+}
+
+const struct object log_object = {
+	.name = "log",
+	.usage = "  kproxy log [-f]\n",
+	.run = log_run,
+};

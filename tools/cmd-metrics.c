@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * All counters as OpenMetrics text, for Prometheus.
+ *
+ * Counters are given no type: their samples end in _total, and a TYPE for them
+ * would have to be with that suffix for Prometheus' older text format, and
+ * without it for OpenMetrics. So both read this.
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "args.h"
+#include "cmd.h"
+#include "ctx.h"
+#include "nl.h"
+#include "print.h"
+#include "request.h"
+#include "version.h"
+#include "view.h"
+
+/**
+ * struct metric - a value of each object of a kind
+ * @name: behind the kind's prefix; a counter's ends in _total
+ * @key: where the value stands in the object
+ * @help: what it is
+ * @value: makes it of the object, NULL when it is what @key says
+ */
+struct metric {
+	const char *name;
+	const char *key;
+	const char *help;
+	json_int_t (*value)(const json_t *row);
+};
+
+/* A label, and where its value stands in the object; the last has no name. */
+struct label {
+	const char *name;
+	const char *key;
+};
+
+/**
+ * struct family - all metrics of a kind of object
+ * @prefix: of their names
+ * @view: gets the objects
+ * @labels: what tells one from another
+ * @metrics: up to one without a name
+ */
+struct family {
+	const char *prefix;
+	const struct view *view;
+	const struct label *labels;
+	const struct metric *metrics;
+};
+
+static const struct metric totals[] = {
+	{ "active_sessions", "sessions", "Sessions alive.", NULL },
+	{ "sessions_total", "sessions_total", "Sessions begun.", NULL },
+	{ "refused_total", "refused", "Clients turned away.", NULL },
+	{ "connect_failures_total", "connect_failures",
+	  "Connects to a server that failed.", NULL },
+	{ "bytes_in_total", "bytes_in", "Bytes from clients to servers.",
+	  NULL },
+	{ "bytes_out_total", "bytes_out", "Bytes from servers to clients.",
+	  NULL },
+	{ "bytes_spliced_total", "bytes_spliced",
+	  "Bytes handed over by page reference.", NULL },
+	{ "bytes_copied_total", "bytes_copied", "Bytes copied.", NULL },
+	{ "pumps_inline_total", "pumps_inline",
+	  "Runs of a pump that were not put off.", NULL },
+	{ "pumps_deferred_total", "pumps_deferred",
+	  "Runs of a pump put off because a lock was busy.", NULL },
+	{}
+};
+
+static const struct metric of_listener[] = {
+	{ "active_sessions", "stats.sessions", "Sessions alive.", NULL },
+	{ "sessions_total", "stats.sessions_total", "Sessions begun.", NULL },
+	{ "refused_total", "stats.refused", "Clients turned away.", NULL },
+	{ "connect_failures_total", "stats.connect_failures",
+	  "Connects to a server that failed.", NULL },
+	{ "bytes_in_total", "stats.bytes_in", "Bytes from clients.", NULL },
+	{ "bytes_out_total", "stats.bytes_out", "Bytes to clients.", NULL },
+	{}
+};
+
+/* Whether it is meant to take sessions, and can as far as is known. */
+static json_int_t server_up(const json_t *row)
+{
+	const char *state = json_string_value(json_object_get(row, "state"));
+	const char *health = json_string_value(json_object_get(row, "health"));
+
+	return !strcmp(state, "up") &&
+	       (!strcmp(health, "up") || !strcmp(health, "unknown"));
+}
+
+static const struct metric of_server[] = {
+	{ "up", NULL, "1 if it takes new sessions.", server_up },
+	{ "weight", "weight", "Its share of new sessions.", NULL },
+	{ "active_sessions", "stats.sessions", "Sessions alive.", NULL },
+	{ "sessions_total", "stats.sessions_total", "Sessions begun.", NULL },
+	{ "connect_failures_total", "stats.connect_failures",
+	  "Connects to it that failed.", NULL },
+	{ "bytes_in_total", "stats.bytes_in", "Bytes to it.", NULL },
+	{ "bytes_out_total", "stats.bytes_out", "Bytes from it.", NULL },
+	{}
+};
+
+static const struct metric of_pool[] = {
+	{ "pages", "pages", "Pages preallocated.", NULL },
+	{ "pages_free", "pages_free", "Of these, nobody else holds.", NULL },
+	{ "sessions", "sessions", "Sessions preallocated.", NULL },
+	{ "sessions_free", "sessions_free", "Of these, ready for use.", NULL },
+	{ "page_refills_total", "page_refills",
+	  "Times that the next page was taken.", NULL },
+	{ "session_refills_total", "session_refills",
+	  "Times that returned sessions were taken.", NULL },
+	{ "fallbacks_total", "fallbacks", "Times that the pool was empty.",
+	  NULL },
+	{}
+};
+
+static const struct label no_labels[] = { {} };
+static const struct label listener_labels[] = { { "listener", "name" }, {} };
+static const struct label server_labels[] = {
+	{ "upstream", "upstream" }, { "server", "address" }, {}
+};
+static const struct label pool_labels[] = { { "cpu", "cpu" }, {} };
+
+static const struct family families[] = {
+	{ "kproxy_", &stats_view, no_labels, totals },
+	{ "kproxy_listener_", &listener_view, listener_labels, of_listener },
+	{ "kproxy_server_", &server_view, server_labels, of_server },
+	{ "kproxy_pool_", &pool_view, pool_labels, of_pool },
+};
+
+/* A scope may be the name of any device. */
+static void print_escaped(const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\\' || *text == '"')
+			putchar('\\');
+		putchar(*text);
+	}
+}
+
+static void print_label(const json_t *value)
+{
+	if (json_is_string(value))
+		print_escaped(json_string_value(value));
+	else
+		print_value(stdout, value);
+}
+
+static void print_labels(const json_t *row, const struct label *label)
+{
+	const char *before = "{";
+
+	for (; label->name; label++) {
+		printf("%s%s=\"", before, label->name);
+		print_label(json_object_get(row, label->key));
+		putchar('"');
+		before = ",";
+	}
+	if (*before == ',')
+		putchar('}');
+}
+
+static json_int_t metric_value(const struct metric *metric, const json_t *row)
+{
+	if (metric->value)
+		return metric->value(row);
+	return json_integer_value(print_lookup(row, metric->key));
+}
+
+static bool is_counter(const char *name)
+{
+	static const char suffix[] = "_total";
+	size_t len = strlen(name);
+
+	return len >= sizeof(suffix) &&
+	       !strcmp(name + len - strlen(suffix), suffix);
+}
+
+static void print_metric(const struct family *family,
+			 const struct metric *metric, const json_t *rows)
+{
+	const json_t *row;
+	size_t i;
+
+	if (!is_counter(metric->name))
+		printf("# TYPE %s%s gauge\n", family->prefix, metric->name);
+	printf("# HELP %s%s %s\n", family->prefix, metric->name, metric->help);
+	json_array_foreach(rows, i, row) {
+		printf("%s%s", family->prefix, metric->name);
+		print_labels(row, family->labels);
+		printf(" %" JSON_INTEGER_FORMAT "\n",
+		       metric_value(metric, row));
+	}
+}
+
+static int print_family(struct ctx *ctx, const struct family *family)
+{
+	const struct metric *metric;
+	json_t *rows = json_array();
+	int status;
+
+	status = view_rows(ctx, family->view, rows);
+	if (!status && json_array_size(rows))
+		for (metric = family->metrics; metric->name; metric++)
+			print_metric(family, metric, rows);
+	json_decref(rows);
+	return status;
+}
+
+static int print_metrics(struct ctx *ctx)
+{
+	size_t i;
+	int status = STATUS_DONE;
+
+	/* The decoders leave out what was not asked for. */
+	ctx->stats = true;
+	for (i = 0; !status && i < ARRAY_SIZE(families); i++)
+		status = print_family(ctx, &families[i]);
+	if (status)
+		return status;
+	printf("# TYPE kproxy_build_info gauge\n"
+	       "# HELP kproxy_build_info The version of this command.\n"
+	       "kproxy_build_info{version=\"%s\"} 1\n"
+	       "# EOF\n", KPROXY_VERSION);
+	return print_flush(ctx);
+}
+
+static int metrics_run(struct ctx *ctx, struct args *args)
+{
+	int status;
+
+	status = args_end(ctx, args);
+	if (!status)
+		status = nl_open(ctx);
+	return status ? status : print_metrics(ctx);
+}
+
+const struct object metrics_object = {
+	.name = "metrics",
+	.usage = "  kproxy metrics\n",
+	.run = metrics_run,
+};

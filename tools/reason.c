@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "reason.h"
+
+#include <stddef.h>
+
+#include <linux/kproxy.h>
+
+const char *const reason_words[] = {
+	[KPROXY_REASON_NONE] = "none",
+	[KPROXY_REASON_CLIENT_FIN] = "client_fin",
+	[KPROXY_REASON_SERVER_FIN] = "server_fin",
+	[KPROXY_REASON_CLIENT_RESET] = "client_reset",
+	[KPROXY_REASON_SERVER_RESET] = "server_reset",
+	[KPROXY_REASON_UNREACHABLE] = "unreachable",
+	[KPROXY_REASON_IDLE_TIMEOUT] = "idle_timeout",
+	[KPROXY_REASON_FIN_TIMEOUT] = "fin_timeout",
+	[KPROXY_REASON_MAX_AGE] = "max_age",
+	[KPROXY_REASON_KILLED] = "killed",
+	[KPROXY_REASON_LISTENER_DELETED] = "listener_deleted",
+	[KPROXY_REASON_SERVER_DOWN] = "server_down",
+	[KPROXY_REASON_SHUTDOWN] = "shutdown",
+	NULL
+};

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "signals.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+
+static volatile sig_atomic_t interrupted;
+static sigset_t waiting;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+void signals_catch(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	sigset_t caught;
+
+	sigemptyset(&caught);
+	sigaddset(&caught, SIGINT);
+	sigaddset(&caught, SIGTERM);
+	sigprocmask(SIG_BLOCK, &caught, &waiting);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+bool signals_wait(int fd, int ms)
+{
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
+	struct pollfd in = { .fd = fd, .events = POLLIN };
+
+	/* A negative descriptor is one that poll ignores. */
+	ppoll(&in, 1, ms < 0 ? NULL : &time, &waiting);
+	return !interrupted;
+}

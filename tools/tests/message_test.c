@@ -22,6 +22,7 @@
 #include "field.h"
 #include "option.h"
 #include "request.h"
+#include "view.h"
 #include "tap.h"
 
 #define NOWHERE { .ifd = -1, .object = "listener" }
@@ -218,7 +219,7 @@ static void decodes_to(uint32_t state, bool stats, const char *want)
 	int len;
 
 	head = attributes(req, &len);
-	row = server_decode(&ctx, head, len);
+	row = server_view.decode(&ctx, head, len);
 	text = json_dumps(row, JSON_COMPACT);
 	tap_is(text, want, stats ? "server with counters" : "server");
 	free(text);

@@ -227,6 +227,13 @@ at_least() { # WHAT GOT LEAST
 	}
 }
 
+at_most() { # WHAT GOT MOST
+	(($2 <= $3)) || {
+		printf '%s: got %s, want at most %s\n' "$1" "$2" "$3"
+		return 1
+	}
+}
+
 lacks() { # PATTERN FILE
 	if grep -iE -- "$1" "$2"; then
 		echo "$2 is to be without that"
@@ -323,18 +330,27 @@ add_addr() {
 }
 
 topology() {
-	local ns
+	remove_topology
+	add_netns kp-client
+	add_netns kp-server
+	add_proxy
+}
 
-	for ns in kp-client kp-proxy kp-server; do
-		ip netns del "$ns" 2>/dev/null || true
-		add_netns "$ns"
-	done
+# The proxy's namespace, and its cables to the two others.
+add_proxy() {
+	add_netns kp-proxy
 	add_link kp-client eth0 kp-proxy front
 	add_link kp-server eth0 kp-proxy back
 	add_addr kp-client eth0 10.1.0.2/24 fd01::2/64
 	add_addr kp-proxy front 10.1.0.1/24 fd01::1/64
 	add_addr kp-proxy back 10.2.0.1/24 fd02::1/64
 	add_addr kp-server eth0 10.2.0.2/24 10.2.0.3/24 10.2.0.4/24 fd02::2/64
+}
+
+# The end of a cable goes away with the last reference to the namespace of its
+# other end.
+proxy_is_gone() {
+	! ip -n kp-client link show eth0
 }
 
 remove_topology() {
@@ -390,6 +406,30 @@ unload() {
 	[[ $loaded ]] || return 0
 	[[ ! -d /sys/module/kproxy ]] || rmmod kproxy
 	[[ ! -d /sys/module/kproxy ]]
+}
+
+# What the kernel has, for a test to compare with what it had.
+
+# TCP sockets of all namespaces, also those that no process has.
+sockets_allocated() {
+	awk '$1 == "TCP:" { for (i = 2; i < NF; i++)
+		if ($i == "alloc") print $(i + 1) }' /proc/net/sockstat
+}
+
+# Namespaces; the shrinking puts free ones that a CPU keeps back.
+namespaces() {
+	local slab=/sys/kernel/slab/net_namespace
+
+	echo 1 >$slab/shrink
+	cut -d' ' -f1 $slab/objects
+}
+
+# KiB that only the kernel can give back: slabs, and memory of each CPU.
+kernel_kb() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	awk '/^(SUnreclaim|Percpu|VmallocUsed):/ { n += $2 } END { print n }' \
+		/proc/meminfo
 }
 
 no_leak() {

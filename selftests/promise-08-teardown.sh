@@ -89,11 +89,6 @@ readers_at_rmmod() {
 	insmod "$ko"
 }
 
-proxy_is_gone() {
-	! ip -n kp-client link show eth0
-}
-
-# Its end of the cable goes away with the last reference to a namespace.
 netns_del_once() {
 	topology
 	simple_proxy

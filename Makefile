@@ -59,6 +59,15 @@ check-debug: deps ## every test, on the debug kernel
 check-w1 check-sparse: check-%: ## the module under gcc's W=1, and sparse
 	@$(vm)/check-module $*
 
+fuzz: deps ## MESSAGES=100000 to the netlink family, on the debug kernel
+	@KERNEL=$(or $(KERNEL),debug) MESSAGES=$(or $(MESSAGES),100000) \
+		selftests/run fuzz-netlink
+
+soak: deps tools ## everything at once for MINUTES=10
+	@ENV="MINUTES=$(or $(MINUTES),10) SEED=$(SEED) PATIENCE=$(or $(PATIENCE),3)" \
+		TIMEOUT=$(or $(TIMEOUT),$(shell echo $$((120 * $(or $(MINUTES),10) + 1200)))) \
+		$(vm)/run selftests/soak
+
 demo: deps ## real programs through the proxy, in a virtual machine
 	@selftests/demo
 
@@ -77,6 +86,6 @@ help: ## this
 	@sed -nE 's/^([a-z][^:=]*):.*## (.*)/\1\n\t\2/p' $(MAKEFILE_LIST)
 
 .PHONY: all module tools install uninstall deps vm check check-debug check-w1 \
-	check-sparse demo lint clean distclean help \
+	check-sparse fuzz soak demo lint clean distclean help \
 	module-6.12 module-7.3 module-kunit module-debug
 .DEFAULT_GOAL := all

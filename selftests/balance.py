@@ -3,6 +3,7 @@
 """How a server is chosen."""
 
 import contextlib
+import threading
 from collections import Counter
 
 from peer import (BACK, FRONT, CLIENT, EchoServer, Failed, Threads, connect,
@@ -136,31 +137,31 @@ def leastconn_catches_up():
 def leastconn_idle():
     with farm("leastconn", [1, 3]):
         got = Counter()
-        for _ in range(20):
+        for _ in range(8):
             got[visit_once()] += 1
             wait_gone()
-        expect(got, {9001: 5, 9002: 15}, "clients")
+        expect(got, {9001: 2, 9002: 6}, "clients")
 
 
 @scene("random: sessions that stay are spread nearly evenly")
 def random_spread():
-    with farm("random", [1] * 5):
-        held, got = hold(100)
-        expect_between(min(got.values()), 15, 20, "the fewest of a server")
-        expect_between(max(got.values()), 20, 25, "the most of a server")
+    with farm("random", [1] * 4):
+        held, got = hold(60)
+        expect_between(min(got.values()), 11, 15, "the fewest of a server")
+        expect_between(max(got.values()), 15, 19, "the most of a server")
         release(held)
 
 
 def clients():
-    """The server of each of a hundred client addresses."""
-    return {n: visit_once(f"10.1.0.{n}") for n in range(100, 200)}
+    """The server of each of fifty client addresses."""
+    return {n: visit_once(f"10.1.0.{n}") for n in range(100, 150)}
 
 
 @scene("maglev: a client keeps its server, whatever the order of servers")
 def maglev_same():
     with farm("maglev", [1, 1, 2, 1]):
         before = clients()
-        expect_between(min(Counter(before.values()).values()), 5, 35,
+        expect_between(min(Counter(before.values()).values()), 1, 20,
                        "clients of the server with the fewest")
         lines = [f"server del app {address(port)}" for port in (9001, 9003)]
         lines += [f"server add app {address(9003)} weight 2",
@@ -197,23 +198,26 @@ def retries():
 def storm():
     with farm("roundrobin", [1] * 8):
         threads = Threads()
-        rounds = max(scaled(40), 10)
-
-        def change():
-            for n in range(rounds):
-                for balance in "leastconn", "random", "maglev", "roundrobin":
-                    kp(f"upstream set app balance {balance}")
-                    kp(f"server del app {address(9001 + n % 8)}")
-                    kp(f"server add app {address(9001 + n % 8)} "
-                       f"weight {1 + n % 256}")
+        lines = []
+        for n in range(40):
+            for balance in "leastconn", "random", "maglev", "roundrobin":
+                server = address(9001 + n % 8)
+                lines += [f"upstream set app balance {balance}",
+                          f"server del app {server}",
+                          f"server add app {server} weight {1 + n % 256}"]
+        over = threading.Event()
 
         def come():
-            for _ in range(rounds * 4):
+            while not over.is_set():
                 visit_once()
 
-        threads.go(change)
         for _ in range(3):
             threads.go(come)
+        try:
+            for _ in range(max(scaled(4), 2)):
+                kp("-b -", text="\n".join(lines))
+        finally:
+            over.set()
         threads.join()
         wait_gone()
 

@@ -124,7 +124,7 @@ def waits_in_vain():
         inside.close()
         wait_gone()
         expect(visit(), ONE, "the server of the next one")
-    kp("listener set web connect-timeout 60s")
+    kp("listener set web connect-timeout 10m")
     wait_gone()
 
 
@@ -353,7 +353,7 @@ def eject_off():
 @scene("waiting clients and ejected servers end with their upstream")
 def teardown():
     kp("upstream add other eject 1 eject-time 1h retries 0")
-    kp("listener add second 10.1.0.1:8001 upstream other connect-timeout 60s")
+    kp("listener add second 10.1.0.1:8001 upstream other connect-timeout 10m")
     kp(f"server add other {name(ONE)}")
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
         expect_reset(connect(("10.1.0.1", 8001)), "a client")

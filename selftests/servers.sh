@@ -11,6 +11,6 @@ load
 topology
 kp upstream add app
 kp listener add web '10.1.0.1:8000,[fd01::1]:8000' upstream app \
-	connect-timeout 60s
+	connect-timeout 10m
 scenes 13
 finish

@@ -147,8 +147,10 @@ def events():
     nl.socket.settimeout(limit(20))
 
     def next_health():
+        # The group tells of changes of the configuration too.
         command, found = nl.event()
-        expect(command, EVENT, "the command of the event")
+        while command != EVENT:
+            command, found = nl.event()
         expect(set(found), {ATTR[n] for n in ("upstream", "address",
                                               "health")}, "attributes")
         expect(found[ATTR["upstream"]], b"app\0", "the upstream")

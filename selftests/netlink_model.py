@@ -22,6 +22,8 @@ MALFORMED = frozenset((errno.EINVAL, errno.ERANGE, errno.EOPNOTSUPP))
 X = ATTR["session"]
 NUMBERS = [L[n] for n in ("maxconn", "backlog", "connect-timeout",
                           "idle-timeout", "fin-timeout", "max-age")]
+# Options that the kernel's sockets may refuse, for reasons of their own.
+REFUSABLE = ("congestion", "rcvbuf", "sndbuf", "fastopen", "keepalive", "mark")
 NAME = re.compile(rb"[A-Za-z0-9._-]{1,63}")
 
 
@@ -385,6 +387,8 @@ class Model:
         except Refused:
             return True
         set_ = OPERATIONS[command - 1]["attribute-set"]
+        if any(ATTR[set_].get(name) in found for name in REFUSABLE):
+            return False
         if set_ == "session":
             return (mode == "dump" or found.get(X["id"], [0])[-1] > 1 << 30 or
                     any(found[X[n]][-1].startswith(self.prefix)

@@ -325,8 +325,12 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 		NL_SET_ERR_MSG(extack, "a listener of this name exists");
 		return -EEXIST;
 	}
-	/* Without memory for it there is none; another listener may bring it. */
+	/*
+	 * Without memory for it there is none; another listener may bring it.
+	 * A session that ends meanwhile sees all of it, or none.
+	 */
 	if (!kn->log)
+		/* pairs with READ_ONCE() in session_end() */
 		smp_store_release(&kn->log, kproxy_log_open(kn->net));
 	l = listener_new(kn, name, addrs, nr_addrs);
 	if (!l)

@@ -214,10 +214,11 @@ void kproxy_log_session(struct kproxy_log *log, const struct kproxy_session *s)
 	preempt_disable();
 	record = relay_reserve(log->chan, sizeof(*record));
 	if (record) {
-		/* A reader sees 0, or what it reads is whole. */
 		WRITE_ONCE(record->number, 0);
+		/* a reader sees 0, or what it reads is whole */
 		smp_wmb();
 		put_record(record, s);
+		/* pairs with the reader's look at the number, before and after */
 		smp_store_release(&record->number,
 				  __this_cpu_inc_return(*log->last));
 	}

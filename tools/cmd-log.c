@@ -175,7 +175,7 @@ static int open_log(const struct ctx *ctx, struct rings *rings)
 		return status;
 	if (errno == ENOTDIR)
 		return ctx_fail(ctx, STATUS_KERNEL,
-				"needs debugfs: mount -t debugfs debugfs /sys/kernel/debug");
+				"needs debugfs: mount -t debugfs none /sys/kernel/debug");
 	return ctx_fail(ctx, STATUS_KERNEL, "cannot read it: %s",
 			strerror(errno));
 }

@@ -125,6 +125,7 @@ static const struct label listener_labels[] = { { "listener", "name" }, {} };
 static const struct label server_labels[] = {
 	{ "upstream", "upstream" }, { "server", "address" }, {}
 };
+
 static const struct label pool_labels[] = { { "cpu", "cpu" }, {} };
 
 static const struct family families[] = {

@@ -27,7 +27,7 @@
  * @next: number of the record that was not read yet, 0 before the first look
  */
 struct ring {
-	const volatile struct kproxy_log_record *records;
+	const struct kproxy_log_record *records;
 	size_t n;
 	uint64_t next;
 };
@@ -108,14 +108,14 @@ void rings_close(struct rings *rings)
 }
 
 /* Copy a record unless it is old, or is overwritten at this moment. */
-static bool copy_record(const volatile struct kproxy_log_record *from,
+static bool copy_record(const struct kproxy_log_record *from,
 			uint64_t next, struct kproxy_log_record *to)
 {
 	uint64_t number = __atomic_load_n(&from->number, __ATOMIC_ACQUIRE);
 
 	if (!number || number < next)
 		return false;
-	memcpy(to, (const void *)from, sizeof(*to));
+	memcpy(to, from, sizeof(*to));
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return __atomic_load_n(&from->number, __ATOMIC_RELAXED) == number;
 }

@@ -3,15 +3,16 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted;
 static sigset_t waiting;
 
 static void on_signal(int number)
 {
 	(void)number;
-	interrupted = 1;
+	interrupted = true;
 }
 
 void signals_catch(void)

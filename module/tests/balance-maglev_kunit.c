@@ -108,7 +108,7 @@ static unsigned int moved(struct kunit *test, unsigned int gone)
 		others++;
 		moves += before[i] != after[i];
 	}
-	kunit_info(test, "%u of %u clients moved", moves, others);
+	kunit_info(test, "%u of %u clients have another server", moves, others);
 	return moves * 100 / others;
 }
 

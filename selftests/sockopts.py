@@ -128,10 +128,6 @@ def words(side):
     return " ".join(f"{name} {look[0][side]}" for name, look in LOOKS.items())
 
 
-def nothing():
-    return " ".join(f"{name} {DEFAULTS[name]}" for name in LOOKS)
-
-
 def expect_look(line, name, want):
     got = LOOKS[name][1](line)
     if got != want:

@@ -38,6 +38,10 @@ CLIENT, PROXY, SERVER = "kp-client", "kp-proxy", "kp-server"
 FRONT, FRONT6 = ("10.1.0.1", 8000), ("fd01::1", 8000)
 BACK, BACK6 = ("10.2.0.2", 9000), ("fd02::2", 9000)
 
+# A socket on which nothing happens for so many seconds has stalled; a test
+# that looks for stalls may have less patience.
+STALL = 20
+
 SIOCOUTQ = 0x5411
 
 KB, MB = 1024, 1024 * 1024
@@ -182,7 +186,7 @@ def new_socket(ns, address, rcvbuf=0, sndbuf=0, nodelay=False, mss=0):
     with netns(ns):
         sock = socket.socket(family, socket.SOCK_STREAM)
     keep(sock)
-    sock.settimeout(limit(20))
+    sock.settimeout(limit(STALL))
     if rcvbuf:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
     if sndbuf:
@@ -223,7 +227,7 @@ def knock(address=FRONT, **options):
 def accept(listener):
     sock, _ = listener.accept()
     keep(sock)
-    sock.settimeout(limit(20))
+    sock.settimeout(limit(STALL))
     return sock
 
 
@@ -412,7 +416,7 @@ def fill_quickly(sock, stream):
             time.sleep(0.01)
         stream.position -= len(data) - sent
         total += sent
-    sock.settimeout(limit(20))
+    sock.settimeout(limit(STALL))
     return total
 
 

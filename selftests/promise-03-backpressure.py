@@ -6,6 +6,7 @@ import re
 import socket
 import time
 
+import peer
 from peer import (KB, MB, PROXY, Failed, Stream, Threads, both_ways,
                   expect, expect_alive, expect_between, expect_eof,
                   fill_quickly, limit,
@@ -15,6 +16,9 @@ from peer import (KB, MB, PROXY, Failed, Stream, Threads, both_ways,
 # Four sockets' buffers of 256 KB each; TCP counts its own overhead there too.
 BUFFERS = 4 * 256 * KB
 PAGE = 4 * KB
+
+# What stalls here is to be seen before the whole script is out of time.
+peer.STALL = 5
 
 
 def fill(writer, stream, size=1 << 16):
@@ -33,7 +37,7 @@ def fill(writer, stream, size=1 << 16):
             time.sleep(0.01)
         if total > 4 * BUFFERS:
             raise Failed(f"{total} bytes were taken, and nobody reads")
-    writer.settimeout(limit(20))
+    writer.settimeout(limit(peer.STALL))
     return total
 
 

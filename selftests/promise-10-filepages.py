@@ -171,8 +171,11 @@ def taken_for_esp(session):
         return int(re.search(r"lifetime current:\s+\d+\(bytes\), "
                              r"(\d+)\(packets\)", out).group(1))
 
-    server("ip", "xfrm", "state", "add", *words, "mode", "transport",
-           "enc", "rfc3686(ctr(aes))", "0x" + "5a" * 20)
+    # The kernel gives up for a while on a cipher that is slow to load.
+    wait_for(lambda: not run(
+        "ip", "-n", SERVER, "xfrm", "state", "add", *words, "mode",
+        "transport", "enc", "rfc3686(ctr(aes))", "0x" + "5a" * 20,
+        check=False).returncode, "there is a state", 30)
     server("tc", "qdisc", "add", "dev", "eth0", "clsact")
     try:
         server(*"tc filter add dev eth0 ingress protocol ip matchall "

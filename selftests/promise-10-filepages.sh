@@ -22,8 +22,8 @@ fi
 
 # One packet each: what is made of them is not for TCP's offloads.
 in_place_link() {
-	modprobe -q -a esp4 xfrm_user sch_ingress cls_matchall act_pedit \
-		act_csum || return
+	modprobe -q -a esp4 xfrm_user authenc seqiv ctr sch_ingress \
+		cls_matchall act_pedit act_csum || return
 	ip -n kp-proxy link set back gso_max_segs 1
 }
 
@@ -34,7 +34,7 @@ else
 		"no ESP or no packet editor in this kernel"
 fi
 
-# Towards the server the proxy's packets are encrypted in place, if they may be.
+# Towards the server the proxy's packets are encrypted.
 esp_link() {
 	local key=0x0102030405060708090a0b0c0d0e0f1011121314 ns
 

@@ -22,7 +22,7 @@ import struct
 import time
 import traceback
 
-from netlink_model import Model
+from netlink_model import REFUSABLE, Model
 from netlink_raw import (ACK, DUMP, NESTED, REQUEST, Answer, Netlink, attr,
                          message, messages)
 from netlink_spec import (COMMAND, HEADERS, OPERATIONS, WIDTH, E, bounds,
@@ -115,7 +115,8 @@ class Generator:
         for kind, attribute in self.requests[command, mode].items():
             many = 1
             if attribute["name"] not in ("name", "address", "upstream"):
-                many = self.rng.random() < 0.35
+                rare = attribute["name"] in REFUSABLE
+                many = self.rng.random() < (0.03 if rare else 0.35)
             elif attribute.get("multi-attr") and self.rng.random() < 0.2:
                 many = self.rng.randint(2, 3)
             for _ in range(many):

@@ -276,21 +276,6 @@ def vanished():
             raise Failed("what came is no prefix of what was sent")
 
 
-@scene("a listener that is its own server is bounded by maxconn")
-def loop():
-    kp("upstream add loop")
-    kp("server add loop 10.1.0.1:8002")
-    kp("listener add loop 10.1.0.1:8002 upstream loop maxconn 20")
-    client = connect((FRONT[0], 8002))
-    client.sendall(b"round and round")
-    wait_for(lambda: len(sessions("listener loop")) == 20,
-             "as many sessions as may be")
-    kp("listener del loop kill")
-    expect_reset(client, "the client")
-    kp("upstream del loop")
-    wait_gone()
-
-
 @scene("a listener that was deleted in the midst leaves nothing either")
 def deleted():
     kp("listener add brief 10.1.0.1:8003 upstream app")

@@ -7,9 +7,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 16
+plan 15
 load pool_sessions=64
 topology
 simple_proxy
-scenes 16
+scenes 15
 finish

@@ -3,6 +3,7 @@
 """The life of a server."""
 
 import contextlib
+import socket
 import threading
 import time
 
@@ -213,6 +214,11 @@ class Counting:
             with self._lock:
                 self.now -= 1
 
+    def close(self):
+        # Closing alone does not wake who accepts.
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
 
 @scene("a crowd: never more than maxconn at a server, and everybody is served")
 def crowd():
@@ -235,6 +241,8 @@ def crowd():
         expect_between(one.most, 2, 3, "clients at once at the first")
         expect_between(two.most, 1, 2, "clients at once at the second")
         expect(one.total + two.total, rounds * 12, "clients served")
+    one.close()
+    two.close()
 
 
 @scene("a backup is used while no other server takes sessions, and only then")

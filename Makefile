@@ -63,11 +63,6 @@ fuzz: deps ## MESSAGES=100000 to the netlink family, on the debug kernel
 	@KERNEL=$(or $(KERNEL),debug) MESSAGES=$(or $(MESSAGES),100000) \
 		selftests/run fuzz-netlink
 
-soak: deps tools ## everything at once for MINUTES=10
-	@ENV="MINUTES=$(or $(MINUTES),10) SEED=$(SEED) PATIENCE=$(or $(PATIENCE),3)" \
-		TIMEOUT=$(or $(TIMEOUT),$(shell echo $$((120 * $(or $(MINUTES),10) + 1200)))) \
-		$(vm)/run selftests/soak
-
 demo: deps ## real programs through the proxy, in a virtual machine
 	@selftests/demo
 
@@ -86,6 +81,6 @@ help: ## this
 	@sed -nE 's/^([a-z][^:=]*):.*## (.*)/\1\n\t\2/p' $(MAKEFILE_LIST)
 
 .PHONY: all module tools install uninstall deps vm check check-debug check-w1 \
-	check-sparse fuzz soak demo lint clean distclean help \
+	check-sparse fuzz demo lint clean distclean help \
 	module-6.12 module-7.3 module-kunit module-debug
 .DEFAULT_GOAL := all

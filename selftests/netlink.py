@@ -8,9 +8,9 @@ import struct
 
 from netlink_raw import (ACK, CTRL_GETPOLICY, DUMP, GENL_CTRL, REQUEST,
                          Netlink, attr, attrs)
-from netlink_spec import (ATTR, COMMAND, HEADERS, OPERATIONS, SETS, WIDTH, E,
-                          L, S, U, bounds, constant, endpoint, open_netlink,
-                          requested)
+from netlink_spec import (ATTR, COMMAND, HEADERS, OPERATIONS, SETS, SPEC,
+                          WIDTH, E, L, S, U, bounds, constant, endpoint,
+                          open_netlink, requested)
 from peer import Failed, expect, expect_alive, kp, main, pair, scene, show
 
 

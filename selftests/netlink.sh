@@ -7,9 +7,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 13
+plan 14
 load
 topology
 simple_proxy
-scenes 13
+scenes 14
 finish

@@ -12,7 +12,7 @@ from peer import (BACK, BACK6, CLIENT, FRONT, FRONT6, KB, MB, PROXY, SERVER,
                   Failed, Stream, Threads, accept, connect, expect,
                   expect_alive, expect_between, expect_eof, expect_reset,
                   fill_quickly, kp, limit, listen, main, netem, netns,
-                  new_socket, pair, read_exactly, receive_stream, reset, run,
+                  new_socket, pair, read_exactly, receive_stream, run,
                   say, scaled, scene, send_stream, sessions, show, sysctl,
                   wait_acked, wait_for, wait_gone)
 
@@ -629,62 +629,6 @@ def fastopen_server_first():
         server.close()
         expect_eof(client, "at the client")
         wait_gone()
-
-
-@contextlib.contextmanager
-def silent(address):
-    """Nothing comes back from this address."""
-    rule = ("from", address[0], "blackhole")
-    run("ip", "-n", SERVER, "rule", "add", *rule)
-    try:
-        yield
-    finally:
-        run("ip", "-n", SERVER, "rule", "del", *rule)
-
-
-def connect_failures(address):
-    return next(server["stats"]["connect_failures"]
-                for server in show("server show app")
-                if server["address"] == address)
-
-
-def goes_on(answer):
-    """Whether a client's early bytes had to go to a second server."""
-    word = Stream(15).take(900)
-    with one_at_a_time():
-        first = fast_pair()
-        expect_alive(*first)
-        waiting = connect()
-        waiting.sendall(word)
-        wait_acked(waiting)
-        kp("server add app 10.2.0.3:9000")
-        listener = listen(("10.2.0.3", 9000))
-        with answer:
-            # Not closed: the end of a silent server would be waited for.
-            for sock in first:
-                reset(sock)
-            server = accept(listener)
-            expect(read_exactly(server, 900), word, "the bytes")
-            expect_alive(waiting, server)
-        failed = connect_failures("10.2.0.2:9000")
-        close_both((waiting, server))
-    kp("server del app 10.2.0.3:9000")
-    listener.close()
-    return failed
-
-
-@scene("fastopen of an upstream: another server gets the bytes of a SYN that "
-       "was not answered")
-def fastopen_retry():
-    kp("listener set web connect-timeout 1s")
-    with options(1, "fastopen on"):
-        cookies()
-        for answer in (contextlib.nullcontext, lambda: silent(BACK)):
-            # Either may have its turn first.
-            before = connect_failures("10.2.0.2:9000")
-            wait_for(lambda: goes_on(answer()) > before, "one was not answered",
-                     60)
-    kp("listener set web connect-timeout 5s")
 
 
 def fast_connect(word):

@@ -46,6 +46,8 @@ module-6.12 module-7.3 module-kunit module-debug: module-%: ## build/module/KERN
 # KERNEL=6.12|7.3|kunit|debug RUN=FILE CPUS=2 MEM=2G TIMEOUT=300 and what else
 # is said in selftests/vm/run. Exported, since make itself would not.
 export KERNEL CPUS MEM TIMEOUT ENV APPEND OUT ICOUNT NICS MODULE
+# And of selftests/bench/run.
+export CLOCK PEERS WORK TOPOLOGY QUICK SESSIONS REPEATS UPDATE
 
 vm: deps tools ## boot KERNEL and run RUN in it; without RUN, a shell
 	@$(vm)/run $(RUN)
@@ -66,6 +68,12 @@ fuzz: deps ## MESSAGES=100000 to the netlink family, on the debug kernel
 demo: deps ## real programs through the proxy, in a virtual machine
 	@selftests/demo
 
+bench: ## compare with other proxies; QUICK=1, PEERS= and WORK= for a part
+	@selftests/bench/run bench
+
+bench-gate: ## fail if kproxy costs more than it did; UPDATE=1: it may
+	@selftests/bench/run gate
+
 lint: ## style
 	@selftests/lint
 
@@ -81,6 +89,6 @@ help: ## this
 	@sed -nE 's/^([a-z][^:=]*):.*## (.*)/\1\n\t\2/p' $(MAKEFILE_LIST)
 
 .PHONY: all module tools install uninstall deps vm check check-debug check-w1 \
-	check-sparse fuzz demo lint clean distclean help \
+	check-sparse fuzz demo bench bench-gate lint clean distclean help \
 	module-6.12 module-7.3 module-kunit module-debug
 .DEFAULT_GOAL := all

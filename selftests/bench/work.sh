@@ -1,0 +1,149 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What is measured. A work leaves a JSON object in $tmp/result: what its program
+# found, and "cpu", the seconds of processor time that all of it took for each
+# second. Names: bulk-STREAMS, rr-SIZE-CONNECTIONS, crr-CONNECTIONS (a new
+# connection for each request), wrk, mixed, idle-SESSIONS,
+# calibrate.
+#
+# shellcheck disable=SC2154 # tmp, target, bench, span: of those who source this
+
+# jiffies prints the time that the processors have had, and spent.
+jiffies() {
+	local user nice system idle iowait irq softirq steal busy
+
+	read -r _ user nice system idle iowait irq softirq steal _ </proc/stat
+	busy=$((user + nice + system + irq + softirq + steal))
+	echo $((busy + idle + iowait)) $busy
+}
+
+# measured COMMAND...: its output goes to $tmp/result, with "cpu" added. It is
+# a share, which what surrounds the program's own seconds hardly changes.
+measured() {
+	local all busy all_after busy_after
+
+	read -r all busy < <(jiffies)
+	"$@" >"$tmp/output"
+	read -r all_after busy_after < <(jiffies)
+	jq --argjson all $((all_after - all)) --argjson busy \
+		$((busy_after - busy)) --argjson cpus "$(nproc)" \
+		'. + { cpu: ($busy / $all * $cpus) }' "$tmp/output" >"$tmp/result"
+}
+
+# Where an instruction is a nanosecond, 256 MiB last long enough; where noise is
+# to be averaged, $BULK seconds.
+bulk() { # STREAMS
+	local length=(-n 256M)
+
+	[[ ! ${BULK:-} ]] || length=(-t "$BULK")
+	client iperf3 -c "$target" -P "$1" "${length[@]}" -i 0 -J >"$tmp/iperf"
+	jq -e '.end.sum_received | { mbit: (.bits_per_second / 1e6), seconds,
+		bytes }' "$tmp/iperf"
+}
+
+requests() { # MODE ARGUMENT...
+	client load "$1" "$target:9000" "${@:2}"
+}
+
+# http CONNECTIONS SECONDS
+http() {
+	client wrk -t 1 -c "$1" -d "$2s" -s "$bench/wrk.lua" \
+		"http://$target:8080/1k" >"$tmp/wrk"
+	tail -n 1 "$tmp/wrk" | jq -e 'select(.errors == 0)'
+}
+
+# Requests while two streams keep the path full.
+mixed() {
+	start kp-client iperf3 -c "$target" -P 2 -t 60 -i 0
+	wait_for 10 bulk_runs
+	requests rr 1024 8 "$span"
+}
+
+bulk_runs() {
+	client ss -Htn state established "dport = :5201" | grep -c . |
+		grep -qx 3
+}
+
+bytes() { # 16k
+	case $1 in
+	*k) echo $((${1%k} * 1024)) ;;
+	*) echo "${1%b}" ;;
+	esac
+}
+
+# kernel_memory prints the bytes of slab, and of all that is neither free nor
+# some program's or file's.
+kernel_memory() {
+	awk '{ kb[$1] = $2 }
+		END {
+			print 1024 * kb["Slab:"], 1024 * (kb["MemTotal:"] -
+				kb["MemFree:"] - kb["Buffers:"] - kb["Cached:"] -
+				kb["AnonPages:"])
+		}' /proc/meminfo
+}
+
+# idle SESSIONS: what they take, and how the path does beside them.
+idle() {
+	local slab=0 all=0 slab_after all_after
+
+	if (($1)); then
+		read -r slab all < <(kernel_memory)
+		hold "$1"
+	fi
+	read -r slab_after all_after < <(kernel_memory)
+	requests rr 1 16 "$span" >"$tmp/rr"
+	bulk 1 >"$tmp/bulk"
+	jq -n --argjson sessions "$1" --argjson slab $((slab_after - slab)) \
+		--argjson kernel $((all_after - all)) \
+		--slurpfile rr "$tmp/rr" --slurpfile bulk "$tmp/bulk" \
+		'{ $sessions, $slab, $kernel } + $rr[0] + $bulk[0]'
+}
+
+# The sessions last until the input of their program ends.
+hold() { # SESSIONS
+	mkfifo "$tmp/hold"
+	ip netns exec kp-client load hold "$target:9000" "$1" \
+		<"$tmp/hold" >"$tmp/held" &
+	holder=$!
+	exec 9>"$tmp/hold"
+	defer release
+	wait_for 600 test -s "$tmp/held"
+}
+
+release() {
+	exec 9>&-
+	wait "$holder"
+	rm "$tmp/hold" "$tmp/held"
+}
+
+# Every path that will be measured, once: pages of programs are read, pools and
+# caches are filled.
+warm_up() {
+	client iperf3 -c "$target" -n 16M >/dev/null
+	requests rr 1 1 0.02 >/dev/null
+	requests crr 1 1 0.02 >/dev/null
+	client wrk -v >/dev/null || true
+	client curl -sS -o /dev/null "http://$target:8080/1k?[1-100]"
+}
+
+# What a system call and a copy cost on this clock.
+calibrate() {
+	command calibrate "$tmp/calibrate"
+}
+
+run_work() { # NAME
+	local kind first second
+
+	IFS=- read -r kind first second <<<"$1"
+	case $kind in
+	bulk) measured bulk "$first" ;;
+	rr) measured requests rr "$(bytes "$first")" "$second" "$span" ;;
+	crr) measured requests crr 1 "$first" "$span" ;;
+	wrk) measured http 16 1 ;;
+	mixed) measured mixed ;;
+	idle) measured idle "$first" ;;
+	calibrate) measured calibrate ;;
+	*) return 1 ;;
+	esac
+}

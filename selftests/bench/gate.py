@@ -19,7 +19,7 @@ def measured(path):
     rows = results.load(path)
     costs = {}
     for (_, peer, work), row in rows.items():
-        if peer == "kproxy":
+        if peer == "kproxy" and results.quoted(row):
             direct = rows["veth", "direct", work]
             costs[work] = {
                 "cost": round(results.cost(row) / results.cost(direct), 4),

@@ -69,7 +69,7 @@ class Report:
 
 def per_gib(row):
     """Milliseconds of processor time."""
-    return 1e3 * row["cpu"] * row["seconds"] / (row["bytes"] / GIB)
+    return 1e3 * row["cpu"] * row["bulk_seconds"] / (row["bytes"] / GIB)
 
 
 def per_operation(row):

@@ -10,17 +10,15 @@ def latency_work(work):
     return work.startswith("rr-") and work.endswith("-1")
 
 
+def quoted(row):
+    return "per_s" in row or "mbit" in row
+
+
 def value(row):
     """The number that a row is quoted with."""
     if latency_work(row["work"]):
         return row["p50_us"]
-    return row["mbit"] if "mbit" in row else row["per_s"]
-
-
-def unit(row):
-    if latency_work(row["work"]):
-        return "us"
-    return "Mbit/s" if "mbit" in row else "1/s"
+    return row["per_s"] if "per_s" in row else row["mbit"]
 
 
 def cost(row):
@@ -34,14 +32,29 @@ def load(path):
     groups = {}
     with open(path, encoding="utf-8") as file:
         for line in file:
-            row = json.loads(line)
+            row = flat(json.loads(line))
             key = row["topology"], row["peer"], row["work"]
             groups.setdefault(key, []).append(row)
     return {key: median(rows) for key, rows in groups.items()}
 
 
+def flat(row):
+    """What the program has found, beside what was measured around it."""
+    found = row.pop("found")
+    for part in (found, found.pop("rr", {}), found.pop("bulk", {})):
+        row.update(iperf(part) if "end" in part else part)
+    row["cpu"] = row["cpus"] * row.pop("busy") / row.pop("all")
+    return row
+
+
+def iperf(found):
+    received = found["end"]["sum_received"]
+    return {"mbit": received["bits_per_second"] / 1e6,
+            "bytes": received["bytes"], "bulk_seconds": received["seconds"]}
+
+
 def median(rows):
-    if "mbit" not in rows[0] and "per_s" not in rows[0]:
+    if not quoted(rows[0]):
         return rows[-1]
     values = [value(row) for row in rows]
     middle = statistics.median_low(values)

@@ -24,11 +24,7 @@ sysctls=(
 )
 
 tune() { # NS
-	local setting
-
-	for setting in "${sysctls[@]}"; do
-		ip netns exec "$1" sysctl -qw "$setting"
-	done
+	ip netns exec "$1" sysctl -qw "${sysctls[@]}"
 }
 
 stage_veth() {

@@ -1,13 +1,18 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What is measured. A work leaves a JSON object in $tmp/result: what its program
-# found, and "cpu", the seconds of processor time that all of it took for each
-# second. Names: bulk-STREAMS, rr-SIZE-CONNECTIONS, crr-CONNECTIONS (a new
-# connection for each request), wrk, mixed, idle-SESSIONS,
-# calibrate.
+# What is measured: bulk-STREAMS, rr-SIZE-CONNECTIONS, crr-CONNECTIONS (a new
+# connection for each request), wrk, mixed, idle-SESSIONS, calibrate. A work
+# leaves in $tmp/result what its program found, and the processors' time.
 #
-# shellcheck disable=SC2154 # tmp, target, bench, span: of those who source this
+# shellcheck disable=SC2154 # tmp, target, bench: of those who source this
+
+# span N prints N times $SPAN milliseconds, in seconds.
+span() {
+	local ms=$(($1 * ${SPAN:-100}))
+
+	printf '%d.%03d' $((ms / 1000)) $((ms % 1000))
+}
 
 # jiffies prints the time that the processors have had, and spent.
 jiffies() {
@@ -18,46 +23,47 @@ jiffies() {
 	echo $((busy + idle + iowait)) $busy
 }
 
-# measured COMMAND...: its output goes to $tmp/result, with "cpu" added. It is
-# a share, which what surrounds the program's own seconds hardly changes.
+# measured COMMAND...: a JSON object, to $tmp/result as "found", and how much of
+# the processors' time was spent meanwhile.
 measured() {
 	local all busy all_after busy_after
 
 	read -r all busy < <(jiffies)
-	"$@" >"$tmp/output"
+	"$@" >"$tmp/found"
 	read -r all_after busy_after < <(jiffies)
-	jq --argjson all $((all_after - all)) --argjson busy \
-		$((busy_after - busy)) --argjson cpus "$(nproc)" \
-		'. + { cpu: ($busy / $all * $cpus) }' "$tmp/output" >"$tmp/result"
+	printf '"busy": %d, "all": %d, "found": %s' $((busy_after - busy)) \
+		$((all_after - all)) "$(<"$tmp/found")" >"$tmp/result"
 }
 
 # Where an instruction is a nanosecond, 256 MiB last long enough; where noise is
 # to be averaged, $BULK seconds.
 bulk() { # STREAMS
-	local length=(-n 256M)
+	local length=(-n 256M) found
 
 	[[ ! ${BULK:-} ]] || length=(-t "$BULK")
 	client iperf3 -c "$target" -P "$1" "${length[@]}" -i 0 -J >"$tmp/iperf"
-	jq -e '.end.sum_received | { mbit: (.bits_per_second / 1e6), seconds,
-		bytes }' "$tmp/iperf"
+	found=$(<"$tmp/iperf")
+	echo "${found//[$'\n\t']/}"
 }
 
 requests() { # MODE ARGUMENT...
 	client load "$1" "$target:9000" "${@:2}"
 }
 
-# http CONNECTIONS SECONDS
+# http CONNECTIONS. An interrupt ends wrk sooner than the whole seconds that it
+# can be told, and it reckons with those that it has had.
 http() {
-	client wrk -t 1 -c "$1" -d "$2s" -s "$bench/wrk.lua" \
-		"http://$target:8080/1k" >"$tmp/wrk"
-	tail -n 1 "$tmp/wrk" | jq -e 'select(.errors == 0)'
+	client timeout -s INT "$(span 3)" \
+		wrk -t 1 -c "$1" -d 60s -s "$bench/wrk.lua" \
+		"http://$target:8080/1k" >"$tmp/wrk" || (($? == 124))
+	grep '"errors": 0,' "$tmp/wrk"
 }
 
 # Requests while two streams keep the path full.
 mixed() {
 	start kp-client iperf3 -c "$target" -P 2 -t 60 -i 0
 	wait_for 10 bulk_runs
-	requests rr 1024 8 "$span"
+	requests rr 1024 8 "$(span 1)"
 }
 
 bulk_runs() {
@@ -92,12 +98,9 @@ idle() {
 		hold "$1"
 	fi
 	read -r slab_after all_after < <(kernel_memory)
-	requests rr 1 16 "$span" >"$tmp/rr"
-	bulk 1 >"$tmp/bulk"
-	jq -n --argjson sessions "$1" --argjson slab $((slab_after - slab)) \
-		--argjson kernel $((all_after - all)) \
-		--slurpfile rr "$tmp/rr" --slurpfile bulk "$tmp/bulk" \
-		'{ $sessions, $slab, $kernel } + $rr[0] + $bulk[0]'
+	printf '{"sessions": %d, "slab": %d, "kernel": %d, "rr": %s, "bulk": %s}' \
+		"$1" $((slab_after - slab)) $((all_after - all)) \
+		"$(requests rr 1 16 "$(span 1)")" "$(bulk 1)"
 }
 
 # The sessions last until the input of their program ends.
@@ -138,9 +141,9 @@ run_work() { # NAME
 	IFS=- read -r kind first second <<<"$1"
 	case $kind in
 	bulk) measured bulk "$first" ;;
-	rr) measured requests rr "$(bytes "$first")" "$second" "$span" ;;
-	crr) measured requests crr 1 "$first" "$span" ;;
-	wrk) measured http 16 1 ;;
+	rr) measured requests rr "$(bytes "$first")" "$second" "$(span 1)" ;;
+	crr) measured requests crr 1 "$first" "$(span 2)" ;;
+	wrk) measured http 16 ;;
 	mixed) measured mixed ;;
 	idle) measured idle "$first" ;;
 	calibrate) measured calibrate ;;

@@ -107,7 +107,7 @@ static const struct column columns[] = {
 
 static const struct table table = { .columns = columns };
 
-static const struct view view = {
+const struct view session_view = {
 	.cmd = KPROXY_CMD_SESSION_GET,
 	.build = build_show,
 	.decode = decode,
@@ -147,7 +147,7 @@ static int kill_run(struct ctx *ctx, struct args *args)
 }
 
 static const struct command commands[] = {
-	{ .name = "show", .view = &view },
+	{ .name = "show", .view = &session_view },
 	{ .name = "kill", .run = kill_run },
 	{}
 };

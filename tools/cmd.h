@@ -53,6 +53,7 @@ extern const struct object monitor_object;
 extern const struct object log_object;
 extern const struct object metrics_object;
 extern const struct object run_object;
+extern const struct object top_object;
 extern const struct object version_object;
 extern const struct object help_object;
 
@@ -69,6 +70,7 @@ int cmd_run(struct ctx *ctx, struct args *args);
 extern const struct view listener_view;
 extern const struct view upstream_view;
 extern const struct view server_view;
+extern const struct view session_view;
 extern const struct view stats_view;
 extern const struct view pool_view;
 

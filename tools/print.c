@@ -16,6 +16,7 @@
 
 /**
  * struct layout - a table on its way to the screen
+ * @out: where it is written
  * @table: what it is made of
  * @stats: -s is given
  * @width: of each column
@@ -24,6 +25,7 @@
  * @size: room in @cell
  */
 struct layout {
+	FILE *out;
 	const struct table *table;
 	bool stats;
 	int width[COLUMNS_MAX];
@@ -187,9 +189,9 @@ static int print_cell(const struct layout *layout, size_t i, int owed,
 	if (!*cell)
 		return owed + pad + 2;
 	if (layout->table->columns[i].right)
-		printf("%*s%s", owed + pad, "", cell);
+		fprintf(layout->out, "%*s%s", owed + pad, "", cell);
 	else
-		printf("%*s%s", owed, "", cell);
+		fprintf(layout->out, "%*s%s", owed, "", cell);
 	return 2 + (layout->table->columns[i].right ? 0 : pad);
 }
 
@@ -208,7 +210,7 @@ static void print_line(struct layout *layout, const json_t *row, size_t line)
 			render(layout, &columns[i], from);
 		owed = print_cell(layout, i, owed, from ? layout->cell : "");
 	}
-	putchar('\n');
+	fputc('\n', layout->out);
 }
 
 static void print_titles(struct layout *layout)
@@ -223,7 +225,7 @@ static void print_titles(struct layout *layout)
 		widen(&layout->width[i], columns[i].title);
 		owed = print_cell(layout, i, owed, columns[i].title);
 	}
-	putchar('\n');
+	fputc('\n', layout->out);
 }
 
 static void print_horizontal(struct layout *layout, const json_t *rows)
@@ -247,16 +249,17 @@ static void print_vertical(struct layout *layout, const json_t *rows)
 	json_array_foreach(rows, i, row) {
 		for (column = layout->table->columns; column->title; column++) {
 			render(layout, column, row);
-			printf("%-*s %s\n", width, column->title,
-			       layout->cell);
+			fprintf(layout->out, "%-*s %s\n", width,
+				column->title, layout->cell);
 		}
 	}
 }
 
-static void print_text(const struct ctx *ctx, const json_t *rows,
-		       const struct table *table)
+void print_table(FILE *out, const struct ctx *ctx, const json_t *rows,
+		 const struct table *table)
 {
-	struct layout layout = { .table = table, .stats = ctx->stats };
+	struct layout layout = { .out = out, .table = table,
+				 .stats = ctx->stats };
 
 	layout.scratch = open_memstream(&layout.cell, &layout.size);
 	if (!layout.scratch)
@@ -291,6 +294,6 @@ int print_rows(const struct ctx *ctx, const json_t *rows,
 	if (ctx->json)
 		print_json(ctx, rows);
 	else
-		print_text(ctx, rows, table);
+		print_table(stdout, ctx, rows, table);
 	return print_flush(ctx);
 }

@@ -51,6 +51,10 @@ struct table {
 int print_rows(const struct ctx *ctx, const json_t *rows,
 	       const struct table *table);
 
+/* The text alone, which has no line at all when there are no rows. */
+void print_table(FILE *out, const struct ctx *ctx, const json_t *rows,
+		 const struct table *table);
+
 /* A document of JSON, on a line of its own unless it is to be indented. */
 void print_json(const struct ctx *ctx, const json_t *document);
 

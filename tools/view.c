@@ -24,15 +24,22 @@ static void append(const struct nlattr *head, int len, void *arg)
 			      fetch->decode(fetch->ctx, head, len));
 }
 
+static int fetch_once(struct ctx *ctx, struct request *req,
+		      view_decode_fn decode, json_t *rows)
+{
+	struct fetch fetch = { .ctx = ctx, .decode = decode, .rows = rows };
+
+	json_array_clear(rows);
+	return nl_exchange(ctx, req, append, &fetch);
+}
+
 int view_fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,
 	       json_t *rows)
 {
-	struct fetch fetch = { .ctx = ctx, .decode = decode, .rows = rows };
 	int status, tries = 0;
 
 	do {
-		json_array_clear(rows);
-		status = nl_exchange(ctx, req, append, &fetch);
+		status = fetch_once(ctx, req, decode, rows);
 	} while (!status && req->interrupted && ++tries < FETCH_TRIES);
 	if (!status && req->interrupted)
 		ctx_warn(ctx, "the list changed while it was read and may be incomplete");
@@ -61,6 +68,19 @@ int view_rows(struct ctx *ctx, const struct view *view, json_t *rows)
 	struct args none = {};
 
 	return fetch_rows(ctx, &none, view, rows);
+}
+
+int view_sample(struct ctx *ctx, const struct view *view, json_t *rows)
+{
+	struct request *req = request_new(view->cmd);
+	struct args none = {};
+	int status;
+
+	status = view->build(ctx, &none, req);
+	if (!status)
+		status = fetch_once(ctx, req, view->decode, rows);
+	request_free(req);
+	return status;
 }
 
 int view_show(struct ctx *ctx, struct args *args, const struct view *view)

@@ -39,6 +39,9 @@ int view_show(struct ctx *ctx, struct args *args, const struct view *view);
 /* Fill @rows with all that @view shows. */
 int view_rows(struct ctx *ctx, const struct view *view, json_t *rows);
 
+/* The same, but once: what changes meanwhile may be missing, or be there twice. */
+int view_sample(struct ctx *ctx, const struct view *view, json_t *rows);
+
 /* Send @req and fill @rows with what comes back. */
 int view_fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,
 	       json_t *rows);

@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# "kproxy top" shows what moves, and who is slow, on a terminal and elsewhere.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+plan 7
+load
+topology
+simple_proxy
+scenes 7
+finish

@@ -12,7 +12,7 @@ from peer import (BACK, BACK6, CLIENT, FRONT, FRONT6, KB, MB, PROXY, SERVER,
                   Failed, Stream, Threads, accept, connect, expect,
                   expect_alive, expect_between, expect_eof, expect_reset,
                   fill_quickly, kp, limit, listen, main, netem, netns,
-                  new_socket, pair, read_exactly, receive_stream, run,
+                  new_socket, pair, read_exactly, receive_stream, reset, run,
                   say, scaled, scene, send_stream, sessions, show, sysctl,
                   wait_acked, wait_for, wait_gone)
 
@@ -492,6 +492,9 @@ def pacing():
 # Fast open
 
 
+SPARE = ("10.2.0.3", 9000)
+
+
 def cookies():
     """A session by which the proxy gets a cookie of the server's."""
     ends = fast_pair()
@@ -629,6 +632,52 @@ def fastopen_server_first():
         server.close()
         expect_eof(client, "at the client")
         wait_gone()
+
+
+@contextlib.contextmanager
+def silent(address):
+    """Nothing comes back from this address."""
+    rule = ("from", address[0], "blackhole")
+    run("ip", "-n", SERVER, "rule", "add", *rule)
+    try:
+        yield
+    finally:
+        run("ip", "-n", SERVER, "rule", "del", *rule)
+
+
+def second_gets(word, answer):
+    """The first server does not take the bytes, so that a backup must."""
+    first = fast_pair()
+    expect_alive(*first)
+    waiting = connect()
+    waiting.sendall(word)
+    wait_acked(waiting)
+    listener = listen(SPARE)
+    before = show("server show app")[0]["stats"]["connect_failures"]
+    with answer:
+        # Not closed: the end of a silent server would be waited for.
+        for sock in first:
+            reset(sock)
+        server = accept(listener)
+        expect(read_exactly(server, len(word)), word, "the bytes")
+        expect_alive(waiting, server)
+    listener.close()
+    failed = show("server show app")[0]["stats"]["connect_failures"]
+    expect(failed - before, 1, "connects to the first that failed")
+    close_both((waiting, server))
+
+
+@scene("fastopen of an upstream: another server gets the bytes of a SYN that "
+       "was not answered")
+def fastopen_retry():
+    kp("listener set web connect-timeout 1s")
+    kp("server add app %s:%d backup on" % SPARE)
+    with options(1, "fastopen on"), one_at_a_time():
+        for answer in (contextlib.nullcontext(), silent(BACK)):
+            cookies()
+            second_gets(Stream(15).take(900), answer)
+    kp("server del app %s:%d" % SPARE)
+    kp("listener set web connect-timeout 5s")
 
 
 def fast_connect(word):

@@ -37,6 +37,19 @@ uninstall: ## what install installed
 	[ -n "$(DESTDIR)" ] || depmod $(KREL)
 	$(MAKE) -C tools uninstall
 
+deb: ## Debian packages, in build/deb: the command, and the module by DKMS
+	@tools/packaging/build-deb
+
+version = $(shell sed -n 's/^\#define KPROXY_VERSION "\(.*\)"/\1/p' \
+	  include/kproxy_version.h)
+dkms_tree = $(DESTDIR)/usr/src/kproxy-$(version)
+
+install-dkms: ## the module's source, for "dkms install kproxy/VERSION"
+	mkdir -p $(dkms_tree)
+	cp -a Kbuild module include LICENSES $(dkms_tree)
+	sed 's/\#MODULE_VERSION\#/$(version)/' tools/packaging/dkms.conf \
+		>$(dkms_tree)/dkms.conf
+
 deps: ## install on this machine what the build needs (as root)
 	@$(vm)/install-host
 
@@ -88,7 +101,8 @@ distclean: clean ## and what was downloaded; the kernels in the cache stay
 help: ## this
 	@sed -nE 's/^([a-z][^:=]*):.*## (.*)/\1\n\t\2/p' $(MAKEFILE_LIST)
 
-.PHONY: all module tools install uninstall deps vm check check-debug check-w1 \
-	check-sparse fuzz demo bench bench-gate lint clean distclean help \
+.PHONY: all module tools install uninstall deb install-dkms deps vm check \
+	check-debug check-w1 check-sparse fuzz demo bench bench-gate lint clean \
+	distclean help \
 	module-6.12 module-7.3 module-kunit module-debug
 .DEFAULT_GOAL := all

@@ -7,6 +7,7 @@
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 #include <net/genetlink.h>
+#include <kproxy_version.h>
 #include <uapi/linux/kproxy.h>
 
 #include "check.h"
@@ -93,5 +94,5 @@ module_exit(kproxy_exit);
 
 MODULE_DESCRIPTION("In-kernel TCP proxy");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1.0");
+MODULE_VERSION(KPROXY_VERSION);
 MODULE_ALIAS_GENL_FAMILY(KPROXY_FAMILY_NAME);

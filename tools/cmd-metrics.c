@@ -16,7 +16,7 @@
 #include "nl.h"
 #include "print.h"
 #include "request.h"
-#include "version.h"
+#include <kproxy_version.h>
 #include "view.h"
 
 /**

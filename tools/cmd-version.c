@@ -6,7 +6,7 @@
 #include "cmd.h"
 #include "ctx.h"
 #include "print.h"
-#include "version.h"
+#include <kproxy_version.h>
 
 /* Return: what /sys says of the loaded module, or null */
 static json_t *module_version(void)

@@ -62,6 +62,21 @@ void kproxy_addr_peer(union kproxy_addr *addr, const struct sock *sk)
 }
 
 /**
+ * kproxy_addr_mapped() - an address of either family as one of IPv6
+ * @addr: the address
+ * @mapped: where it goes
+ *
+ * Context: any.
+ */
+void kproxy_addr_mapped(const union kproxy_addr *addr, struct in6_addr *mapped)
+{
+	if (addr->sa.sa_family == AF_INET6)
+		*mapped = addr->v6.sin6_addr;
+	else
+		ipv6_addr_set_v4mapped(addr->v4.sin_addr.s_addr, mapped);
+}
+
+/**
  * kproxy_addr_equal() - whether two addresses, ports and scopes are the same
  * @a: one address
  * @b: the other

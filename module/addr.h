@@ -18,6 +18,7 @@ union kproxy_addr {
 
 void kproxy_addr_local(union kproxy_addr *addr, const struct sock *sk);
 void kproxy_addr_peer(union kproxy_addr *addr, const struct sock *sk);
+void kproxy_addr_mapped(const union kproxy_addr *addr, struct in6_addr *mapped);
 bool kproxy_addr_equal(const union kproxy_addr *a, const union kproxy_addr *b);
 bool kproxy_addr_in_prefix(const union kproxy_addr *addr,
 			   const union kproxy_addr *net, unsigned int bits);

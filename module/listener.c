@@ -69,26 +69,79 @@ static bool port_empty(const struct kproxy_listener_port *port)
 	return reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue);
 }
 
+/* 0, and it is counted, or in how many jiffies one more may be accepted. */
+static unsigned long listener_take(struct kproxy_listener *l)
+{
+	unsigned int limit = READ_ONCE(l->options.rate);
+	unsigned long wait;
+
+	if (!limit)
+		return 0;
+	spin_lock(&l->lock);
+	wait = kproxy_rate_take(&l->rate, limit, jiffies);
+	spin_unlock(&l->lock);
+	return wait;
+}
+
+static void listener_give_back(struct kproxy_listener *l)
+{
+	if (!READ_ONCE(l->options.rate))
+		return;
+	spin_lock(&l->lock);
+	kproxy_rate_give_back(&l->rate);
+	spin_unlock(&l->lock);
+}
+
+/* Whether a client's address is let in, that of its socket. */
+static bool listener_allows(struct kproxy_listener *l, const struct sock *sk)
+{
+	const struct kproxy_prefixes *prefixes;
+	union kproxy_addr peer;
+	bool allow = true;
+
+	rcu_read_lock();
+	prefixes = rcu_dereference(l->options.prefixes);
+	if (prefixes) {
+		kproxy_addr_peer(&peer, sk);
+		allow = kproxy_prefixes_allow(prefixes, &peer);
+	}
+	rcu_read_unlock();
+	return allow;
+}
+
 static void port_accept(struct work_struct *work)
 {
 	struct kproxy_listener_port *port =
 		container_of(to_delayed_work(work),
 			     struct kproxy_listener_port, accept);
+	struct kproxy_listener *l = port->listener;
 	struct socket *client;
+	unsigned long wait;
 	int n, err;
 
 	for (n = 0; n < ACCEPT_BATCH; n++) {
 		/* The end of a session brings us back. */
-		if (port_empty(port) || listener_full(port->listener))
+		if (port_empty(port) || listener_full(l))
 			return;
-		err = kernel_accept(port->ks.socket, &client, O_NONBLOCK);
-		if (err == -EAGAIN)
-			return;
-		if (err) {
-			port_kick(port, ACCEPT_PAUSE);
+		wait = listener_take(l);
+		if (wait) {
+			port_kick(port, wait);
 			return;
 		}
-		kproxy_session_start(port->listener, &port->ks, client);
+		err = kernel_accept(port->ks.socket, &client, O_NONBLOCK);
+		if (err) {
+			listener_give_back(l);
+			if (err != -EAGAIN)
+				port_kick(port, ACCEPT_PAUSE);
+			return;
+		}
+		if (listener_allows(l, client->sk)) {
+			kproxy_session_start(l, &port->ks, client);
+		} else {
+			listener_give_back(l);
+			kproxy_listener_refused(l);
+			kproxy_sock_reset(client);
+		}
 	}
 	port_kick(port, 0);
 }
@@ -219,6 +272,7 @@ listener_new(struct kproxy_net *kn, const char *name,
 	l->id = ++kn->last_object;
 	strscpy(l->name, name, sizeof(l->name));
 	spin_lock_init(&l->lock);
+	kproxy_rate_init(&l->rate, jiffies);
 	l->nr_ports = nr_addrs;
 	for (i = 0; i < nr_addrs; i++) {
 		l->ports[i].listener = l;
@@ -303,13 +357,13 @@ struct kproxy_listener *kproxy_listener_find(struct kproxy_net *kn,
  * @addrs: the addresses, each different
  * @nr_addrs: how many, at least one
  * @upstream: who gets the sessions
- * @options: its options
+ * @options: its options; their list of networks is the listener's from here on
  * @extack: gets the reason of a refusal
  * @bad: which address was refused, when one was; untouched otherwise
  *
  * Context: process, may sleep.
  * Return: 0; -EEXIST for a name in use; -ENOMEM; what opening a socket says.
- * After a failure nothing accepts.
+ * After a failure nothing accepts, and the list of networks is freed.
  */
 int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 			const union kproxy_addr *addrs, unsigned int nr_addrs,
@@ -323,7 +377,8 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 	lockdep_assert_held(&kn->lock);
 	if (kproxy_listener_find(kn, name)) {
 		NL_SET_ERR_MSG(extack, "a listener of this name exists");
-		return -EEXIST;
+		err = -EEXIST;
+		goto err_prefixes;
 	}
 	/*
 	 * Without memory for it there is none; another listener may bring it.
@@ -332,9 +387,10 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 	if (!kn->log)
 		/* pairs with READ_ONCE() in session_end() */
 		smp_store_release(&kn->log, kproxy_log_open(kn->net));
+	err = -ENOMEM;
 	l = listener_new(kn, name, addrs, nr_addrs);
 	if (!l)
-		return -ENOMEM;
+		goto err_prefixes;
 	l->options = *options;
 	listener_use(l, upstream);
 	list_add_tail(&l->node, &kn->listeners);
@@ -346,18 +402,36 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 	}
 	kproxy_net_changed(kn);
 	return 0;
+
+err_prefixes:
+	kproxy_prefixes_free(rcu_dereference_protected(options->prefixes, true));
+	return err;
+}
+
+/* A list that is not the one it has takes the place of that. */
+static void listener_set_prefixes(struct kproxy_listener *l,
+				  const struct kproxy_listener_options *options)
+{
+	struct kproxy_prefixes *prefixes, *old;
+
+	prefixes = rcu_dereference_protected(options->prefixes, true);
+	old = rcu_replace_pointer(l->options.prefixes, prefixes,
+				  lockdep_is_held(&l->kn->lock));
+	if (old != prefixes)
+		kproxy_prefixes_free(old);
 }
 
 /**
  * kproxy_listener_set() - change a listener for sessions to come
  * @l: the listener, its namespace's lock held
  * @upstream: who gets them
- * @options: its options from now on
+ * @options: its options from now on; a list of networks other than the one it
+ *	has is the listener's from here on
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0, or what the sockets say of the backlog or their options, nothing
- * being changed.
+ * Return: 0, or what the sockets say of the backlog or their options; then
+ * nothing is changed, and the list of networks is the caller's still.
  */
 int kproxy_listener_set(struct kproxy_listener *l,
 			struct kproxy_upstream *upstream,
@@ -394,9 +468,13 @@ int kproxy_listener_set(struct kproxy_listener *l,
 	WRITE_ONCE(l->options.fin_timeout, options->fin_timeout);
 	WRITE_ONCE(l->options.max_age, options->max_age);
 	l->options.sockopts = options->sockopts;
-	/* There may be room now for clients that wait. */
+	WRITE_ONCE(l->options.rate, options->rate);
+	WRITE_ONCE(l->options.client_maxconn, options->client_maxconn);
+	WRITE_ONCE(l->options.client_rate, options->client_rate);
+	listener_set_prefixes(l, options);
+	/* There may be room now for clients that wait, also for their rate. */
 	for (i = 0; i < l->nr_ports; i++)
-		port_kick(&l->ports[i], 0);
+		mod_delayed_work(kproxy_wq, &l->ports[i].accept, 0);
 	kproxy_net_changed(l->kn);
 	return 0;
 }
@@ -456,7 +534,21 @@ void kproxy_listener_put(struct kproxy_listener *l)
 	if (!refcount_dec_and_test(&l->refs))
 		return;
 	kproxy_stats_free(l->stats);
+	kproxy_prefixes_free(rcu_dereference_protected(l->options.prefixes,
+						       true));
 	kfree_rcu(l, rcu);
+}
+
+/**
+ * kproxy_listener_refused() - count a client that was turned away
+ * @l: the listener, held or accepting
+ *
+ * Context: any.
+ */
+void kproxy_listener_refused(struct kproxy_listener *l)
+{
+	kproxy_stats_inc(l->kn->stats, KPROXY_REFUSED);
+	kproxy_stats_inc(l->stats, KPROXY_REFUSED);
 }
 
 /**

@@ -11,6 +11,8 @@
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
+#include "prefixes.h"
+#include "rate.h"
 #include "sock.h"
 #include "sockopts.h"
 #include "stats.h"
@@ -30,6 +32,11 @@ struct kproxy_listener_options {
 	unsigned int max_age;
 	/* of the listening sockets, for those that they accept to inherit */
 	struct kproxy_sockopts sockopts;
+	unsigned int rate;
+	unsigned int client_maxconn;
+	unsigned int client_rate;
+	/* Clients let in or not; NULL: all are. */
+	struct kproxy_prefixes __rcu *prefixes;
 };
 
 /* One address of a listener. */
@@ -53,9 +60,11 @@ struct kproxy_listener {
 	/* live sessions */
 	atomic_t sessions;
 
-	/* Protects @upstream, which is held. */
+	/* Protects @upstream, which is held, and @rate. */
 	spinlock_t lock;
 	struct kproxy_upstream *upstream;
+	/* of accepted clients */
+	struct kproxy_rate rate;
 
 	/* Under the configuration lock; options read by any. */
 	struct list_head node;
@@ -83,6 +92,7 @@ void kproxy_listener_del(struct kproxy_listener *l, bool kill);
 void kproxy_listener_del_all(struct kproxy_net *kn);
 void kproxy_listener_hold(struct kproxy_listener *l);
 void kproxy_listener_put(struct kproxy_listener *l);
+void kproxy_listener_refused(struct kproxy_listener *l);
 void kproxy_listener_session_ended(struct kproxy_listener *l);
 struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);
 

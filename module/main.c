@@ -10,6 +10,7 @@
 #include <kproxy_version.h>
 #include <uapi/linux/kproxy.h>
 
+#include "admission.h"
 #include "check.h"
 #include "compat.h"
 #include "log.h"
@@ -42,10 +43,13 @@ static int __init kproxy_init(void)
 			       pool_sessions, sizeof(struct kproxy_session));
 	if (err)
 		return err;
+	err = kproxy_admission_setup();
+	if (err)
+		goto err_pool;
 	err = -ENOMEM;
 	kproxy_wq = alloc_workqueue("kproxy", WQ_PERCPU, 0);
 	if (!kproxy_wq)
-		goto err_pool;
+		goto err_admission;
 	kproxy_bh_wq = alloc_workqueue("kproxy_bh", WQ_BH | WQ_PERCPU, 0);
 	if (!kproxy_bh_wq)
 		goto err_wq;
@@ -70,6 +74,8 @@ err_bh_wq:
 	destroy_workqueue(kproxy_bh_wq);
 err_wq:
 	destroy_workqueue(kproxy_wq);
+err_admission:
+	kproxy_admission_teardown();
 err_pool:
 	kproxy_pool_destroy(&kproxy_pool);
 	return err;
@@ -83,6 +89,7 @@ static void __exit kproxy_exit(void)
 	kproxy_check_exit();
 	destroy_workqueue(kproxy_wq);
 	destroy_workqueue(kproxy_bh_wq);
+	kproxy_admission_teardown();
 	/* Callbacks of closed sockets return, sessions go back to the pool. */
 	synchronize_rcu();
 	rcu_barrier();

@@ -108,7 +108,7 @@ static const struct nla_policy kproxy_listener_get_nl_policy[KPROXY_A_LISTENER_N
 };
 
 /* KPROXY_CMD_LISTENER_ADD - do */
-static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_PACING + 1] = {
+static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_DENY + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
@@ -129,10 +129,15 @@ static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_P
 	[KPROXY_A_LISTENER_MARK] = { .type = NLA_U32, },
 	[KPROXY_A_LISTENER_FASTOPEN] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_LISTENER_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_listener_pacing_range),
+	[KPROXY_A_LISTENER_RATE] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_CLIENT_MAXCONN] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_CLIENT_RATE] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_ALLOW] = { .type = NLA_BINARY, },
+	[KPROXY_A_LISTENER_DENY] = { .type = NLA_BINARY, },
 };
 
 /* KPROXY_CMD_LISTENER_SET - do */
-static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_PACING + 1] = {
+static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_DENY + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_MAXCONN] = { .type = NLA_U32, },
@@ -152,6 +157,11 @@ static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_P
 	[KPROXY_A_LISTENER_MARK] = { .type = NLA_U32, },
 	[KPROXY_A_LISTENER_FASTOPEN] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_LISTENER_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_listener_pacing_range),
+	[KPROXY_A_LISTENER_RATE] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_CLIENT_MAXCONN] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_CLIENT_RATE] = { .type = NLA_U32, },
+	[KPROXY_A_LISTENER_ALLOW] = { .type = NLA_BINARY, },
+	[KPROXY_A_LISTENER_DENY] = { .type = NLA_BINARY, },
 };
 
 /* KPROXY_CMD_LISTENER_DEL - do */
@@ -288,7 +298,7 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 	},
 	{
 		.cmd	= KPROXY_CMD_LISTENER_GET,
-		.start	= kproxy_nl_bare_start,
+		.start	= kproxy_nl_listener_get_start,
 		.dumpit	= kproxy_nl_listener_get_dumpit,
 		.flags	= GENL_CMD_CAP_DUMP,
 	},
@@ -296,14 +306,14 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 		.cmd		= KPROXY_CMD_LISTENER_ADD,
 		.doit		= kproxy_nl_listener_add_doit,
 		.policy		= kproxy_listener_add_nl_policy,
-		.maxattr	= KPROXY_A_LISTENER_PACING,
+		.maxattr	= KPROXY_A_LISTENER_DENY,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_LISTENER_SET,
 		.doit		= kproxy_nl_listener_set_doit,
 		.policy		= kproxy_listener_set_nl_policy,
-		.maxattr	= KPROXY_A_LISTENER_PACING,
+		.maxattr	= KPROXY_A_LISTENER_DENY,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

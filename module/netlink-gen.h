@@ -20,6 +20,7 @@ extern const struct genl_split_ops kproxy_nl_ops[20];
 
 int kproxy_nl_bare_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
 			struct genl_info *info);
+int kproxy_nl_listener_get_start(struct netlink_callback *cb);
 int kproxy_nl_bare_start(struct netlink_callback *cb);
 int kproxy_nl_session_get_start(struct netlink_callback *cb);
 int kproxy_nl_session_get_done(struct netlink_callback *cb);

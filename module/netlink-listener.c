@@ -7,6 +7,7 @@
 #include "listener.h"
 #include "netlink.h"
 #include "netlink-gen.h"
+#include "netlink-prefixes.h"
 #include "netns.h"
 #include "upstream.h"
 
@@ -27,12 +28,23 @@ static const struct {
 	  offsetof(struct kproxy_listener_options, fin_timeout) },
 	{ KPROXY_A_LISTENER_MAX_AGE,
 	  offsetof(struct kproxy_listener_options, max_age) },
+	{ KPROXY_A_LISTENER_RATE,
+	  offsetof(struct kproxy_listener_options, rate) },
+	{ KPROXY_A_LISTENER_CLIENT_MAXCONN,
+	  offsetof(struct kproxy_listener_options, client_maxconn) },
+	{ KPROXY_A_LISTENER_CLIENT_RATE,
+	  offsetof(struct kproxy_listener_options, client_rate) },
 };
 
+/*
+ * Read the options that a request has. @options hold what there was; their list
+ * of networks may become a new one, which is the caller's, but not after an error.
+ */
 static int get_listener_options(const struct genl_info *info,
 				struct kproxy_listener_options *options)
 {
-	int i;
+	struct kproxy_prefixes *prefixes;
+	int i, err;
 
 	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
 		const struct nlattr *attr = info->attrs[numbers[i].attr];
@@ -41,8 +53,17 @@ static int get_listener_options(const struct genl_info *info,
 			*(unsigned int *)((void *)options + numbers[i].offset) =
 				nla_get_u32(attr);
 	}
-	return kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_LISTEN,
-					   &options->sockopts);
+	err = kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_LISTEN,
+					  &options->sockopts);
+	if (err)
+		return err;
+	/* Under the configuration lock, or not in use yet. */
+	prefixes = rcu_dereference_protected(options->prefixes, true);
+	err = kproxy_netlink_get_prefixes(info, prefixes, &prefixes);
+	if (err)
+		return err;
+	RCU_INIT_POINTER(options->prefixes, prefixes);
+	return 0;
 }
 
 static int
@@ -56,6 +77,11 @@ put_listener_options(struct sk_buff *skb,
 				*(const unsigned int *)((const void *)options +
 							numbers[i].offset)))
 			return -EMSGSIZE;
+	/* Under the configuration lock. */
+	if (kproxy_netlink_put_prefixes(skb,
+					rcu_dereference_protected(options->prefixes,
+								  true)))
+		return -EMSGSIZE;
 	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_LISTEN,
 					   &options->sockopts);
 }
@@ -239,6 +265,7 @@ static int set_listener(struct kproxy_net *kn, struct kproxy_listener *l,
 {
 	struct kproxy_listener_options options = l->options;
 	struct kproxy_upstream *up = l->upstream;
+	struct kproxy_prefixes *prefixes;
 	int err;
 
 	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM])
@@ -249,8 +276,13 @@ static int set_listener(struct kproxy_net *kn, struct kproxy_listener *l,
 	if (err)
 		return err;
 	err = kproxy_listener_set(l, up, &options, info->extack);
-	if (!err)
+	if (!err) {
 		notify(l, KPROXY_CMD_LISTENER_SET_NTF);
+		return 0;
+	}
+	prefixes = rcu_dereference_protected(options.prefixes, true);
+	if (prefixes != rcu_access_pointer(l->options.prefixes))
+		kproxy_prefixes_free(prefixes);
 	return err;
 }
 
@@ -287,6 +319,12 @@ int kproxy_nl_listener_get_doit(struct sk_buff *skb, struct genl_info *info)
 struct dump_ctx {
 	u32 last;
 };
+
+int kproxy_nl_listener_get_start(struct netlink_callback *cb)
+{
+	cb->min_dump_alloc = KPROXY_NETLINK_OBJECT_MAX;
+	return kproxy_nl_bare_start(cb);
+}
 
 int kproxy_nl_listener_get_dumpit(struct sk_buff *skb,
 				  struct netlink_callback *cb)

@@ -157,6 +157,11 @@ int kproxy_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
 	return fill(skb, cb, genl_info_dump(cb), put, object);
 }
 
+/* Room for a message with one object: nearly all are small. */
+static const size_t message_sizes[] = {
+	GENLMSG_DEFAULT_SIZE, KPROXY_NETLINK_OBJECT_MAX,
+};
+
 /**
  * kproxy_netlink_reply() - answer a request with one object
  * @info: the request
@@ -170,17 +175,17 @@ int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 			 const void *object)
 {
 	struct sk_buff *skb;
-	int err;
+	int i;
 
-	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!skb)
-		return -ENOMEM;
-	err = fill(skb, NULL, info, put, object);
-	if (err) {
+	for (i = 0; i < ARRAY_SIZE(message_sizes); i++) {
+		skb = genlmsg_new(message_sizes[i], GFP_KERNEL);
+		if (!skb)
+			return -ENOMEM;
+		if (!fill(skb, NULL, info, put, object))
+			return genlmsg_reply(skb, info);
 		nlmsg_free(skb);
-		return err;
 	}
-	return genlmsg_reply(skb, info);
+	return -EMSGSIZE;
 }
 
 /**
@@ -203,23 +208,23 @@ void kproxy_netlink_notify(const struct kproxy_net *kn, unsigned int group,
 {
 	struct sk_buff *skb;
 	void *header;
+	int i;
 
 	if (!genl_has_listeners(&kproxy_family, kn->net, group))
 		return;
-	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, gfp);
-	if (!skb)
-		goto lost;
-	header = genlmsg_put(skb, 0, 0, &kproxy_family, 0, cmd);
-	if (!header || put(skb, object)) {
+	for (i = 0; i < ARRAY_SIZE(message_sizes); i++) {
+		skb = genlmsg_new(message_sizes[i], gfp);
+		if (!skb)
+			break;
+		header = genlmsg_put(skb, 0, 0, &kproxy_family, 0, cmd);
+		if (header && !put(skb, object)) {
+			genlmsg_end(skb, header);
+			genlmsg_multicast_netns(&kproxy_family, kn->net, skb, 0,
+						group, gfp);
+			return;
+		}
 		nlmsg_free(skb);
-		goto lost;
 	}
-	genlmsg_end(skb, header);
-	genlmsg_multicast_netns(&kproxy_family, kn->net, skb, 0, group,
-				gfp);
-	return;
-
-lost:
 	genl_set_err(&kproxy_family, kn->net, 0, group, -ENOBUFS);
 }
 

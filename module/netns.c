@@ -76,7 +76,16 @@ static int __net_init netns_init(struct net *net)
 		return -ENOMEM;
 	err = kproxy_session_table_init(kn);
 	if (err)
-		kproxy_stats_free(kn->stats);
+		goto err_stats;
+	err = kproxy_admission_init(&kn->admission);
+	if (err)
+		goto err_table;
+	return 0;
+
+err_table:
+	kproxy_session_table_destroy(kn);
+err_stats:
+	kproxy_stats_free(kn->stats);
 	return err;
 }
 
@@ -102,6 +111,7 @@ static void __net_exit netns_exit(struct net *net)
 	mutex_lock(&kn->lock);
 	kproxy_upstream_del_all(kn);
 	mutex_unlock(&kn->lock);
+	kproxy_admission_destroy(&kn->admission);
 	kproxy_session_table_destroy(kn);
 	kproxy_log_close(kn->log);
 	kproxy_stats_free(kn->stats);

@@ -7,6 +7,7 @@
 #include <linux/rhashtable.h>
 #include <linux/types.h>
 
+#include "admission.h"
 #include "stats.h"
 
 struct kproxy_log;
@@ -18,6 +19,8 @@ struct kproxy_net {
 	struct kproxy_stats __percpu *stats;
 	/* by id; its own locks, readers under RCU */
 	struct rhashtable sessions;
+	/* its own lock */
+	struct kproxy_admission admission;
 	/* the id given last */
 	atomic64_t last_id;
 	/* sessions whose memory may still refer to this */

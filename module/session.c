@@ -18,6 +18,7 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "admission.h"
 #include "balance.h"
 #include "choice.h"
 #include "compat.h"
@@ -436,12 +437,6 @@ static void session_unreachable(struct kproxy_session *s)
 			     KPROXY_REASON_UNREACHABLE);
 }
 
-static void session_refused(const struct kproxy_session *s)
-{
-	kproxy_stats_inc(s->net_stats, KPROXY_REFUSED);
-	kproxy_stats_inc(s->listener_stats, KPROXY_REFUSED);
-}
-
 static void session_wait(struct kproxy_session *s)
 {
 	session_use(s, NULL);
@@ -532,7 +527,7 @@ static void session_look_again(struct kproxy_session *s)
 		return;
 	session_wait_no_more(s);
 	if (err) {
-		session_refused(s);
+		kproxy_listener_refused(s->listener);
 		kproxy_session_event(s, err == -EBUSY ? KPROXY_EV_TIMEOUT :
 							KPROXY_EV_UNREACHABLE,
 				     KPROXY_REASON_UNREACHABLE);
@@ -554,6 +549,32 @@ static void session_wait_owner(struct kproxy_session *s)
 	}
 	kproxy_session_kick(s, KPROXY_CLIENT);
 	kproxy_session_kick(s, KPROXY_SERVER);
+}
+
+/* Count the session for its client, if it may have one more. */
+static bool session_admit(struct kproxy_session *s)
+{
+	const struct kproxy_listener_options *options = &s->listener->options;
+	const struct kproxy_client_limits limits = {
+		.maxconn = READ_ONCE(options->client_maxconn),
+		.rate = READ_ONCE(options->client_rate),
+	};
+	struct kproxy_client *client;
+
+	if (!limits.maxconn && !limits.rate)
+		return true;
+	client = kproxy_admission_enter(&s->kn->admission, s->listener->id,
+					&s->client, &limits, jiffies);
+	if (IS_ERR(client))
+		return false;
+	s->admitted = client;
+	return true;
+}
+
+static void session_leave(struct kproxy_session *s)
+{
+	if (s->admitted)
+		kproxy_admission_leave(&s->kn->admission, s->admitted, jiffies);
 }
 
 static void session_end(struct kproxy_session *s, bool graceful)
@@ -582,6 +603,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	kproxy_log_session(READ_ONCE(s->kn->log), s);
 	if (server)
 		kproxy_choice_release(server);
+	session_leave(s);
 	kproxy_listener_session_ended(s->listener);
 	kproxy_session_put(s);
 }
@@ -745,11 +767,14 @@ static int session_publish(struct kproxy_session *s)
 	return 0;
 }
 
-/* The life of a new session is locked: 0 or -EBUSY, or it can't begin. */
+/* The life of a new session is locked: 0 or -EBUSY, or it may not begin. */
 static int session_begin(struct kproxy_session *s)
 {
-	int found = session_find(s), err;
+	int found, err;
 
+	if (!session_admit(s))
+		return -EDQUOT;
+	found = session_find(s);
 	if (found && found != -EBUSY)
 		return found;
 	err = session_publish(s);
@@ -765,8 +790,8 @@ static int session_begin(struct kproxy_session *s)
  * @from: the socket of the listener that it came from
  * @client: its socket, the session's from here on
  *
- * A client for which there is no server or no memory, or which has come here
- * by too many sessions, is reset and counted.
+ * A client that is over a limit, for which there is no server or no memory, or
+ * which has come here by too many sessions, is reset and counted.
  *
  * Context: process, may sleep.
  */
@@ -808,13 +833,13 @@ void kproxy_session_start(struct kproxy_listener *l,
 	return;
 
 err_session:
+	session_leave(s);
 	mutex_unlock(&s->life);
 	mutex_destroy(&s->life);
 	kproxy_pool_put(&kproxy_pool, s);
 err_upstream:
 	kproxy_upstream_put(up);
 err_client:
-	kproxy_stats_inc(l->kn->stats, KPROXY_REFUSED);
-	kproxy_stats_inc(l->stats, KPROXY_REFUSED);
+	kproxy_listener_refused(l);
 	kproxy_sock_reset(client);
 }

@@ -19,6 +19,7 @@
 #include "state.h"
 #include "stats.h"
 
+struct kproxy_client;
 struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_server;
@@ -101,6 +102,8 @@ struct kproxy_session {
 	struct kproxy_waiter waiter;
 	/* kproxy_choice_bit() of each server that could not be reached */
 	u64 tried;
+	/* under @life: where the session is counted, if clients are limited */
+	struct kproxy_client *admitted;
 	/* jiffies when a connect, a drain or the last bytes take too long */
 	unsigned long step_by;
 	/* The timer's: how far the peers had acknowledged when it looked. */

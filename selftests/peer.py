@@ -48,6 +48,7 @@ KB, MB = 1024, 1024 * 1024
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _opened = []
+_echoes = []
 
 
 def limit(seconds):
@@ -241,6 +242,8 @@ def pair(client=None, server=None, to=FRONT, at=BACK):
 
 
 def close_all():
+    while _echoes:
+        _echoes.pop().close()
     while _opened:
         sock = _opened.pop()
         with contextlib.suppress(OSError):
@@ -468,6 +471,8 @@ class EchoServer:
     def __init__(self, address=BACK, greeting=b""):
         self.socket = listen(address)
         self.socket.settimeout(None)
+        # One that is left by a scene that failed must not fail the next.
+        _echoes.append(self)
         self.clients = 0
         self._greeting = greeting
         threading.Thread(target=self._accept, daemon=True).start()

@@ -12,9 +12,13 @@
 #include "ctx.h"
 #include "field.h"
 #include "option.h"
+#include "prefix.h"
 #include "print.h"
 #include "request.h"
 #include "view.h"
+
+static const char *const allow_words[] = { "all", NULL };
+static const char *const deny_words[] = { "none", NULL };
 
 static const struct option_spec options[] = {
 	{ .name = "upstream", .type = &option_name, .value = "UPSTREAM",
@@ -42,6 +46,21 @@ static const struct option_spec options[] = {
 	  .help = "a session's whole life, 0 for no limit" },
 #define SOCKET_ATTR(name) KPROXY_A_LISTENER_##name
 #include "option-socket.h"
+	{ .name = "rate", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_LISTENER_RATE, .max = UINT32_MAX,
+	  .help = "new sessions a second, others wait, 0 for no limit" },
+	{ .name = "client-maxconn", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_LISTENER_CLIENT_MAXCONN, .max = UINT32_MAX,
+	  .help = "live sessions of one client, 0 for no limit" },
+	{ .name = "client-rate", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_LISTENER_CLIENT_RATE, .max = UINT32_MAX,
+	  .help = "new sessions of one client a second, 0 for no limit" },
+	{ .name = "allow", .type = &option_prefixes, .value = "CIDR[,CIDR]...",
+	  .attr = KPROXY_A_LISTENER_ALLOW, .words = allow_words,
+	  .help = "networks whose clients are let in" },
+	{ .name = "deny", .type = &option_prefixes, .value = "CIDR[,CIDR]...",
+	  .attr = KPROXY_A_LISTENER_DENY, .words = deny_words,
+	  .help = "networks whose clients are reset" },
 	{}
 };
 

@@ -59,7 +59,8 @@ extern const char *const option_switch[];
  * @always: shown also when it has its default
  * @required: a new object needs it
  * @value: how help writes the value, NULL for the list of @words
- * @words: for option_word: what the numbers from 0 on are called
+ * @words: for option_word: what the numbers from 0 on are called; for
+ *	option_prefixes: what a list without a network is called
  * @min: smallest number
  * @max: largest number
  * @def: the kernel's default

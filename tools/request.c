@@ -18,8 +18,8 @@
 #include "addr.h"
 #include "alloc.h"
 
-/* KPROXY_ADDRESSES_MAX IPv6 addresses take less than half of it. */
-#define REQUEST_SIZE 8192
+/* KPROXY_PREFIXES_MAX networks in each of two lists take half of it. */
+#define REQUEST_SIZE 65536
 
 struct request *request_new(uint8_t cmd)
 {
@@ -121,6 +121,13 @@ void request_numbers(struct request *req, uint16_t attr, const char *what,
 	for (i = 0; i < n; i++)
 		add(req, i + 1, &numbers[i], sizeof(numbers[i]));
 	nla_nest_end(req->msg, nest);
+}
+
+void request_binary(struct request *req, uint16_t attr, const char *what,
+		    const char *text, const void *data, size_t len)
+{
+	mark(req, what, text);
+	add(req, attr, data, len);
 }
 
 void request_endpoint(struct request *req, uint16_t attr, const char *what,

@@ -65,6 +65,8 @@ void request_u64(struct request *req, uint16_t attr, const char *what,
 /* A nest of @n numbers, the attributes 1 to @n. */
 void request_numbers(struct request *req, uint16_t attr, const char *what,
 		     const char *text, const uint32_t *numbers, uint16_t n);
+void request_binary(struct request *req, uint16_t attr, const char *what,
+		    const char *text, const void *data, size_t len);
 void request_endpoint(struct request *req, uint16_t attr, const char *what,
 		      const char *text, const struct endpoint *ep);
 

@@ -64,6 +64,9 @@ prints '(default 10m)' listener help
 prints 'keepalive IDLE,INTERVAL,COUNT|off' listener help
 prints '(default 60s,10s,6)' upstream help
 prints 'balance roundrobin|leastconn|random|maglev' up h
+prints 'allow CIDR[,CIDR]...      networks whose clients are let in (default all)' \
+	listener help
+prints 'balance roundrobin' up h
 prints 'state up|drain|down' server help
 prints 'client ADDR[/LEN]' ses help
 prints 'stats show [reset]' st help
@@ -90,8 +93,18 @@ refused 1 'listener: NAME is missing, try "kproxy listener help"' l add
 refused 1 'listener "web": ADDR:PORT is missing, try "kproxy listener help"' \
 	l add web
 refused 1 'listener "web": option "upstream" is missing' l add web '*:80'
-refused 1 'listener "web": unknown option "rate"' \
-	l add web '*:80' upstream app rate 5
+refused 1 'listener "web": unknown option "speed"' \
+	l add web '*:80' upstream app speed 5
+refused 1 'listener "web": allow 10.0.0.0/33: prefix length must be 0 to 32' \
+	l set web allow 10.0.0.0/8,10.0.0.0/33
+refused 1 'listener "web": deny db8::%1/64: a network has no scope' \
+	l set web deny db8::%1/64
+refused 1 'listener "web": deny host: not a network, write ADDR/LEN' \
+	l set web deny host
+refused 1 'listener "web": deny 10.9.9.9/8: is given twice' \
+	l set web deny 10.0.0.0/8,10.9.9.9/8
+refused 1 'listener "web": allow "": a network of the list is empty' \
+	l set web allow ,
 refused 1 'listener "web": option "maxconn" needs a value' \
 	l add web '*:80' maxconn
 refused 1 'listener "web": option "maxconn" is given twice' \

@@ -78,6 +78,9 @@ fuzz: deps ## MESSAGES=100000 to the netlink family, on the debug kernel
 	@KERNEL=$(or $(KERNEL),debug) MESSAGES=$(or $(MESSAGES),100000) \
 		selftests/run fuzz-netlink
 
+fuzz-parser: ## the parsers of what clients send, in user space (FUZZ_TIME=60 seconds each)
+	@selftests/fuzz/run
+
 demo: deps ## real programs through the proxy, in a virtual machine
 	@selftests/demo
 

@@ -21,6 +21,7 @@
 #include "fastopen.h"
 #include "main.h"
 #include "pool.h"
+#include "pump.h"
 
 /* What fits in a SYN on Ethernet; TCP takes as much of it as it likes. */
 #define SYN_DATA_MAX 1460
@@ -48,17 +49,32 @@ static bool get_buffer(struct kproxy_pool_frag *frag)
 }
 
 /* Look at what the client has sent so far. */
-static unsigned int peek(struct socket *client, struct kvec *vec)
+static unsigned int peek(struct socket *client, void *data, size_t size)
 {
+	struct kvec vec = { .iov_base = data, .iov_len = size };
 	struct msghdr msg = {};
 	int len;
 
-	len = kernel_recvmsg(client, &msg, vec, 1, vec->iov_len,
+	len = kernel_recvmsg(client, &msg, &vec, 1, size,
 			     MSG_PEEK | MSG_DONTWAIT);
 	/* Urgent bytes are left out here, but not by the pump. */
 	if (len < 0 || READ_ONCE(tcp_sk(client->sk)->urg_data))
 		return 0;
 	return len;
+}
+
+/* What the server is to get first: the pump's head, then the client's bytes. */
+static void gather(struct socket *client, const struct kproxy_pump *pump,
+		   struct kvec *vec)
+{
+	const struct kproxy_pool_frag *head = &pump->head;
+	size_t len = head->len;
+
+	if (len)
+		memcpy(vec->iov_base, page_address(head->page) + head->offset,
+		       len);
+	vec->iov_len = len + peek(client, vec->iov_base + len,
+				  SYN_DATA_MAX - len);
 }
 
 static int send_syn(struct socket *server, struct kvec *vec)
@@ -72,17 +88,17 @@ static int send_syn(struct socket *server, struct kvec *vec)
  * kproxy_fastopen_connect() - send a SYN that was put off
  * @client: the client's socket
  * @server: the socket to the server
- * @ahead: gets how many of the client's bytes went with it
+ * @pump: the way from @client to @server; gets how many bytes went ahead
  *
  * Nobody else takes from @client meanwhile. It is owned while the SYN is sent:
- * @server may be connected before this returns, but no pump runs before @ahead
- * is known.
+ * @server may be connected before this returns, but no pump runs before it knows
+ * what went ahead.
  *
  * Context: process, may sleep.
  * Return: 0, or why there is no SYN.
  */
 int kproxy_fastopen_connect(struct socket *client, struct socket *server,
-			    u32 *ahead)
+			    struct kproxy_pump *pump)
 {
 	struct kproxy_pool_frag frag;
 	struct kvec vec = {};
@@ -92,12 +108,11 @@ int kproxy_fastopen_connect(struct socket *client, struct socket *server,
 	buffer = get_buffer(&frag);
 	if (buffer) {
 		vec.iov_base = page_address(frag.page) + frag.offset;
-		vec.iov_len = SYN_DATA_MAX;
-		vec.iov_len = peek(client, &vec);
+		gather(client, pump, &vec);
 	}
 	lock_sock_nested(client->sk, SINGLE_DEPTH_NESTING);
 	sent = send_syn(server, &vec);
-	*ahead = max(sent, 0);
+	pump->ahead = max(sent, 0);
 	release_sock(client->sk);
 	if (buffer)
 		put_page(frag.page);

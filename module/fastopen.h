@@ -4,10 +4,11 @@
 
 #include <linux/types.h>
 
+struct kproxy_pump;
 struct socket;
 
 bool kproxy_fastopen_deferred(const struct socket *server);
 int kproxy_fastopen_connect(struct socket *client, struct socket *server,
-			    u32 *ahead);
+			    struct kproxy_pump *pump);
 
 #endif /* _KPROXY_FASTOPEN_H */

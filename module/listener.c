@@ -471,6 +471,7 @@ int kproxy_listener_set(struct kproxy_listener *l,
 	WRITE_ONCE(l->options.rate, options->rate);
 	WRITE_ONCE(l->options.client_maxconn, options->client_maxconn);
 	WRITE_ONCE(l->options.client_rate, options->client_rate);
+	WRITE_ONCE(l->options.accept_proxy, options->accept_proxy);
 	listener_set_prefixes(l, options);
 	/* There may be room now for clients that wait, also for their rate. */
 	for (i = 0; i < l->nr_ports; i++)

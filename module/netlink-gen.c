@@ -108,7 +108,7 @@ static const struct nla_policy kproxy_listener_get_nl_policy[KPROXY_A_LISTENER_N
 };
 
 /* KPROXY_CMD_LISTENER_ADD - do */
-static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_DENY + 1] = {
+static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_ACCEPT_PROXY + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
@@ -134,10 +134,11 @@ static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_D
 	[KPROXY_A_LISTENER_CLIENT_RATE] = { .type = NLA_U32, },
 	[KPROXY_A_LISTENER_ALLOW] = { .type = NLA_BINARY, },
 	[KPROXY_A_LISTENER_DENY] = { .type = NLA_BINARY, },
+	[KPROXY_A_LISTENER_ACCEPT_PROXY] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* KPROXY_CMD_LISTENER_SET - do */
-static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_DENY + 1] = {
+static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_ACCEPT_PROXY + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_MAXCONN] = { .type = NLA_U32, },
@@ -162,6 +163,7 @@ static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_D
 	[KPROXY_A_LISTENER_CLIENT_RATE] = { .type = NLA_U32, },
 	[KPROXY_A_LISTENER_ALLOW] = { .type = NLA_BINARY, },
 	[KPROXY_A_LISTENER_DENY] = { .type = NLA_BINARY, },
+	[KPROXY_A_LISTENER_ACCEPT_PROXY] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* KPROXY_CMD_LISTENER_DEL - do */
@@ -176,7 +178,7 @@ static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_N
 };
 
 /* KPROXY_CMD_UPSTREAM_ADD - do */
-static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_FALL + 1] = {
+static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_SEND_PROXY + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
@@ -198,10 +200,11 @@ static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_F
 	[KPROXY_A_UPSTREAM_MARK] = { .type = NLA_U32, },
 	[KPROXY_A_UPSTREAM_FASTOPEN] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_UPSTREAM_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_upstream_pacing_range),
+	[KPROXY_A_UPSTREAM_SEND_PROXY] = NLA_POLICY_MAX(NLA_U32, 2),
 };
 
 /* KPROXY_CMD_UPSTREAM_SET - do */
-static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_FALL + 1] = {
+static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_SEND_PROXY + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
@@ -223,6 +226,7 @@ static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_F
 	[KPROXY_A_UPSTREAM_MARK] = { .type = NLA_U32, },
 	[KPROXY_A_UPSTREAM_FASTOPEN] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_UPSTREAM_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_upstream_pacing_range),
+	[KPROXY_A_UPSTREAM_SEND_PROXY] = NLA_POLICY_MAX(NLA_U32, 2),
 };
 
 /* KPROXY_CMD_UPSTREAM_DEL - do */
@@ -306,14 +310,14 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 		.cmd		= KPROXY_CMD_LISTENER_ADD,
 		.doit		= kproxy_nl_listener_add_doit,
 		.policy		= kproxy_listener_add_nl_policy,
-		.maxattr	= KPROXY_A_LISTENER_DENY,
+		.maxattr	= KPROXY_A_LISTENER_ACCEPT_PROXY,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_LISTENER_SET,
 		.doit		= kproxy_nl_listener_set_doit,
 		.policy		= kproxy_listener_set_nl_policy,
-		.maxattr	= KPROXY_A_LISTENER_DENY,
+		.maxattr	= KPROXY_A_LISTENER_ACCEPT_PROXY,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -340,14 +344,14 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 		.cmd		= KPROXY_CMD_UPSTREAM_ADD,
 		.doit		= kproxy_nl_upstream_add_doit,
 		.policy		= kproxy_upstream_add_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_FALL,
+		.maxattr	= KPROXY_A_UPSTREAM_SEND_PROXY,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_UPSTREAM_SET,
 		.doit		= kproxy_nl_upstream_set_doit,
 		.policy		= kproxy_upstream_set_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_FALL,
+		.maxattr	= KPROXY_A_UPSTREAM_SEND_PROXY,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -34,6 +34,8 @@ static const struct {
 	  offsetof(struct kproxy_listener_options, client_maxconn) },
 	{ KPROXY_A_LISTENER_CLIENT_RATE,
 	  offsetof(struct kproxy_listener_options, client_rate) },
+	{ KPROXY_A_LISTENER_ACCEPT_PROXY,
+	  offsetof(struct kproxy_listener_options, accept_proxy) },
 };
 
 /*
@@ -320,9 +322,16 @@ struct dump_ctx {
 	u32 last;
 };
 
+/* A message must have room for a listener; who reads little gets little. */
 int kproxy_nl_listener_get_start(struct netlink_callback *cb)
 {
-	cb->min_dump_alloc = KPROXY_NETLINK_OBJECT_MAX;
+	struct kproxy_net *kn = kproxy_netlink_dump_lock(cb);
+	const struct kproxy_listener *l;
+
+	list_for_each_entry(l, &kn->listeners, node)
+		if (rcu_access_pointer(l->options.prefixes))
+			cb->min_dump_alloc = KPROXY_NETLINK_OBJECT_MAX;
+	kproxy_netlink_unlock(kn);
 	return kproxy_nl_bare_start(cb);
 }
 

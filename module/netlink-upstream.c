@@ -40,6 +40,7 @@ static int get_upstream_options(const struct genl_info *info,
 	get_u32(info, KPROXY_A_UPSTREAM_TIMEOUT, &options->timeout);
 	get_u32(info, KPROXY_A_UPSTREAM_RISE, &options->rise);
 	get_u32(info, KPROXY_A_UPSTREAM_FALL, &options->fall);
+	get_u32(info, KPROXY_A_UPSTREAM_SEND_PROXY, &options->send_proxy);
 	return kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_CONNECT,
 					   &options->sockopts);
 }
@@ -59,7 +60,8 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_INTERVAL, options->interval) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_TIMEOUT, options->timeout) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RISE, options->rise) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_FALL, options->fall))
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_FALL, options->fall) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_SEND_PROXY, options->send_proxy))
 		return -EMSGSIZE;
 	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_CONNECT,
 					   &up->options.sockopts);

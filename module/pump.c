@@ -219,15 +219,18 @@ static void batch_gather(struct batch *b, struct sock *src)
 	}
 }
 
-/* Count the first @sent bytes of a batch as spliced or copied. */
-static void batch_account(const struct batch *b, size_t sent, bool spliced,
-			  struct kproxy_pump_moved *moved)
+/*
+ * Count the first @sent bytes of a batch as spliced or copied, without the
+ * pump's own @head before them.
+ */
+static void batch_account(const struct batch *b, size_t sent, size_t head,
+			  bool spliced, struct kproxy_pump_moved *moved)
 {
 	size_t left = sent, copied = 0;
 	unsigned int i;
 
 	if (unlikely(!spliced)) {
-		moved->copied += sent;
+		moved->copied += sent - head;
 		return;
 	}
 	if (!bitmap_empty(b->copy, BATCH)) {
@@ -240,7 +243,7 @@ static void batch_account(const struct batch *b, size_t sent, bool spliced,
 		}
 	}
 	moved->copied += copied;
-	moved->spliced += sent - copied;
+	moved->spliced += sent - head - copied;
 }
 
 static int batch_send(struct batch *b, struct sock *dst)
@@ -286,6 +289,28 @@ static enum kproxy_pump_result pump_end(struct sock *dst)
 	return KPROXY_PUMP_BROKEN;
 }
 
+/* The destination has taken the first @sent bytes of the head. */
+static void pump_head_sent(struct kproxy_pump *pump, size_t sent)
+{
+	pump->head.offset += sent;
+	pump->head.len -= sent;
+	if (!pump->head.len)
+		put_page(pump->head.page);
+}
+
+/* Take what went out with the SYN. */
+static void pump_take_ahead(struct kproxy_pump *pump, struct sock *src,
+			    struct kproxy_pump_moved *moved)
+{
+	u32 head = min(pump->ahead, pump->head.len), data = pump->ahead - head;
+
+	if (head)
+		pump_head_sent(pump, head);
+	tcp_read_done(src, data);
+	moved->copied += data;
+	pump->ahead = 0;
+}
+
 /* Send one batch: DRY when the source had nothing (more) for it. */
 static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
 					  struct sock *src, struct sock *dst,
@@ -295,9 +320,13 @@ static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
 {
 	enum kproxy_pump_result result = KPROXY_PUMP_DRY;
 	struct batch b;
+	size_t head;
 	int sent;
 
 	batch_init(&b, pool);
+	if (unlikely(pump->head.len))
+		batch_splice(&b, pump->head.page, pump->head.offset,
+			     pump->head.len);
 	batch_gather(&b, src);
 	*more = b.more;
 	if (!b.len)
@@ -307,8 +336,12 @@ static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
 	sent = batch_send(&b, dst);
 	pump->sending = false;
 	if (sent > 0) {
-		tcp_read_done(src, sent);
-		batch_account(&b, sent, dst->sk_route_caps & NETIF_F_SG, moved);
+		head = min_t(size_t, sent, pump->head.len);
+		tcp_read_done(src, sent - head);
+		batch_account(&b, sent, head, dst->sk_route_caps & NETIF_F_SG,
+			      moved);
+		if (unlikely(head))
+			pump_head_sent(pump, head);
 	}
 	batch_release(&b);
 	if (sent < (int)b.len)
@@ -319,6 +352,19 @@ out:
 	if (unlikely(b.unreadable))
 		result = KPROXY_PUMP_BROKEN;
 	return result;
+}
+
+/**
+ * kproxy_pump_drop_head() - give up what was not sent of a pump's head
+ * @pump: the direction, which runs no more
+ *
+ * Context: any.
+ */
+void kproxy_pump_drop_head(struct kproxy_pump *pump)
+{
+	if (pump->head.len)
+		put_page(pump->head.page);
+	pump->head.len = 0;
 }
 
 /**
@@ -347,11 +393,8 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 
 	if (unlikely(pump->ended))
 		return KPROXY_PUMP_DRY;
-	if (unlikely(pump->ahead)) {
-		tcp_read_done(src, pump->ahead);
-		moved->copied += pump->ahead;
-		pump->ahead = 0;
-	}
+	if (unlikely(pump->ahead))
+		pump_take_ahead(pump, src, moved);
 
 	while (result == KPROXY_PUMP_DRY && more)
 		result = pump_batch(pump, src, dst, pool, moved, &more);

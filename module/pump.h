@@ -5,7 +5,8 @@
 #include <linux/cache.h>
 #include <linux/types.h>
 
-struct kproxy_pool;
+#include "pool.h"
+
 struct sock;
 
 /* Why a run of the pump stopped. */
@@ -27,9 +28,11 @@ enum kproxy_pump_result {
  * that pumps, read by any: a cache line of its own.
  */
 struct kproxy_pump {
+	/* what goes before the first byte, and is not counted; none of length 0 */
+	struct kproxy_pool_frag head;
 	u64 bytes_spliced;
 	u64 bytes_copied;
-	/* bytes that went out with the SYN: the source's first, not yet taken */
+	/* bytes that went out with the SYN: the head, the source's first, not taken */
 	u32 ahead;
 	/* jiffies of the last byte */
 	unsigned long last;
@@ -53,5 +56,7 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 					struct sock *src, struct sock *dst,
 					struct kproxy_pool *pool,
 					struct kproxy_pump_moved *moved);
+
+void kproxy_pump_drop_head(struct kproxy_pump *pump);
 
 #endif /* _KPROXY_PUMP_H */

@@ -63,7 +63,7 @@ static unsigned long rate_room(u32 limit, u32 curr, u32 prev)
  * kproxy_rate_take() - one more, if there is room for it
  * @rate: the rate
  * @limit: so many a second, not 0
- * @now: jiffies, not before those of earlier calls
+ * @now: jiffies
  *
  * Context: any.
  * Return: 0 if it was counted, or else in how many jiffies there may be room.
@@ -73,6 +73,9 @@ unsigned long kproxy_rate_take(struct kproxy_rate *rate, u32 limit,
 {
 	unsigned long room, gone;
 
+	/* Another CPU may have come first, with a later time. */
+	if (time_before(now, rate->start))
+		now = rate->start;
 	rate_roll(rate, now);
 	gone = now - rate->start;
 	room = rate_room(limit, rate->curr, rate->prev);

@@ -127,10 +127,15 @@ bool kproxy_session_news(struct kproxy_session *s, enum kproxy_side side)
 void kproxy_session_data_ready(struct kproxy_session *s,
 			       enum kproxy_side source)
 {
+	enum kproxy_state state = READ_ONCE(s->state);
 	struct sock *dst;
 
-	if (unlikely(!kproxy_state_connected(READ_ONCE(s->state))))
+	if (unlikely(!kproxy_state_connected(state))) {
+		/* What the client must say first is read by the life work. */
+		if (state == KPROXY_GREETING)
+			kproxy_session_schedule_life(s);
 		return;
+	}
 	if (unlikely(kproxy_session_news(s, source)))
 		return;
 

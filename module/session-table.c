@@ -84,6 +84,7 @@ bool kproxy_session_match(const struct kproxy_session *s,
 		return false;
 	if (filter->listener && strcmp(s->listener->name, filter->listener))
 		return false;
+	/* One that has no server yet is with none. */
 	if (filter->upstream &&
 	    strcmp(s->upstream->name, filter->upstream))
 		return false;

@@ -215,7 +215,7 @@ static bool session_deadline(const struct kproxy_session *s,
 		deadline_min(deadline, &any, last, s->times.idle);
 	else if (kproxy_state_connected(state))
 		deadline_min(deadline, &any, last, s->times.fin);
-	if (state == KPROXY_CONNECTING ||
+	if (kproxy_state_early(state) ||
 	    (state == KPROXY_LINGERING && s->times.fin) ||
 	    test_bit(KPROXY_SESSION_DRAINING, &s->flags))
 		deadline_min(deadline, &any, READ_ONCE(s->step_by) - 1, 1);
@@ -348,6 +348,19 @@ static int session_set_options(const struct kproxy_session *s,
 				     &kproxy_sockopts_defaults, &opts, &bad);
 }
 
+/* Have the server told who the client is, before the client's first byte. */
+static int session_introduce(struct kproxy_session *s)
+{
+	unsigned int version = READ_ONCE(s->upstream->options.send_proxy);
+	struct kproxy_pump *pump = &s->pumps[KPROXY_CLIENT];
+
+	/* After a failed connect nothing of it is sent yet. */
+	if (version == KPROXY_SEND_PROXY_OFF || pump->head.len)
+		return 0;
+	return kproxy_greeting_write(&kproxy_pool, version, &s->client,
+				     &s->local, &pump->head);
+}
+
 /* Begin to connect to the session's server: -EINPROGRESS, or it failed. */
 static int session_connect(struct kproxy_session *s)
 {
@@ -358,6 +371,9 @@ static int session_connect(struct kproxy_session *s)
 
 	clear_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
 	s->pumps[KPROXY_CLIENT].ahead = 0;
+	err = session_introduce(s);
+	if (err)
+		return err;
 	err = kproxy_sock_create(s->kn->net, addr->sa.sa_family, &socket);
 	if (err)
 		return err;
@@ -373,7 +389,7 @@ static int session_connect(struct kproxy_session *s)
 	if (!err && kproxy_fastopen_deferred(socket))
 		err = kproxy_fastopen_connect(s->ends[KPROXY_CLIENT].socket,
 					      socket,
-					      &s->pumps[KPROXY_CLIENT].ahead);
+					      &s->pumps[KPROXY_CLIENT]);
 	return err ?: -EINPROGRESS;
 }
 
@@ -577,6 +593,51 @@ static void session_leave(struct kproxy_session *s)
 		kproxy_admission_leave(&s->kn->admission, s->admitted, jiffies);
 }
 
+/* Go to a server, if the client may: 0, -EBUSY to wait, or it may not begin. */
+static int session_enter(struct kproxy_session *s)
+{
+	if (!session_admit(s))
+		return -EDQUOT;
+	return session_find(s);
+}
+
+/* From here on it is a session that was begun. */
+static void session_begun(struct kproxy_session *s)
+{
+	s->begun = true;
+	kproxy_stats_inc(s->net_stats, KPROXY_SESSIONS_TOTAL);
+	kproxy_stats_inc(s->listener_stats, KPROXY_SESSIONS_TOTAL);
+	kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_BEGIN_NTF);
+}
+
+/* Read on in the client's header; when all of it is there, the session begins. */
+static void session_greet(struct kproxy_session *s)
+{
+	int err;
+
+	err = kproxy_greeting_read(&s->greeting, s->ends[KPROXY_CLIENT].socket,
+				   &s->client, &s->local);
+	if (err == -EAGAIN)
+		return;
+	if (!err)
+		err = session_enter(s);
+	if (err && err != -EBUSY) {
+		if (kproxy_session_event(s, KPROXY_EV_REFUSED,
+					 KPROXY_REASON_NONE))
+			kproxy_listener_refused(s->listener);
+		return;
+	}
+	/* A time-out of the greeting must not hit the connect. */
+	timer_delete_sync(&s->timer);
+	if (!kproxy_session_event(s, KPROXY_EV_GREETED, KPROXY_REASON_NONE))
+		return;
+	session_begun(s);
+	if (err)
+		session_wait(s);
+	else
+		session_reach(s);
+}
+
 static void session_end(struct kproxy_session *s, bool graceful)
 {
 	struct kproxy_server *server = session_server(s);
@@ -591,6 +652,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 			kproxy_sock_detach(&s->ends[side]);
 	timer_shutdown_sync(&s->timer);
 	cancel_work_sync(&s->pump_work);
+	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		if (!s->ends[side].socket)
 			continue;
@@ -599,8 +661,10 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		else
 			kproxy_sock_abort(&s->ends[side]);
 	}
-	kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_END_NTF);
-	kproxy_log_session(READ_ONCE(s->kn->log), s);
+	if (s->begun) {
+		kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_END_NTF);
+		kproxy_log_session(READ_ONCE(s->kn->log), s);
+	}
 	if (server)
 		kproxy_choice_release(server);
 	session_leave(s);
@@ -618,6 +682,8 @@ static void session_life_work(struct work_struct *work)
 	state = READ_ONCE(s->state);
 	if (kproxy_state_final(state)) {
 		session_end(s, state == KPROXY_DONE);
+	} else if (state == KPROXY_GREETING) {
+		session_greet(s);
 	} else if (state == KPROXY_CONNECTING) {
 		if (s->waiting)
 			session_look_again(s);
@@ -684,9 +750,10 @@ static void session_timer(struct timer_list *timer)
 		   time_after_eq(jiffies, READ_ONCE(s->step_by))) {
 		set_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
 		kproxy_session_schedule_life(s);
-	} else {
-		kproxy_session_event(s, KPROXY_EV_TIMEOUT,
-				     session_timeout_reason(s, state));
+	} else if (kproxy_session_event(s, KPROXY_EV_TIMEOUT,
+					session_timeout_reason(s, state)) &&
+		   state == KPROXY_GREETING) {
+		kproxy_listener_refused(s->listener);
 	}
 }
 
@@ -725,7 +792,8 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	if (!s)
 		return NULL;
 	memset(s, 0, sizeof(*s));
-	s->state = KPROXY_CONNECTING;
+	s->state = READ_ONCE(l->options.accept_proxy) ? KPROXY_GREETING :
+							KPROXY_CONNECTING;
 	INIT_WORK(&s->pump_work, kproxy_session_pump_work);
 	INIT_WORK(&s->life_work, session_life_work);
 	mutex_init(&s->life);
@@ -762,26 +830,36 @@ static int session_publish(struct kproxy_session *s)
 	atomic_inc(&s->kn->live);
 	kproxy_listener_hold(s->listener);
 	atomic_inc(&s->listener->sessions);
-	kproxy_stats_inc(s->net_stats, KPROXY_SESSIONS_TOTAL);
-	kproxy_stats_inc(s->listener_stats, KPROXY_SESSIONS_TOTAL);
 	return 0;
 }
 
-/* The life of a new session is locked: 0 or -EBUSY, or it may not begin. */
+/*
+ * The life of a new session is locked: 0; -EBUSY, and it has to wait; or it may
+ * not begin. Who has to greet first is only found and counted as alive.
+ */
 static int session_begin(struct kproxy_session *s)
 {
-	int found, err;
+	int found = 0, err;
 
-	if (!session_admit(s))
-		return -EDQUOT;
-	found = session_find(s);
+	if (s->state != KPROXY_GREETING)
+		found = session_enter(s);
 	if (found && found != -EBUSY)
 		return found;
 	err = session_publish(s);
-	if (!err)
-		return found;
-	session_use(s, NULL);
-	return err;
+	if (err) {
+		session_use(s, NULL);
+		return err;
+	}
+	if (s->state != KPROXY_GREETING)
+		session_begun(s);
+	return found;
+}
+
+static void session_start_greeting(struct kproxy_session *s)
+{
+	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
+	session_arm(s);
+	session_greet(s);
 }
 
 /**
@@ -801,6 +879,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 	unsigned int hops = client_hops(client->sk);
 	struct kproxy_upstream *up;
 	struct kproxy_session *s;
+	bool greet;
 	int err;
 
 	if (hops >= HOPS_MAX) {
@@ -815,16 +894,18 @@ void kproxy_session_start(struct kproxy_listener *l,
 	if (!s)
 		goto err_upstream;
 
+	greet = s->state == KPROXY_GREETING;
 	mutex_lock(&s->life);
 	err = session_begin(s);
 	if (err && err != -EBUSY)
 		goto err_session;
-	kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_BEGIN_NTF);
 	kproxy_sock_attach(&s->ends[KPROXY_CLIENT], client, from, &client_ops);
 	/* It may have failed before anybody was told. */
 	if (client->sk->sk_err || client->sk->sk_state == TCP_CLOSE)
 		kproxy_session_event(s, KPROXY_EV_RESET,
 				     KPROXY_REASON_CLIENT_RESET);
+	else if (greet)
+		session_start_greeting(s);
 	else if (err)
 		session_wait(s);
 	else

@@ -13,6 +13,7 @@
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
+#include "greeting.h"
 #include "pump.h"
 #include "queue.h"
 #include "sock.h"
@@ -94,7 +95,7 @@ struct kproxy_session {
 	refcount_t refs;
 	struct rcu_head rcu;
 
-	/* Under @life, @server for readers under RCU; NULL while it waits. */
+	/* Under @life, @server for readers under RCU; NULL while it waits or greets. */
 	struct kproxy_server __rcu *server;
 	unsigned int tries;
 	/* in the upstream's queue, without a server */
@@ -104,7 +105,11 @@ struct kproxy_session {
 	u64 tried;
 	/* under @life: where the session is counted, if clients are limited */
 	struct kproxy_client *admitted;
-	/* jiffies when a connect, a drain or the last bytes take too long */
+	/* under @life */
+	struct kproxy_greeting greeting;
+	/* under @life: it was told of, its client may have it */
+	bool begun;
+	/* jiffies when a greeting, a connect, a drain or the last bytes take too long */
 	unsigned long step_by;
 	/* The timer's: how far the peers had acknowledged when it looked. */
 	u32 acked;
@@ -123,9 +128,9 @@ struct kproxy_session {
 	/* when a server had answered, 0 before; read when it has ended */
 	ktime_t connected;
 	struct kproxy_session_times times;
+	/* under @life; readers may see one that is half written */
 	union kproxy_addr client;
 	union kproxy_addr local;
-	/* under @life; readers may see one that is half written */
 	union kproxy_addr source;
 };
 

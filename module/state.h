@@ -4,7 +4,9 @@
 
 /* Where a session is in its life; docs/architecture.md draws it. */
 enum kproxy_state {
-	/* the client is accepted, no server has answered yet */
+	/* the client is accepted and has to say who it is first */
+	KPROXY_GREETING,
+	/* no server has answered yet */
 	KPROXY_CONNECTING,
 	/* bytes move both ways */
 	KPROXY_ESTABLISHED,
@@ -23,6 +25,10 @@ enum kproxy_state {
 };
 
 enum kproxy_event {
+	/* the client's header was read */
+	KPROXY_EV_GREETED,
+	/* the client said nothing that it may, or may not have a session */
+	KPROXY_EV_REFUSED,
 	/* a server answered */
 	KPROXY_EV_CONNECTED,
 	/* the client's end of stream was passed on to the server */
@@ -49,6 +55,12 @@ enum kproxy_state kproxy_state_next(enum kproxy_state state,
 static inline bool kproxy_state_final(enum kproxy_state state)
 {
 	return state >= KPROXY_DONE;
+}
+
+/* Whether no server has answered yet. */
+static inline bool kproxy_state_early(enum kproxy_state state)
+{
+	return state <= KPROXY_CONNECTING;
 }
 
 /* Whether both sockets may be used for data. */

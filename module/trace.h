@@ -9,6 +9,7 @@
 
 #include "session.h"
 
+TRACE_DEFINE_ENUM(KPROXY_GREETING);
 TRACE_DEFINE_ENUM(KPROXY_CONNECTING);
 TRACE_DEFINE_ENUM(KPROXY_ESTABLISHED);
 TRACE_DEFINE_ENUM(KPROXY_CLOSING_IN);
@@ -19,6 +20,7 @@ TRACE_DEFINE_ENUM(KPROXY_ABORTED);
 
 #define show_state(state)				\
 	__print_symbolic(state,				\
+		{ KPROXY_GREETING, "greeting" },	\
 		{ KPROXY_CONNECTING, "connecting" },	\
 		{ KPROXY_ESTABLISHED, "established" },	\
 		{ KPROXY_CLOSING_IN, "closing-in" },	\
@@ -27,6 +29,8 @@ TRACE_DEFINE_ENUM(KPROXY_ABORTED);
 		{ KPROXY_DONE, "done" },		\
 		{ KPROXY_ABORTED, "aborted" })
 
+TRACE_DEFINE_ENUM(KPROXY_EV_GREETED);
+TRACE_DEFINE_ENUM(KPROXY_EV_REFUSED);
 TRACE_DEFINE_ENUM(KPROXY_EV_CONNECTED);
 TRACE_DEFINE_ENUM(KPROXY_EV_EOF_IN);
 TRACE_DEFINE_ENUM(KPROXY_EV_EOF_OUT);
@@ -38,6 +42,8 @@ TRACE_DEFINE_ENUM(KPROXY_EV_KILL);
 
 #define show_event(event)				\
 	__print_symbolic(event,				\
+		{ KPROXY_EV_GREETED, "greeted" },	\
+		{ KPROXY_EV_REFUSED, "refused" },	\
 		{ KPROXY_EV_CONNECTED, "connected" },	\
 		{ KPROXY_EV_EOF_IN, "eof-in" },		\
 		{ KPROXY_EV_EOF_OUT, "eof-out" },	\

@@ -22,6 +22,7 @@ const struct kproxy_upstream_options kproxy_upstream_defaults = {
 	.timeout = 1 * MSEC_PER_SEC,
 	.rise = 2,
 	.fall = 3,
+	.send_proxy = KPROXY_SEND_PROXY_OFF,
 	.sockopts = KPROXY_SOCKOPTS_DEFAULTS,
 };
 
@@ -129,6 +130,7 @@ void kproxy_upstream_set(struct kproxy_upstream *up,
 	WRITE_ONCE(up->options.timeout, options->timeout);
 	WRITE_ONCE(up->options.rise, options->rise);
 	WRITE_ONCE(up->options.fall, options->fall);
+	WRITE_ONCE(up->options.send_proxy, options->send_proxy);
 	kproxy_choice_changed(&up->choice);
 	mutex_unlock(&up->choice.lock);
 	upstream_set_sockopts(up, &options->sockopts);

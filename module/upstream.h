@@ -31,6 +31,7 @@ struct kproxy_upstream_options {
 	unsigned int timeout;
 	unsigned int rise;
 	unsigned int fall;
+	enum kproxy_send_proxy send_proxy;
 	struct kproxy_sockopts sockopts;
 };
 

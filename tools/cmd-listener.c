@@ -18,6 +18,7 @@
 #include "view.h"
 
 static const char *const allow_words[] = { "all", NULL };
+static const char *const switch_words[] = { "off", "on", NULL };
 static const char *const deny_words[] = { "none", NULL };
 
 static const struct option_spec options[] = {
@@ -61,6 +62,9 @@ static const struct option_spec options[] = {
 	{ .name = "deny", .type = &option_prefixes, .value = "CIDR[,CIDR]...",
 	  .attr = KPROXY_A_LISTENER_DENY, .words = deny_words,
 	  .help = "networks whose clients are reset" },
+	{ .name = "accept-proxy", .type = &option_word, .words = switch_words,
+	  .attr = KPROXY_A_LISTENER_ACCEPT_PROXY,
+	  .help = "clients must send a PROXY protocol header" },
 	{}
 };
 

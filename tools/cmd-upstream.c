@@ -24,6 +24,13 @@ static const char *const check_words[] = {
 	NULL
 };
 
+static const char *const send_proxy_words[] = {
+	[KPROXY_SEND_PROXY_OFF] = "off",
+	[KPROXY_SEND_PROXY_V1] = "v1",
+	[KPROXY_SEND_PROXY_V2] = "v2",
+	NULL
+};
+
 static const struct option_spec options[] = {
 	{ .name = "balance", .type = &option_word, .words = balance_words,
 	  .attr = KPROXY_A_UPSTREAM_BALANCE, .always = true,
@@ -57,6 +64,10 @@ static const struct option_spec options[] = {
 	  .help = "checks that fail until a server is down" },
 #define SOCKET_ATTR(name) KPROXY_A_UPSTREAM_##name
 #include "option-socket.h"
+	{ .name = "send-proxy", .type = &option_word, .words = send_proxy_words,
+	  .attr = KPROXY_A_UPSTREAM_SEND_PROXY,
+	  .def = KPROXY_SEND_PROXY_OFF,
+	  .help = "PROXY protocol header that servers get" },
 	{}
 };
 

@@ -126,8 +126,8 @@ static void rate_outlives_the_sessions(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, -EDQUOT,
 			PTR_ERR(enter4(test, 1, &two_a_second, 3)));
-	KUNIT_EXPECT_FALSE(test, IS_ERR(enter4(test, 1, &two_a_second,
-					      2 * HZ)));
+	KUNIT_EXPECT_FALSE(test,
+			   IS_ERR(enter4(test, 1, &two_a_second, 2 * HZ)));
 }
 
 static void clients_without_sessions_expire(struct kunit *test)

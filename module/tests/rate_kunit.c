@@ -111,6 +111,16 @@ static void a_lower_limit_counts_what_was(struct kunit *test)
 	KUNIT_EXPECT_LE(test, kproxy_rate_take(&rate, 10, BEGIN + 1), 2 * HZ);
 }
 
+static void an_earlier_time_forgets_nothing(struct kunit *test)
+{
+	struct kproxy_rate rate;
+
+	kproxy_rate_init(&rate, BEGIN);
+	count(&rate, 4, BEGIN, BEGIN + HZ + 1);
+	KUNIT_EXPECT_NE(test, 0, kproxy_rate_take(&rate, 4, BEGIN + HZ - 1));
+	KUNIT_EXPECT_NE(test, 0, kproxy_rate_take(&rate, 4, BEGIN + HZ));
+}
+
 static void what_is_given_back_may_be_taken_again(struct kunit *test)
 {
 	struct kproxy_rate rate;
@@ -131,6 +141,7 @@ static struct kunit_case rate_cases[] = {
 	KUNIT_CASE(the_wait_that_is_named_is_enough_and_not_too_long),
 	KUNIT_CASE(a_pause_forgets_what_was),
 	KUNIT_CASE(a_lower_limit_counts_what_was),
+	KUNIT_CASE(an_earlier_time_forgets_nothing),
 	KUNIT_CASE(what_is_given_back_may_be_taken_again),
 	{}
 };

@@ -11,6 +11,17 @@ struct transition {
 };
 
 static const struct transition transitions[] = {
+	{ KPROXY_GREETING, KPROXY_EV_GREETED, KPROXY_CONNECTING },
+	{ KPROXY_GREETING, KPROXY_EV_REFUSED, KPROXY_ABORTED },
+	{ KPROXY_GREETING, KPROXY_EV_CONNECTED, KPROXY_GREETING },
+	{ KPROXY_GREETING, KPROXY_EV_UNREACHABLE, KPROXY_GREETING },
+	{ KPROXY_GREETING, KPROXY_EV_EOF_IN, KPROXY_GREETING },
+	{ KPROXY_GREETING, KPROXY_EV_CLOSED, KPROXY_GREETING },
+	{ KPROXY_GREETING, KPROXY_EV_RESET, KPROXY_ABORTED },
+	{ KPROXY_GREETING, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
+	{ KPROXY_GREETING, KPROXY_EV_KILL, KPROXY_ABORTED },
+	{ KPROXY_CONNECTING, KPROXY_EV_GREETED, KPROXY_CONNECTING },
+	{ KPROXY_CONNECTING, KPROXY_EV_REFUSED, KPROXY_CONNECTING },
 	{ KPROXY_CONNECTING, KPROXY_EV_CONNECTED, KPROXY_ESTABLISHED },
 	{ KPROXY_CONNECTING, KPROXY_EV_UNREACHABLE, KPROXY_ABORTED },
 	{ KPROXY_CONNECTING, KPROXY_EV_EOF_IN, KPROXY_CONNECTING },
@@ -92,6 +103,7 @@ static void both_ends_of_stream_in_any_order_linger(struct kunit *test)
 
 static void only_live_states_use_the_server(struct kunit *test)
 {
+	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_GREETING));
 	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_CONNECTING));
 	KUNIT_EXPECT_TRUE(test, kproxy_state_connected(KPROXY_ESTABLISHED));
 	KUNIT_EXPECT_TRUE(test, kproxy_state_connected(KPROXY_CLOSING_IN));
@@ -101,12 +113,21 @@ static void only_live_states_use_the_server(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_ABORTED));
 }
 
+static void only_the_first_states_are_early(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, kproxy_state_early(KPROXY_GREETING));
+	KUNIT_EXPECT_TRUE(test, kproxy_state_early(KPROXY_CONNECTING));
+	KUNIT_EXPECT_FALSE(test, kproxy_state_early(KPROXY_ESTABLISHED));
+	KUNIT_EXPECT_FALSE(test, kproxy_state_early(KPROXY_ABORTED));
+}
+
 static struct kunit_case state_cases[] = {
 	KUNIT_CASE(event_leads_to_the_next_state),
 	KUNIT_CASE(final_state_never_changes),
 	KUNIT_CASE(kill_ends_every_state),
 	KUNIT_CASE(both_ends_of_stream_in_any_order_linger),
 	KUNIT_CASE(only_live_states_use_the_server),
+	KUNIT_CASE(only_the_first_states_are_early),
 	{}
 };
 

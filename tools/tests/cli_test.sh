@@ -66,7 +66,9 @@ prints '(default 60s,10s,6)' upstream help
 prints 'balance roundrobin|leastconn|random|maglev' up h
 prints 'allow CIDR[,CIDR]...      networks whose clients are let in (default all)' \
 	listener help
+prints 'accept-proxy off|on' listener help
 prints 'balance roundrobin' up h
+prints 'send-proxy off|v1|v2' up h
 prints 'state up|drain|down' server help
 prints 'client ADDR[/LEN]' ses help
 prints 'stats show [reset]' st help
@@ -105,6 +107,8 @@ refused 1 'listener "web": deny 10.9.9.9/8: is given twice' \
 	l set web deny 10.0.0.0/8,10.9.9.9/8
 refused 1 'listener "web": allow "": a network of the list is empty' \
 	l set web allow ,
+refused 1 'listener "web": accept-proxy yes: must be off or on' \
+	l set web accept-proxy yes
 refused 1 'listener "web": option "maxconn" needs a value' \
 	l add web '*:80' maxconn
 refused 1 'listener "web": option "maxconn" is given twice' \

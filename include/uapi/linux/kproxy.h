@@ -56,6 +56,19 @@ enum kproxy_check_kind {
 };
 
 /**
+ * enum kproxy_send_proxy - the header of the PROXY protocol that a server gets
+ *   first
+ * @KPROXY_SEND_PROXY_OFF: none
+ * @KPROXY_SEND_PROXY_V1: of version 1, a line of text
+ * @KPROXY_SEND_PROXY_V2: of version 2, binary
+ */
+enum kproxy_send_proxy {
+	KPROXY_SEND_PROXY_OFF,
+	KPROXY_SEND_PROXY_V1,
+	KPROXY_SEND_PROXY_V2,
+};
+
+/**
  * enum kproxy_server_state - what the administrator wants of a server
  * @KPROXY_SERVER_STATE_UP: takes new sessions
  * @KPROXY_SERVER_STATE_DRAIN: takes no new session, live ones go on
@@ -85,7 +98,8 @@ enum kproxy_health {
 /**
  * enum kproxy_session_state - where in its life a session is
  * @KPROXY_SESSION_STATE_CONNECTING: the client is accepted, no server has
- *   answered yet
+ *   answered yet; before the client's header of the PROXY protocol has come
+ *   there is no server
  * @KPROXY_SESSION_STATE_ESTABLISHED: both sides are connected, bytes move both
  *   ways
  * @KPROXY_SESSION_STATE_CLOSING: one direction has ended, or the session is
@@ -196,6 +210,7 @@ enum {
 	KPROXY_A_LISTENER_CLIENT_RATE,
 	KPROXY_A_LISTENER_ALLOW,
 	KPROXY_A_LISTENER_DENY,
+	KPROXY_A_LISTENER_ACCEPT_PROXY,
 
 	__KPROXY_A_LISTENER_MAX,
 	KPROXY_A_LISTENER_MAX = (__KPROXY_A_LISTENER_MAX - 1)
@@ -223,6 +238,7 @@ enum {
 	KPROXY_A_UPSTREAM_TIMEOUT,
 	KPROXY_A_UPSTREAM_RISE,
 	KPROXY_A_UPSTREAM_FALL,
+	KPROXY_A_UPSTREAM_SEND_PROXY,
 
 	__KPROXY_A_UPSTREAM_MAX,
 	KPROXY_A_UPSTREAM_MAX = (__KPROXY_A_UPSTREAM_MAX - 1)

@@ -73,18 +73,22 @@ bad_values() {
 
 # networks N: so many, none of which holds a client of ours.
 networks() {
-	local n list=()
+	local n hex list=()
 
 	for ((n = 0; n < $1; n += 2)); do
+		printf -v hex %x $((n + 1))
 		list+=("172.$((16 + n / 256)).$((n % 256)).0/24"
-			"2001:db8:$(printf %x $((n + 1)))::/$((48 + n % 80))")
+			"2001:db8:$hex::/$((48 + n % 80))")
 	done
 	(IFS=, && echo "${list[*]:0:$1}")
 }
 
 most_networks() {
-	kp listener set web deny "$(networks 1000)" allow 10.1.0.0/24
-	same "networks denied" "$(shown deny)" "$(networks 1000)"
+	local thousand
+
+	thousand=$(networks 1000)
+	kp listener set web deny "$thousand" allow 10.1.0.0/24
+	same "networks denied" "$(shown deny)" "$thousand"
 	same "of one that is asked for by name" \
 		"$(kp_json '.[0].deny | length' listener show web)" 1000
 	same "of all" "$(kp_json '.[] | select(.name == "web").deny | length' \

@@ -35,39 +35,82 @@ static struct kproxy_upstream *choice_upstream(struct kproxy_choice *c)
 	return container_of(c, struct kproxy_upstream, choice);
 }
 
-static bool belongs(const struct kproxy_server *server, enum kproxy_tier tier)
+/* What is built from: the servers as they are, or as a change will have them. */
+struct plan {
+	enum kproxy_balance balance;
+	bool changed;
+	/* servers that the upstream has not yet, or NULL */
+	const struct list_head *arriving;
+};
+
+static const struct kproxy_server_options *
+planned(const struct kproxy_server *server, const struct plan *plan)
 {
-	return server->options.backup == (tier == KPROXY_TIER_BACKUP) &&
-	       kproxy_server_usable(server);
+	return plan->changed && server->next ? server->next : &server->options;
 }
 
-static struct kproxy_balancer *choice_new(struct kproxy_choice *c,
-					  enum kproxy_tier tier)
+static bool belongs(const struct kproxy_server *server, enum kproxy_tier tier,
+		    const struct plan *plan)
 {
-	struct kproxy_upstream *up = choice_upstream(c);
-	struct kproxy_balance_entry *entry;
-	struct kproxy_server *server;
-	struct kproxy_balancer *b;
+	const struct kproxy_server_options *options = planned(server, plan);
+
+	return options->backup == (tier == KPROXY_TIER_BACKUP) &&
+	       kproxy_server_usable_as(server, options);
+}
+
+static unsigned int plan_count(const struct list_head *servers,
+			       enum kproxy_tier tier, const struct plan *plan)
+{
+	const struct kproxy_server *server;
 	unsigned int nr = 0;
 
-	list_for_each_entry(server, &up->servers, node)
-		nr += belongs(server, tier);
-	if (!nr)
-		return NULL;
-	b = kproxy_balance_new(READ_ONCE(up->options.balance), &c->turns, nr);
-	if (!b)
-		return ERR_PTR(-ENOMEM);
+	if (!servers)
+		return 0;
+	list_for_each_entry(server, servers, node)
+		nr += belongs(server, tier, plan);
+	return nr;
+}
+
+/* The entries of @b from @nr on; return: how many it has then. */
+static unsigned int plan_fill(struct kproxy_balancer *b, unsigned int nr,
+			      const struct list_head *servers,
+			      enum kproxy_tier tier, const struct plan *plan)
+{
+	struct kproxy_balance_entry *entry;
+	struct kproxy_server *server;
+
+	if (!servers)
+		return nr;
 	/* One that has become usable since has called for the next build. */
-	nr = 0;
-	list_for_each_entry(server, &up->servers, node) {
-		if (nr == b->nr || !belongs(server, tier))
+	list_for_each_entry(server, servers, node) {
+		if (nr == b->nr || !belongs(server, tier, plan))
 			continue;
 		entry = &b->entries[nr++];
 		entry->server = server;
 		entry->addr = &server->addr;
 		entry->sessions = &server->sessions;
-		entry->weight = READ_ONCE(server->options.weight);
+		entry->weight = READ_ONCE(planned(server, plan)->weight);
 	}
+	return nr;
+}
+
+static struct kproxy_balancer *choice_new(struct kproxy_choice *c,
+					  enum kproxy_tier tier,
+					  const struct plan *plan)
+{
+	struct kproxy_upstream *up = choice_upstream(c);
+	struct kproxy_balancer *b;
+	unsigned int nr;
+
+	nr = plan_count(&up->servers, tier, plan) +
+	     plan_count(plan->arriving, tier, plan);
+	if (!nr)
+		return NULL;
+	b = kproxy_balance_new(plan->balance, &c->turns, nr);
+	if (!b)
+		return ERR_PTR(-ENOMEM);
+	nr = plan_fill(b, 0, &up->servers, tier, plan);
+	nr = plan_fill(b, nr, plan->arriving, tier, plan);
 	b->nr = nr;
 	if (nr && !kproxy_balance_build(b))
 		return b;
@@ -104,13 +147,16 @@ static void choice_publish(struct kproxy_choice *c, enum kproxy_tier tier,
 /* Build what is now; when memory is short, what was published stays. */
 static void choice_build(struct kproxy_choice *c)
 {
+	const struct plan plan = {
+		.balance = READ_ONCE(choice_upstream(c)->options.balance),
+	};
 	struct kproxy_balancer *b;
 	enum kproxy_tier tier;
 
 	lockdep_assert_held(&c->lock);
 	WRITE_ONCE(c->stale, false);
 	for (tier = 0; tier < KPROXY_TIERS; tier++) {
-		b = choice_new(c, tier);
+		b = choice_new(c, tier, &plan);
 		if (IS_ERR(b))
 			queue_delayed_work(kproxy_wq, &c->work, BUILD_RETRY);
 		else
@@ -183,6 +229,78 @@ void kproxy_choice_changed(struct kproxy_choice *c)
 void kproxy_choice_build_soon(struct kproxy_choice *c)
 {
 	queue_delayed_work(kproxy_wq, &c->work, BUILD_DELAY);
+}
+
+/**
+ * kproxy_choice_prepare() - build what sessions will choose from after a change
+ * @c: the choice; the lock of the namespace's configuration is held until this
+ *	is used by kproxy_choice_replace() or given back to kproxy_choice_forget()
+ * @balance: how they will choose
+ * @arriving: servers that the upstream will have besides those that it has;
+ *	what will be changed of those is in kproxy_server.next
+ * @tiers: where it goes, a balancer or NULL for each tier
+ *
+ * Context: process, may sleep.
+ * Return: 0, or -ENOMEM with nothing to give back.
+ */
+int kproxy_choice_prepare(struct kproxy_choice *c, enum kproxy_balance balance,
+			  const struct list_head *arriving,
+			  struct kproxy_balancer **tiers)
+{
+	const struct plan plan = {
+		.balance = balance,
+		.changed = true,
+		.arriving = arriving,
+	};
+	struct kproxy_balancer *b;
+	enum kproxy_tier tier;
+
+	for (tier = 0; tier < KPROXY_TIERS; tier++) {
+		b = choice_new(c, tier, &plan);
+		if (IS_ERR(b)) {
+			kproxy_choice_forget(tiers);
+			return PTR_ERR(b);
+		}
+		tiers[tier] = b;
+	}
+	return 0;
+}
+
+/**
+ * kproxy_choice_replace() - let sessions choose from what was prepared
+ * @c: the choice, its lock held; its servers are those of @tiers from now on
+ * @tiers: of kproxy_choice_prepare(); nothing is left there
+ *
+ * Context: process. It needs no memory.
+ */
+void kproxy_choice_replace(struct kproxy_choice *c,
+			   struct kproxy_balancer **tiers)
+{
+	enum kproxy_tier tier;
+
+	lockdep_assert_held(&c->lock);
+	WRITE_ONCE(c->stale, false);
+	for (tier = 0; tier < KPROXY_TIERS; tier++) {
+		choice_publish(c, tier, tiers[tier]);
+		tiers[tier] = NULL;
+	}
+	/* The health of some may have changed since they were prepared. */
+	kproxy_choice_build_soon(c);
+}
+
+/**
+ * kproxy_choice_forget() - give back what was prepared
+ * @tiers: of kproxy_choice_prepare(), or without anything in it
+ */
+void kproxy_choice_forget(struct kproxy_balancer **tiers)
+{
+	enum kproxy_tier tier;
+
+	for (tier = 0; tier < KPROXY_TIERS; tier++) {
+		if (tiers[tier])
+			kproxy_balance_free(tiers[tier]);
+		tiers[tier] = NULL;
+	}
 }
 
 static void choice_refresh(struct kproxy_choice *c)

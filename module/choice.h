@@ -7,6 +7,7 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
+#include <uapi/linux/kproxy.h>
 
 #include "queue.h"
 
@@ -54,6 +55,12 @@ void kproxy_choice_init(struct kproxy_choice *c);
 void kproxy_choice_destroy(struct kproxy_choice *c);
 void kproxy_choice_changed(struct kproxy_choice *c);
 void kproxy_choice_build_soon(struct kproxy_choice *c);
+int kproxy_choice_prepare(struct kproxy_choice *c, enum kproxy_balance balance,
+			  const struct list_head *arriving,
+			  struct kproxy_balancer **tiers);
+void kproxy_choice_replace(struct kproxy_choice *c,
+			   struct kproxy_balancer **tiers);
+void kproxy_choice_forget(struct kproxy_balancer **tiers);
 struct kproxy_server *kproxy_choice_pick(struct kproxy_choice *c,
 					 const struct kproxy_pick *pick);
 void kproxy_choice_release(struct kproxy_server *server);

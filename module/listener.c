@@ -3,6 +3,10 @@
  * Listeners accept clients and hand them to a session each. A listening
  * socket's data_ready queues work on the CPU that received the client's last
  * ACK; the work accepts whatever waits. No thread belongs to a listener.
+ *
+ * A port gets its socket, bound, when the change that it belongs to is made,
+ * listens when that is prepared, and accepts when it is published. An address
+ * that another port has, and will not have then, comes with that one's socket.
  */
 #include <linux/jiffies.h>
 #include <linux/netlink.h>
@@ -15,9 +19,11 @@
 #include "listener.h"
 #include "log.h"
 #include "main.h"
+#include "netlink.h"
 #include "netns.h"
 #include "session.h"
 #include "session-table.h"
+#include "transaction.h"
 #include "upstream.h"
 
 /* Clients accepted in one go, before others get the worker. */
@@ -181,32 +187,11 @@ static int port_bind(struct kproxy_listener_port *port)
 	return 0;
 }
 
-/*
- * Change the options of all listening sockets, for the clients that come from
- * now on; or of none.
- */
-static int listener_apply(struct kproxy_listener *l,
-			  const struct kproxy_sockopts *from,
-			  const struct kproxy_sockopts *to)
+/* Begin to accept what waits and what comes. */
+static void port_open(struct kproxy_listener_port *port)
 {
-	enum kproxy_sockopt bad;
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < l->nr_ports; i++) {
-		err = kproxy_sockopts_apply(l->ports[i].ks.socket,
-					    KPROXY_SOCKOPTS_LISTEN, from, to,
-					    &bad);
-		if (err)
-			goto err_undo;
-	}
-	return 0;
-
-err_undo:
-	while (i--)
-		kproxy_sockopts_apply(l->ports[i].ks.socket,
-				      KPROXY_SOCKOPTS_LISTEN, to, from, &bad);
-	return err;
+	enable_delayed_work(&port->accept);
+	port_kick(port, 0);
 }
 
 /* After this nothing accepts, and the work can't be queued again. */
@@ -219,47 +204,202 @@ static void port_close(struct kproxy_listener_port *port)
 	kproxy_sock_abort(&port->ks);
 }
 
-static int listener_open(struct kproxy_listener *l, unsigned int *bad)
+/*
+ * Take over the donor's socket, with the clients that wait there. One that
+ * comes while nobody is attached is found when the port is opened.
+ */
+static void port_take(struct kproxy_listener_port *port)
 {
-	unsigned int i;
-	int err;
+	struct kproxy_listener_port *donor = port->donor;
+	struct socket *socket = donor->ks.socket;
 
-	for (i = 0; i < l->nr_ports; i++) {
-		*bad = i;
-		err = port_bind(&l->ports[i]);
-		if (err)
-			return err;
-	}
-	/* The window's scale depends on them, and is chosen for the first SYN. */
-	err = listener_apply(l, &kproxy_sockopts_defaults,
-			     &l->options.sockopts);
-	if (err)
-		return err;
-	for (i = 0; i < l->nr_ports; i++) {
-		*bad = i;
-		err = kernel_listen(l->ports[i].ks.socket, l->options.backlog);
-		if (err)
-			return err;
-	}
-	return 0;
+	kproxy_sock_detach(&donor->ks);
+	disable_delayed_work_sync(&donor->accept);
+	donor->ks.socket = NULL;
+	kproxy_sock_attach(&port->ks, socket, NULL, &port_ops);
+	port->donor = NULL;
+	port->claims = false;
 }
 
-static void listener_close(struct kproxy_listener *l)
+static struct kproxy_listener_port *
+ports_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
+	  unsigned int n)
+{
+	struct kproxy_listener_port *ports;
+	unsigned int i;
+
+	ports = kcalloc(n, sizeof(*ports), GFP_KERNEL_ACCOUNT);
+	if (!ports)
+		return NULL;
+	for (i = 0; i < n; i++) {
+		ports[i].listener = l;
+		ports[i].addr = addrs[i];
+		INIT_DELAYED_WORK(&ports[i].accept, port_accept);
+		disable_delayed_work(&ports[i].accept);
+	}
+	return ports;
+}
+
+static void ports_kick(struct kproxy_listener_port *ports, unsigned int n)
+{
+	while (n--)
+		port_kick(&ports[n], 0);
+}
+
+/* They are the caller's no more. */
+static void ports_close(struct kproxy_listener_port *ports, unsigned int n)
+{
+	while (n--) {
+		port_close(&ports[n]);
+		if (ports[n].claims)
+			ports[n].donor->donates = false;
+	}
+	kfree_rcu_mightsleep(ports);
+}
+
+static struct kproxy_listener_port *
+listener_find_port(struct kproxy_listener *l, const union kproxy_addr *addr)
 {
 	unsigned int i;
 
 	for (i = 0; i < l->nr_ports; i++)
-		port_close(&l->ports[i]);
+		if (kproxy_addr_equal(&l->ports[i].addr, addr))
+			return &l->ports[i];
+	return NULL;
 }
 
-static struct kproxy_listener *
-listener_new(struct kproxy_net *kn, const char *name,
-	     const union kproxy_addr *addrs, unsigned int nr_addrs)
+/* Who has the address now and may give it away. */
+static struct kproxy_listener_port *find_donor(struct kproxy_listener *l,
+					       const union kproxy_addr *addr)
+{
+	struct kproxy_listener_port *port = listener_find_port(l, addr);
+	struct kproxy_listener *other;
+
+	if (port || !l->kn->staging)
+		return port;
+	list_for_each_entry(other, &l->kn->listeners, node) {
+		port = listener_find_port(other, addr);
+		if (port)
+			break;
+	}
+	return port;
+}
+
+/* Get a socket for each port, or know whose it will take over. */
+static int ports_bind(struct kproxy_listener_port *ports, unsigned int n,
+		      unsigned int *bad)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < n; i++) {
+		ports[i].donor = find_donor(ports[i].listener, &ports[i].addr);
+		if (ports[i].donor)
+			continue;
+		err = port_bind(&ports[i]);
+		if (err) {
+			*bad = i;
+			return err;
+		}
+	}
+	return 0;
+}
+
+/*
+ * What becomes of a listener, which is held. When the ports are to change,
+ * @ports are the new ones, and the old ones once it is published.
+ */
+struct listener_change {
+	struct kproxy_change change;
+	struct kproxy_listener *l;
+	bool add;
+	bool del;
+	bool kill;
+	/* part of a transaction, so that a refusal must say what it is about */
+	bool staged;
+	/* which address was refused, NULL when nobody asks any more */
+	unsigned int *bad;
+	/* how many ports' sockets have the new options */
+	unsigned int applied;
+	/* held */
+	struct kproxy_upstream *upstream;
+	struct kproxy_listener_options options;
+	/* its networks are others; the list that it will not have, or has no more */
+	bool networks;
+	struct kproxy_prefixes *spare;
+	struct kproxy_listener_port *ports;
+	unsigned int nr_ports;
+};
+
+static struct listener_change *to_listener_change(struct kproxy_change *change)
+{
+	return container_of(change, struct listener_change, change);
+}
+
+/* Does the port's listener let go of it, and has nobody else claimed it? */
+static bool port_claim(struct kproxy_listener_port *port)
+{
+	struct kproxy_listener_port *donor = port->donor;
+	const struct listener_change *c;
+
+	if (!donor->listener->change || donor->donates)
+		return false;
+	c = to_listener_change(donor->listener->change);
+	if (!c->del && !c->ports)
+		return false;
+	donor->donates = true;
+	port->claims = true;
+	return true;
+}
+
+/* The ports that it will have. */
+static struct kproxy_listener_port *
+change_ports(const struct listener_change *c, unsigned int *n)
+{
+	*n = c->ports ? c->nr_ports : c->l->nr_ports;
+	return c->ports ?: c->l->ports;
+}
+
+/*
+ * Change the options of a port's socket, or back: for the clients that come
+ * from now on, whose window's scale depends on them.
+ */
+static int port_apply(const struct listener_change *c,
+		      const struct kproxy_listener_port *port, bool back)
+{
+	const struct kproxy_sockopts *to = &c->options.sockopts;
+	const struct kproxy_sockopts *from;
+	struct socket *socket;
+	enum kproxy_sockopt bad;
+
+	if (port->donor)
+		from = &port->donor->listener->options.sockopts;
+	else
+		from = c->ports ? &kproxy_sockopts_defaults :
+				  &c->l->options.sockopts;
+	if (back)
+		swap(from, to);
+	socket = port->donor ? port->donor->ks.socket : port->ks.socket;
+	return kproxy_sockopts_apply(socket, KPROXY_SOCKOPTS_LISTEN, from, to,
+				     &bad);
+}
+
+static void change_unapply(struct listener_change *c)
+{
+	struct kproxy_listener_port *ports;
+	unsigned int n;
+
+	ports = change_ports(c, &n);
+	while (c->applied)
+		port_apply(c, &ports[--c->applied], true);
+}
+
+static struct kproxy_listener *listener_new(struct kproxy_net *kn,
+					    const char *name)
 {
 	struct kproxy_listener *l;
-	unsigned int i;
 
-	l = kzalloc(struct_size(l, ports, nr_addrs), GFP_KERNEL_ACCOUNT);
+	l = kzalloc(sizeof(*l), GFP_KERNEL_ACCOUNT);
 	if (!l)
 		return NULL;
 	l->stats = kproxy_stats_new();
@@ -273,12 +413,6 @@ listener_new(struct kproxy_net *kn, const char *name,
 	strscpy(l->name, name, sizeof(l->name));
 	spin_lock_init(&l->lock);
 	kproxy_rate_init(&l->rate, jiffies);
-	l->nr_ports = nr_addrs;
-	for (i = 0; i < nr_addrs; i++) {
-		l->ports[i].listener = l;
-		l->ports[i].addr = addrs[i];
-		INIT_DELAYED_WORK(&l->ports[i].accept, port_accept);
-	}
 	return l;
 }
 
@@ -300,9 +434,12 @@ static void listener_use(struct kproxy_listener *l, struct kproxy_upstream *up)
 	}
 }
 
-static void listener_refusal(int err, const union kproxy_addr *addr,
+/* @name is that of the listener, or NULL when the reader knows it. */
+static void listener_refusal(int err, const char *name,
+			     const union kproxy_addr *addr,
 			     struct netlink_ext_ack *extack)
 {
+	char who[KPROXY_NAME_MAX + sizeof("listener \"\": ")] = "";
 	const char *why;
 
 	switch (err) {
@@ -324,11 +461,250 @@ static void listener_refusal(int err, const union kproxy_addr *addr,
 	default:
 		return;
 	}
+	if (name)
+		snprintf(who, sizeof(who), "listener \"%s\": ", name);
 	if (addr->sa.sa_family == AF_UNSPEC)
-		NL_SET_ERR_MSG_FMT(extack, "address *:%u %s",
+		NL_SET_ERR_MSG_FMT(extack, "%saddress *:%u %s", who,
 				   ntohs(kproxy_addr_port(addr)), why);
 	else
-		NL_SET_ERR_MSG_FMT(extack, "address %pISpc %s", addr, why);
+		NL_SET_ERR_MSG_FMT(extack, "%saddress %pISpc %s", who, addr,
+				   why);
+}
+
+/* @err was said of a port. */
+static int refuse_port(const struct listener_change *c, unsigned int i, int err,
+		       struct netlink_ext_ack *extack)
+{
+	if (c->bad)
+		*c->bad = i;
+	listener_refusal(err, c->staged ? c->l->name : NULL, &c->ports[i].addr,
+			 extack);
+	return err;
+}
+
+static int refuse_sockopts(const struct listener_change *c, int err,
+			   struct netlink_ext_ack *extack)
+{
+	if (c->staged)
+		NL_SET_ERR_MSG_FMT(extack, "listener \"%s\": the options of its sockets were refused",
+				   c->l->name);
+	else
+		NL_SET_ERR_MSG(extack, "the options of its sockets were refused");
+	return err;
+}
+
+static int listener_prepare(struct kproxy_change *change,
+			    struct netlink_ext_ack *extack)
+{
+	struct listener_change *c = to_listener_change(change);
+	struct kproxy_listener_port *ports;
+	unsigned int i, n;
+	int err;
+
+	if (c->del)
+		return 0;
+	for (i = 0; i < c->nr_ports; i++)
+		if (c->ports[i].donor && !port_claim(&c->ports[i]))
+			return refuse_port(c, i, -EADDRINUSE, extack);
+	ports = change_ports(c, &n);
+	for (i = 0; i < n; i++) {
+		err = port_apply(c, &ports[i], false);
+		if (err)
+			return refuse_sockopts(c, err, extack);
+		c->applied++;
+	}
+	for (i = 0; i < c->nr_ports; i++) {
+		if (c->ports[i].donor)
+			continue;
+		err = kernel_listen(c->ports[i].ks.socket, c->options.backlog);
+		if (err)
+			return refuse_port(c, i, err, extack);
+	}
+	return 0;
+}
+
+static void listener_use_options(struct kproxy_listener *l,
+				 const struct kproxy_listener_options *options)
+{
+	unsigned int i;
+
+	/* Of a socket that listens this is a number, and can't fail. */
+	for (i = 0; i < l->nr_ports; i++)
+		kernel_listen(l->ports[i].ks.socket, options->backlog);
+	WRITE_ONCE(l->options.maxconn, options->maxconn);
+	WRITE_ONCE(l->options.backlog, options->backlog);
+	WRITE_ONCE(l->options.connect_timeout, options->connect_timeout);
+	WRITE_ONCE(l->options.idle_timeout, options->idle_timeout);
+	WRITE_ONCE(l->options.fin_timeout, options->fin_timeout);
+	WRITE_ONCE(l->options.max_age, options->max_age);
+	WRITE_ONCE(l->options.rate, options->rate);
+	WRITE_ONCE(l->options.client_maxconn, options->client_maxconn);
+	WRITE_ONCE(l->options.client_rate, options->client_rate);
+	WRITE_ONCE(l->options.accept_proxy, options->accept_proxy);
+	/* The sockets have them since this was prepared. */
+	l->options.sockopts = options->sockopts;
+}
+
+static void listener_swap_ports(struct kproxy_listener *l,
+				struct kproxy_listener_port **ports,
+				unsigned int *n)
+{
+	spin_lock(&l->lock);
+	swap(l->ports, *ports);
+	swap(l->nr_ports, *n);
+	spin_unlock(&l->lock);
+}
+
+static void listener_publish_ports(struct listener_change *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->nr_ports; i++) {
+		if (!c->ports[i].donor)
+			continue;
+		port_take(&c->ports[i]);
+		/* Who came meanwhile may yet call the donor. */
+		c->change.grace = true;
+	}
+	listener_swap_ports(c->l, &c->ports, &c->nr_ports);
+}
+
+static void listener_publish(struct kproxy_change *change)
+{
+	struct listener_change *c = to_listener_change(change);
+	struct kproxy_listener *l = c->l;
+	bool fresh = c->ports;
+	unsigned int i;
+
+	if (c->del)
+		return;
+	if (c->add)
+		list_move_tail(&l->node, &l->kn->listeners);
+	if (c->upstream != l->upstream)
+		listener_use(l, c->upstream);
+	if (fresh)
+		listener_publish_ports(c);
+	listener_use_options(l, &c->options);
+	if (c->networks)
+		c->spare = rcu_replace_pointer(l->options.prefixes, c->spare,
+					       lockdep_is_held(&l->kn->lock));
+	for (i = 0; fresh && i < l->nr_ports; i++)
+		port_open(&l->ports[i]);
+	/* There may be room now for clients that wait, also for their rate. */
+	ports_kick(l->ports, l->nr_ports);
+	kproxy_net_changed(l->kn);
+	kproxy_netlink_listener_event(l, c->add ? KPROXY_CMD_LISTENER_ADD_NTF :
+						  KPROXY_CMD_LISTENER_SET_NTF);
+}
+
+/* The caller puts it. */
+static void listener_unlink(struct kproxy_listener *l, bool kill)
+{
+	struct kproxy_listener_port *ports = NULL;
+	unsigned int n = 0;
+
+	list_del(&l->node);
+	listener_swap_ports(l, &ports, &n);
+	ports_close(ports, n);
+	if (kill)
+		kproxy_session_kill_listener(l);
+	listener_use(l, NULL);
+	kproxy_net_changed(l->kn);
+}
+
+static void listener_finish(struct kproxy_change *change, bool published)
+{
+	struct listener_change *c = to_listener_change(change);
+	struct kproxy_listener *l = c->l;
+
+	if (!published)
+		change_unapply(c);
+	if (published && change->grace)
+		ports_kick(l->ports, l->nr_ports);
+	if (published && c->del) {
+		kproxy_netlink_listener_event(l, KPROXY_CMD_LISTENER_DEL_NTF);
+		listener_unlink(l, c->kill);
+		kproxy_listener_put(l);
+	}
+	if (!published && c->add) {
+		list_del(&l->node);
+		kproxy_listener_put(l);
+	}
+	if (c->ports)
+		ports_close(c->ports, c->nr_ports);
+	if (c->upstream)
+		kproxy_upstream_put(c->upstream);
+	kproxy_prefixes_free(c->spare);
+	kproxy_listener_put(l);
+	kfree(c);
+}
+
+static const struct kproxy_change_ops listener_change_ops = {
+	.prepare = listener_prepare,
+	.publish = listener_publish,
+	.finish = listener_finish,
+};
+
+/* The new list of networks in @options, NULL when there is none. */
+static struct kproxy_prefixes *
+new_prefixes(const struct kproxy_listener *l,
+	     const struct kproxy_listener_options *options)
+{
+	struct kproxy_prefixes *prefixes;
+
+	prefixes = rcu_dereference_protected(options->prefixes, true);
+	return prefixes == rcu_access_pointer(l->options.prefixes) ? NULL :
+								     prefixes;
+}
+
+/*
+ * Whom and what the listener will have; its addresses stay what they are. A new
+ * list of networks is freed if there is no memory for this.
+ */
+static struct listener_change *
+listener_change_new(struct kproxy_listener *l, struct kproxy_upstream *upstream,
+		    const struct kproxy_listener_options *options)
+{
+	struct listener_change *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+
+	if (!c) {
+		kproxy_prefixes_free(new_prefixes(l, options));
+		return NULL;
+	}
+	c->l = l;
+	kproxy_listener_hold(l);
+	c->staged = l->kn->staging;
+	c->upstream = upstream;
+	if (upstream)
+		kproxy_upstream_hold(upstream);
+	c->options = *options;
+	c->networks = rcu_access_pointer(options->prefixes) !=
+		      rcu_access_pointer(l->options.prefixes);
+	c->spare = new_prefixes(l, options);
+	kproxy_change_init(&c->change, &listener_change_ops, &l->change);
+	return c;
+}
+
+/* Add new addresses to the change, if there are any, and submit it. */
+static int listener_submit(struct listener_change *c,
+			   const union kproxy_addr *addrs, unsigned int n,
+			   struct netlink_ext_ack *extack, unsigned int *bad)
+{
+	struct kproxy_listener *l = c->l;
+	int err = 0;
+
+	if (n) {
+		c->ports = ports_new(l, addrs, n);
+		c->nr_ports = n;
+		err = c->ports ? ports_bind(c->ports, n, bad) : -ENOMEM;
+	}
+	c->bad = c->staged ? NULL : bad;
+	if (!err)
+		return kproxy_change_submit(l->kn, &c->change, extack);
+	if (c->ports)
+		listener_refusal(err, NULL, &addrs[*bad], extack);
+	kproxy_change_cancel(l->kn, &c->change);
+	return err;
 }
 
 /**
@@ -347,6 +723,11 @@ struct kproxy_listener *kproxy_listener_find(struct kproxy_net *kn,
 	list_for_each_entry(l, &kn->listeners, node)
 		if (!strcmp(l->name, name))
 			return l;
+	if (!kn->staging)
+		return NULL;
+	list_for_each_entry(l, &kn->new_listeners, node)
+		if (!strcmp(l->name, name))
+			return l;
 	return NULL;
 }
 
@@ -357,13 +738,14 @@ struct kproxy_listener *kproxy_listener_find(struct kproxy_net *kn,
  * @addrs: the addresses, each different
  * @nr_addrs: how many, at least one
  * @upstream: who gets the sessions
- * @options: its options; their list of networks is the listener's from here on
+ * @options: its options; their list of networks is the listener's from here on,
+ *	and freed when this fails
  * @extack: gets the reason of a refusal
  * @bad: which address was refused, when one was; untouched otherwise
  *
  * Context: process, may sleep.
- * Return: 0; -EEXIST for a name in use; -ENOMEM; what opening a socket says.
- * After a failure nothing accepts, and the list of networks is freed.
+ * Return: 0; -EEXIST for a name in use; -ENOMEM; what opening a socket says; of
+ * a transaction also -ESTALE. After a failure nothing accepts.
  */
 int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 			const union kproxy_addr *addrs, unsigned int nr_addrs,
@@ -371,8 +753,9 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 			const struct kproxy_listener_options *options,
 			struct netlink_ext_ack *extack, unsigned int *bad)
 {
+	struct listener_change *c;
 	struct kproxy_listener *l;
-	int err;
+	int err = -ENOMEM;
 
 	lockdep_assert_held(&kn->lock);
 	if (kproxy_listener_find(kn, name)) {
@@ -387,118 +770,84 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 	if (!kn->log)
 		/* pairs with READ_ONCE() in session_end() */
 		smp_store_release(&kn->log, kproxy_log_open(kn->net));
-	err = -ENOMEM;
-	l = listener_new(kn, name, addrs, nr_addrs);
+	l = listener_new(kn, name);
 	if (!l)
 		goto err_prefixes;
-	l->options = *options;
-	listener_use(l, upstream);
-	list_add_tail(&l->node, &kn->listeners);
-	err = listener_open(l, bad);
-	if (err) {
-		listener_refusal(err, &addrs[*bad], extack);
-		kproxy_listener_del(l, true);
-		return err;
+	c = listener_change_new(l, upstream, options);
+	if (!c) {
+		kproxy_listener_put(l);
+		return -ENOMEM;
 	}
-	kproxy_net_changed(kn);
-	return 0;
+	c->add = true;
+	list_add_tail(&l->node, &kn->new_listeners);
+	return listener_submit(c, addrs, nr_addrs, extack, bad);
 
 err_prefixes:
 	kproxy_prefixes_free(rcu_dereference_protected(options->prefixes, true));
 	return err;
 }
 
-/* A list that is not the one it has takes the place of that. */
-static void listener_set_prefixes(struct kproxy_listener *l,
-				  const struct kproxy_listener_options *options)
-{
-	struct kproxy_prefixes *prefixes, *old;
-
-	prefixes = rcu_dereference_protected(options->prefixes, true);
-	old = rcu_replace_pointer(l->options.prefixes, prefixes,
-				  lockdep_is_held(&l->kn->lock));
-	if (old != prefixes)
-		kproxy_prefixes_free(old);
-}
-
 /**
  * kproxy_listener_set() - change a listener for sessions to come
  * @l: the listener, its namespace's lock held
- * @upstream: who gets them
+ * @addrs: its addresses from now on, each different
+ * @nr_addrs: how many, 0 to leave them as they are
+ * @upstream: who gets the sessions
  * @options: its options from now on; a list of networks other than the one it
- *	has is the listener's from here on
+ *	has is the listener's from here on, and freed when this fails
  * @extack: gets the reason of a refusal
+ * @bad: which address was refused, when one was; untouched otherwise
+ *
+ * An address that it has already keeps its socket.
  *
  * Context: process, may sleep.
- * Return: 0, or what the sockets say of the backlog or their options; then
- * nothing is changed, and the list of networks is the caller's still.
+ * Return: 0; -ENOMEM; what opening a socket says; of a transaction also -EBUSY
+ * when it is changed already, or -ESTALE. After a failure nothing has changed.
  */
 int kproxy_listener_set(struct kproxy_listener *l,
+			const union kproxy_addr *addrs, unsigned int nr_addrs,
 			struct kproxy_upstream *upstream,
 			const struct kproxy_listener_options *options,
-			struct netlink_ext_ack *extack)
+			struct netlink_ext_ack *extack, unsigned int *bad)
 {
-	unsigned int i;
-	int err;
+	struct listener_change *c;
 
 	lockdep_assert_held(&l->kn->lock);
-	err = listener_apply(l, &l->options.sockopts, &options->sockopts);
-	if (err) {
-		NL_SET_ERR_MSG(extack, "the options of its sockets were refused");
-		return err;
+	if (l->kn->staging && l->change) {
+		kproxy_prefixes_free(new_prefixes(l, options));
+		return kproxy_change_twice(extack);
 	}
-	if (options->backlog != l->options.backlog) {
-		for (i = 0; i < l->nr_ports; i++) {
-			err = kernel_listen(l->ports[i].ks.socket,
-					    options->backlog);
-			if (err) {
-				NL_SET_ERR_MSG(extack, "the backlog was refused");
-				listener_apply(l, &options->sockopts,
-					       &l->options.sockopts);
-				return err;
-			}
-		}
-	}
-	if (upstream != l->upstream)
-		listener_use(l, upstream);
-	WRITE_ONCE(l->options.maxconn, options->maxconn);
-	WRITE_ONCE(l->options.backlog, options->backlog);
-	WRITE_ONCE(l->options.connect_timeout, options->connect_timeout);
-	WRITE_ONCE(l->options.idle_timeout, options->idle_timeout);
-	WRITE_ONCE(l->options.fin_timeout, options->fin_timeout);
-	WRITE_ONCE(l->options.max_age, options->max_age);
-	l->options.sockopts = options->sockopts;
-	WRITE_ONCE(l->options.rate, options->rate);
-	WRITE_ONCE(l->options.client_maxconn, options->client_maxconn);
-	WRITE_ONCE(l->options.client_rate, options->client_rate);
-	WRITE_ONCE(l->options.accept_proxy, options->accept_proxy);
-	listener_set_prefixes(l, options);
-	/* There may be room now for clients that wait, also for their rate. */
-	for (i = 0; i < l->nr_ports; i++)
-		mod_delayed_work(kproxy_wq, &l->ports[i].accept, 0);
-	kproxy_net_changed(l->kn);
-	return 0;
+	c = listener_change_new(l, upstream, options);
+	if (!c)
+		return -ENOMEM;
+	return listener_submit(c, addrs, nr_addrs, extack, bad);
 }
 
 /**
  * kproxy_listener_del() - stop accepting
  * @l: the listener, its namespace's lock held; the caller's no more
  * @kill: reset its live sessions, which go on otherwise
+ * @extack: gets the reason of a refusal
  *
  * Context: process, sleeps until its accept work is done.
+ * Return: 0; -ENOMEM; of a transaction also -EBUSY when it is changed already, or
+ * -ESTALE.
  */
-void kproxy_listener_del(struct kproxy_listener *l, bool kill)
+int kproxy_listener_del(struct kproxy_listener *l, bool kill,
+			struct netlink_ext_ack *extack)
 {
 	struct kproxy_net *kn = l->kn;
+	struct listener_change *c;
 
 	lockdep_assert_held(&kn->lock);
-	list_del(&l->node);
-	listener_close(l);
-	if (kill)
-		kproxy_session_kill_listener(l);
-	listener_use(l, NULL);
-	kproxy_net_changed(kn);
-	kproxy_listener_put(l);
+	if (kn->staging && l->change)
+		return kproxy_change_twice(extack);
+	c = listener_change_new(l, NULL, &l->options);
+	if (!c)
+		return -ENOMEM;
+	c->del = true;
+	c->kill = kill;
+	return kproxy_change_submit(kn, &c->change, extack);
 }
 
 /**
@@ -509,8 +858,10 @@ void kproxy_listener_del_all(struct kproxy_net *kn)
 {
 	struct kproxy_listener *l, *next;
 
-	list_for_each_entry_safe(l, next, &kn->listeners, node)
-		kproxy_listener_del(l, false);
+	list_for_each_entry_safe(l, next, &kn->listeners, node) {
+		listener_unlink(l, false);
+		kproxy_listener_put(l);
+	}
 }
 
 /**
@@ -560,13 +911,12 @@ void kproxy_listener_refused(struct kproxy_listener *l)
  */
 void kproxy_listener_session_ended(struct kproxy_listener *l)
 {
-	unsigned int i;
-
 	atomic_dec(&l->sessions);
 	if (!READ_ONCE(l->options.maxconn))
 		return;
-	for (i = 0; i < l->nr_ports; i++)
-		port_kick(&l->ports[i], 0);
+	spin_lock(&l->lock);
+	ports_kick(l->ports, l->nr_ports);
+	spin_unlock(&l->lock);
 }
 
 /**
@@ -586,4 +936,33 @@ struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l)
 		kproxy_upstream_hold(up);
 	spin_unlock(&l->lock);
 	return up;
+}
+
+/* Who will have its sessions after the transaction. */
+static const struct kproxy_upstream *
+listener_next_upstream(const struct kproxy_listener *l)
+{
+	return l->change ? to_listener_change(l->change)->upstream :
+			   l->upstream;
+}
+
+/**
+ * kproxy_listener_will_use() - does an upstream get sessions after all changes
+ * @up: the upstream, its namespace's lock held
+ *
+ * Return: whether it gets those of a listener that will exist.
+ */
+bool kproxy_listener_will_use(const struct kproxy_upstream *up)
+{
+	const struct kproxy_net *kn = up->kn;
+	const struct kproxy_listener *l;
+
+	lockdep_assert_held(&kn->lock);
+	list_for_each_entry(l, &kn->listeners, node)
+		if (listener_next_upstream(l) == up)
+			return true;
+	list_for_each_entry(l, &kn->new_listeners, node)
+		if (listener_next_upstream(l) == up)
+			return true;
+	return false;
 }

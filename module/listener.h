@@ -17,6 +17,7 @@
 #include "sockopts.h"
 #include "stats.h"
 
+struct kproxy_change;
 struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_upstream;
@@ -47,6 +48,10 @@ struct kproxy_listener_port {
 	/* accepts what waits; runs once at a time */
 	struct delayed_work accept;
 	union kproxy_addr addr;
+	/* Under the configuration lock: whose socket it is to take over. */
+	struct kproxy_listener_port *donor;
+	bool claims;
+	bool donates;
 };
 
 /* Accepts clients on some addresses for an upstream. */
@@ -61,19 +66,24 @@ struct kproxy_listener {
 	/* live sessions */
 	atomic_t sessions;
 
-	/* Protects @upstream, which is held, and @rate. */
+	/*
+	 * Protects @rate; and @upstream, which is held, and @ports: they are
+	 * changed under the configuration lock, too.
+	 */
 	spinlock_t lock;
 	struct kproxy_upstream *upstream;
+	/* freed after a grace period */
+	struct kproxy_listener_port *ports;
+	unsigned int nr_ports;
 	/* of accepted clients */
 	struct kproxy_rate rate;
 
 	/* Under the configuration lock; options read by any. */
 	struct list_head node;
 	struct kproxy_listener_options options;
+	struct kproxy_change *change;
 
 	struct rcu_head rcu;
-	unsigned int nr_ports;
-	struct kproxy_listener_port ports[] __counted_by(nr_ports);
 };
 
 extern const struct kproxy_listener_options kproxy_listener_defaults;
@@ -86,15 +96,18 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 			const struct kproxy_listener_options *options,
 			struct netlink_ext_ack *extack, unsigned int *bad);
 int kproxy_listener_set(struct kproxy_listener *l,
+			const union kproxy_addr *addrs, unsigned int nr_addrs,
 			struct kproxy_upstream *upstream,
 			const struct kproxy_listener_options *options,
+			struct netlink_ext_ack *extack, unsigned int *bad);
+int kproxy_listener_del(struct kproxy_listener *l, bool kill,
 			struct netlink_ext_ack *extack);
-void kproxy_listener_del(struct kproxy_listener *l, bool kill);
 void kproxy_listener_del_all(struct kproxy_net *kn);
 void kproxy_listener_hold(struct kproxy_listener *l);
 void kproxy_listener_put(struct kproxy_listener *l);
 void kproxy_listener_refused(struct kproxy_listener *l);
 void kproxy_listener_session_ended(struct kproxy_listener *l);
 struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);
+bool kproxy_listener_will_use(const struct kproxy_upstream *up);
 
 #endif /* _KPROXY_LISTENER_H */

@@ -140,6 +140,7 @@ static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_A
 /* KPROXY_CMD_LISTENER_SET - do */
 static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_ACCEPT_PROXY + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_LISTENER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_MAXCONN] = { .type = NLA_U32, },
 	[KPROXY_A_LISTENER_BACKLOG] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_backlog_range),
@@ -291,8 +292,13 @@ static const struct nla_policy kproxy_session_kill_nl_policy[KPROXY_A_SESSION_SE
 	[KPROXY_A_SESSION_CLIENT_PREFIX] = NLA_POLICY_MAX(NLA_U8, 128),
 };
 
+/* KPROXY_CMD_TRANSACTION_BEGIN - do */
+static const struct nla_policy kproxy_transaction_begin_nl_policy[KPROXY_A_TRANSACTION_GENERATION + 1] = {
+	[KPROXY_A_TRANSACTION_GENERATION] = { .type = NLA_U32, },
+};
+
 /* Ops table for kproxy */
-const struct genl_split_ops kproxy_nl_ops[20] = {
+const struct genl_split_ops kproxy_nl_ops[23] = {
 	{
 		.cmd		= KPROXY_CMD_LISTENER_GET,
 		.doit		= kproxy_nl_listener_get_doit,
@@ -428,6 +434,25 @@ const struct genl_split_ops kproxy_nl_ops[20] = {
 		.cmd		= KPROXY_CMD_STATS_RESET,
 		.pre_doit	= kproxy_nl_bare_doit,
 		.doit		= kproxy_nl_stats_reset_doit,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_TRANSACTION_BEGIN,
+		.doit		= kproxy_nl_transaction_begin_doit,
+		.policy		= kproxy_transaction_begin_nl_policy,
+		.maxattr	= KPROXY_A_TRANSACTION_GENERATION,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_TRANSACTION_COMMIT,
+		.pre_doit	= kproxy_nl_bare_doit,
+		.doit		= kproxy_nl_transaction_commit_doit,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_TRANSACTION_ABORT,
+		.pre_doit	= kproxy_nl_bare_doit,
+		.doit		= kproxy_nl_transaction_abort_doit,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };

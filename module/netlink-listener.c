@@ -175,9 +175,16 @@ static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs,
 	return n;
 }
 
-/* Under the lock of the configuration, so that events come in its order. */
-static void notify(const struct kproxy_listener *l, u8 cmd)
+/**
+ * kproxy_netlink_listener_event() - announce what has become of a listener
+ * @l: the listener, the lock of its namespace's configuration held
+ * @cmd: KPROXY_CMD_LISTENER_*_NTF
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_netlink_listener_event(const struct kproxy_listener *l, u8 cmd)
 {
+	lockdep_assert_held(&l->kn->lock);
 	kproxy_netlink_notify(l->kn, KPROXY_NLGRP_EVENTS, cmd, put_listener, l,
 			      GFP_KERNEL);
 }
@@ -207,9 +214,6 @@ static int add_listener(struct kproxy_net *kn, const struct genl_info *info,
 		NL_SET_BAD_ATTR(info->extack, bad < n ?
 				list->attrs[bad] :
 				info->attrs[KPROXY_A_LISTENER_NAME]);
-	else
-		notify(kproxy_listener_find(kn, name),
-		       KPROXY_CMD_LISTENER_ADD_NTF);
 	return err;
 }
 
@@ -262,29 +266,44 @@ static int on_listener(struct genl_info *info, listener_act act)
 	return err;
 }
 
-static int set_listener(struct kproxy_net *kn, struct kproxy_listener *l,
-			struct genl_info *info)
+/* Its addresses, of which a request may have none, are in @list. */
+static int change_listener(struct kproxy_net *kn, struct kproxy_listener *l,
+			   struct genl_info *info, struct addr_list *list)
 {
 	struct kproxy_listener_options options = l->options;
 	struct kproxy_upstream *up = l->upstream;
-	struct kproxy_prefixes *prefixes;
-	int err;
+	unsigned int bad;
+	int n, err;
 
-	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM])
+	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM]) {
 		up = find_upstream(kn, info);
-	if (!up)
-		return -ENOENT;
+		if (!up)
+			return -ENOENT;
+	}
+	n = get_addrs(info, list->addrs, list->attrs);
+	if (n < 0)
+		return n;
 	err = get_listener_options(info, &options);
 	if (err)
 		return err;
-	err = kproxy_listener_set(l, up, &options, info->extack);
-	if (!err) {
-		notify(l, KPROXY_CMD_LISTENER_SET_NTF);
-		return 0;
-	}
-	prefixes = rcu_dereference_protected(options.prefixes, true);
-	if (prefixes != rcu_access_pointer(l->options.prefixes))
-		kproxy_prefixes_free(prefixes);
+	bad = n;
+	err = kproxy_listener_set(l, list->addrs, n, up, &options,
+				  info->extack, &bad);
+	if (bad < n)
+		NL_SET_BAD_ATTR(info->extack, list->attrs[bad]);
+	return err;
+}
+
+static int set_listener(struct kproxy_net *kn, struct kproxy_listener *l,
+			struct genl_info *info)
+{
+	struct addr_list *list = kmalloc(sizeof(*list), GFP_KERNEL);
+	int err;
+
+	if (!list)
+		return -ENOMEM;
+	err = change_listener(kn, l, info, list);
+	kfree(list);
 	return err;
 }
 
@@ -296,9 +315,8 @@ int kproxy_nl_listener_set_doit(struct sk_buff *skb, struct genl_info *info)
 static int del_listener(struct kproxy_net *kn, struct kproxy_listener *l,
 			struct genl_info *info)
 {
-	notify(l, KPROXY_CMD_LISTENER_DEL_NTF);
-	kproxy_listener_del(l, info->attrs[KPROXY_A_LISTENER_KILL]);
-	return 0;
+	return kproxy_listener_del(l, info->attrs[KPROXY_A_LISTENER_KILL],
+				   info->extack);
 }
 
 int kproxy_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info)

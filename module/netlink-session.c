@@ -117,7 +117,7 @@ static int put_session(struct sk_buff *skb, const void *object)
 	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
 	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->name) ||
 	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
-			   s->upstream->name) ||
+			   READ_ONCE(s->upstream)->name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
@@ -146,7 +146,7 @@ static int put_session_event(struct sk_buff *skb, const void *object)
 	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
 	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->name) ||
 	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
-			   s->upstream->name) ||
+			   READ_ONCE(s->upstream)->name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||

@@ -67,9 +67,17 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 					   &up->options.sockopts);
 }
 
-/* Under the lock of the configuration, so that events come in its order. */
-static void notify_upstream(const struct kproxy_upstream *up, u8 cmd)
+/**
+ * kproxy_netlink_upstream_event() - announce what has become of an upstream
+ * @up: the upstream, the lock of its namespace's configuration held, so that
+ *	events come in the order of the changes
+ * @cmd: KPROXY_CMD_UPSTREAM_*_NTF
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_netlink_upstream_event(const struct kproxy_upstream *up, u8 cmd)
 {
+	lockdep_assert_held(&up->kn->lock);
 	kproxy_netlink_notify(up->kn, KPROXY_NLGRP_EVENTS, cmd, put_upstream,
 			      up, GFP_KERNEL);
 }
@@ -92,9 +100,6 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		NL_SET_BAD_ATTR(info->extack,
 				info->attrs[KPROXY_A_UPSTREAM_NAME]);
-	else
-		notify_upstream(kproxy_upstream_find(kn, name),
-				KPROXY_CMD_UPSTREAM_ADD_NTF);
 	kproxy_netlink_unlock(kn);
 	return err;
 }
@@ -127,9 +132,7 @@ static int set_upstream(struct kproxy_upstream *up, struct genl_info *info)
 	err = get_upstream_options(info, &options);
 	if (err)
 		return err;
-	kproxy_upstream_set(up, &options);
-	notify_upstream(up, KPROXY_CMD_UPSTREAM_SET_NTF);
-	return 0;
+	return kproxy_upstream_set(up, &options, info->extack);
 }
 
 int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)
@@ -139,16 +142,11 @@ int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)
 
 static int del_upstream(struct kproxy_upstream *up, struct genl_info *info)
 {
-	int err;
+	int err = kproxy_upstream_del(up, info->extack);
 
-	kproxy_upstream_hold(up);
-	err = kproxy_upstream_del(up, info->extack);
 	if (err)
 		NL_SET_BAD_ATTR(info->extack,
 				info->attrs[KPROXY_A_UPSTREAM_NAME]);
-	else
-		notify_upstream(up, KPROXY_CMD_UPSTREAM_DEL_NTF);
-	kproxy_upstream_put(up);
 	return err;
 }
 
@@ -242,8 +240,16 @@ void kproxy_netlink_server_health(const struct kproxy_server *server)
 			      GFP_ATOMIC);
 }
 
-static void notify_server(const struct kproxy_server *server, u8 cmd)
+/**
+ * kproxy_netlink_server_event() - announce what has become of a server
+ * @server: the server, the lock of its namespace's configuration held
+ * @cmd: KPROXY_CMD_SERVER_*_NTF
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_netlink_server_event(const struct kproxy_server *server, u8 cmd)
 {
+	lockdep_assert_held(&server->upstream->kn->lock);
 	kproxy_netlink_notify(server->upstream->kn, KPROXY_NLGRP_EVENTS, cmd,
 			      put_server, server, GFP_KERNEL);
 }
@@ -316,9 +322,6 @@ static int add_server(struct kproxy_net *kn, const struct genl_info *info,
 	if (err)
 		NL_SET_BAD_ATTR(info->extack,
 				info->attrs[KPROXY_A_SERVER_ADDRESS]);
-	else
-		notify_server(kproxy_server_find(up, addr),
-			      KPROXY_CMD_SERVER_ADD_NTF);
 	return err;
 }
 
@@ -368,9 +371,7 @@ static int set_server(struct kproxy_server *server, struct genl_info *info)
 	struct kproxy_server_options options = server->options;
 
 	get_server_options(info, &options);
-	kproxy_server_set(server, &options);
-	notify_server(server, KPROXY_CMD_SERVER_SET_NTF);
-	return 0;
+	return kproxy_server_set(server, &options, info->extack);
 }
 
 int kproxy_nl_server_set_doit(struct sk_buff *skb, struct genl_info *info)
@@ -380,9 +381,7 @@ int kproxy_nl_server_set_doit(struct sk_buff *skb, struct genl_info *info)
 
 static int del_server(struct kproxy_server *server, struct genl_info *info)
 {
-	notify_server(server, KPROXY_CMD_SERVER_DEL_NTF);
-	kproxy_server_del(server);
-	return 0;
+	return kproxy_server_del(server, info->extack);
 }
 
 int kproxy_nl_server_del_doit(struct sk_buff *skb, struct genl_info *info)

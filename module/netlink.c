@@ -15,6 +15,7 @@
 #include "netlink-gen.h"
 #include "netns.h"
 #include "stats.h"
+#include "transaction.h"
 
 /* What sessions do is as private as the list of them. */
 static const struct genl_multicast_group kproxy_groups[] = {
@@ -37,6 +38,21 @@ static struct genl_family kproxy_family __ro_after_init = {
 	.n_mcgrps = ARRAY_SIZE(kproxy_groups),
 };
 
+/* A socket is closed, whose transaction nobody will commit any more. */
+static int socket_notify(struct notifier_block *nb, unsigned long event,
+			 void *data)
+{
+	struct netlink_notify *notify = data;
+
+	if (event == NETLINK_URELEASE && notify->protocol == NETLINK_GENERIC)
+		kproxy_transaction_port_closed(notify->net, notify->portid);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block socket_notifier = {
+	.notifier_call = socket_notify,
+};
+
 /**
  * kproxy_netlink_init() - take requests
  *
@@ -45,7 +61,15 @@ static struct genl_family kproxy_family __ro_after_init = {
  */
 int kproxy_netlink_init(void)
 {
-	return genl_register_family(&kproxy_family);
+	int err;
+
+	err = netlink_register_notifier(&socket_notifier);
+	if (err)
+		return err;
+	err = genl_register_family(&kproxy_family);
+	if (err)
+		netlink_unregister_notifier(&socket_notifier);
+	return err;
 }
 
 /**
@@ -56,11 +80,33 @@ int kproxy_netlink_init(void)
 void kproxy_netlink_exit(void)
 {
 	genl_unregister_family(&kproxy_family);
+	netlink_unregister_notifier(&socket_notifier);
+}
+
+/* All else is done at once, also by who has a transaction. */
+static bool can_be_staged(u8 cmd)
+{
+	switch (cmd) {
+	case KPROXY_CMD_LISTENER_ADD:
+	case KPROXY_CMD_LISTENER_SET:
+	case KPROXY_CMD_LISTENER_DEL:
+	case KPROXY_CMD_UPSTREAM_ADD:
+	case KPROXY_CMD_UPSTREAM_SET:
+	case KPROXY_CMD_UPSTREAM_DEL:
+	case KPROXY_CMD_SERVER_ADD:
+	case KPROXY_CMD_SERVER_SET:
+	case KPROXY_CMD_SERVER_DEL:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /**
  * kproxy_netlink_lock() - take the configuration lock of a request's namespace
  * @info: the request
+ *
+ * What is done until the unlock is staged, if the requester has a transaction.
  *
  * Context: process, may sleep.
  * Return: the namespace's root, for kproxy_netlink_unlock().
@@ -70,6 +116,8 @@ struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info)
 	struct kproxy_net *kn = kproxy_net(genl_info_net(info));
 
 	mutex_lock(&kn->lock);
+	if (can_be_staged(info->genlhdr->cmd))
+		kproxy_transaction_enter(kn, info->snd_portid);
 	return kn;
 }
 
@@ -95,6 +143,7 @@ struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb)
  */
 void kproxy_netlink_unlock(struct kproxy_net *kn)
 {
+	kproxy_transaction_leave(kn);
 	mutex_unlock(&kn->lock);
 }
 

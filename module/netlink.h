@@ -7,10 +7,12 @@
 #include "sockopts.h"
 
 struct genl_info;
+struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_server;
 struct kproxy_session;
 struct kproxy_stats;
+struct kproxy_upstream;
 struct netlink_callback;
 struct netlink_ext_ack;
 struct nlattr;
@@ -38,6 +40,9 @@ int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 void kproxy_netlink_notify(const struct kproxy_net *kn, unsigned int group,
 			   u8 cmd, kproxy_netlink_put put, const void *object,
 			   gfp_t gfp);
+void kproxy_netlink_listener_event(const struct kproxy_listener *l, u8 cmd);
+void kproxy_netlink_upstream_event(const struct kproxy_upstream *up, u8 cmd);
+void kproxy_netlink_server_event(const struct kproxy_server *server, u8 cmd);
 void kproxy_netlink_session_event(const struct kproxy_session *s, u8 cmd);
 int kproxy_netlink_name(const struct genl_info *info, int attr,
 			const char **name);

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "netns.h"
 #include "session-table.h"
+#include "transaction.h"
 #include "upstream.h"
 
 static unsigned int kproxy_net_id __read_mostly;
@@ -34,7 +35,9 @@ struct kproxy_net *kproxy_net(struct net *net)
 void kproxy_net_changed(struct kproxy_net *kn)
 {
 	lockdep_assert_held(&kn->lock);
-	kn->changes++;
+	/* What is staged is no change yet. */
+	if (!kn->staging)
+		kn->changes++;
 }
 
 /**
@@ -71,6 +74,9 @@ static int __net_init netns_init(struct net *net)
 	mutex_init(&kn->lock);
 	INIT_LIST_HEAD(&kn->listeners);
 	INIT_LIST_HEAD(&kn->upstreams);
+	INIT_LIST_HEAD(&kn->new_upstreams);
+	INIT_LIST_HEAD(&kn->new_listeners);
+	kproxy_transaction_init(kn);
 	kn->stats = kproxy_stats_new();
 	if (!kn->stats)
 		return -ENOMEM;
@@ -98,6 +104,7 @@ static void __net_exit netns_pre_exit(struct net *net)
 	struct kproxy_net *kn = kproxy_net(net);
 
 	mutex_lock(&kn->lock);
+	kproxy_transaction_drop(kn);
 	kproxy_listener_del_all(kn);
 	kproxy_upstream_stop_all(kn);
 	mutex_unlock(&kn->lock);

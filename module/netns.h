@@ -36,6 +36,17 @@ struct kproxy_net {
 	u32 last_object;
 	/* Under @lock: changes so far, for dumps to notice them. */
 	unsigned int changes;
+	/*
+	 * Under @lock, the transaction: whose port it is, which others may
+	 * read, or 0; the value of @changes that it is for; what is staged;
+	 * the new objects among it; and whether what is done is to be staged.
+	 */
+	u32 owner;
+	unsigned int generation;
+	struct list_head staged;
+	struct list_head new_upstreams;
+	struct list_head new_listeners;
+	bool staging;
 	/* Under @lock: what the counters were when they were reset. */
 	struct kproxy_stats base;
 };

@@ -86,7 +86,7 @@ bool kproxy_session_match(const struct kproxy_session *s,
 		return false;
 	/* One that has no server yet is with none. */
 	if (filter->upstream &&
-	    strcmp(s->upstream->name, filter->upstream))
+	    strcmp(READ_ONCE(s->upstream)->name, filter->upstream))
 		return false;
 	if (filter->server &&
 	    !(server && kproxy_addr_equal(&server->addr, filter->server)))

@@ -593,12 +593,32 @@ static void session_leave(struct kproxy_session *s)
 		kproxy_admission_leave(&s->kn->admission, s->admitted, jiffies);
 }
 
+/* A new session is its listener's new upstream's, if there is one. */
+static bool session_follow(struct kproxy_session *s)
+{
+	struct kproxy_upstream *up = kproxy_listener_upstream(s->listener);
+	struct kproxy_upstream *old = s->upstream;
+
+	if (!up)
+		return false;
+	/* Who lists sessions reads it under RCU. */
+	WRITE_ONCE(s->upstream, up);
+	kproxy_upstream_put(old);
+	return up != old;
+}
+
 /* Go to a server, if the client may: 0, -EBUSY to wait, or it may not begin. */
 static int session_enter(struct kproxy_session *s)
 {
+	int found;
+
 	if (!session_admit(s))
 		return -EDQUOT;
-	return session_find(s);
+	/* Its upstream may have lost its servers because it was replaced. */
+	do
+		found = session_find(s);
+	while (found == -ENOENT && session_follow(s));
+	return found;
 }
 
 /* From here on it is a session that was begun. */
@@ -915,6 +935,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 
 err_session:
 	session_leave(s);
+	up = s->upstream;
 	mutex_unlock(&s->life);
 	mutex_destroy(&s->life);
 	kproxy_pool_put(&kproxy_pool, s);

@@ -5,12 +5,20 @@
  * that it has, an upstream by its servers, listeners and sessions. What was
  * deleted goes away with its last session, and after a grace period: who lists
  * sessions reads the names of both under RCU.
+ *
+ * Whatever a transaction makes of an upstream and its servers is one change, so
+ * that sessions see all of it or nothing. What they choose from is built before
+ * that, since publishing must not need memory.
  */
 #include <linux/netlink.h>
 #include <linux/slab.h>
 
+#include "balance.h"
+#include "listener.h"
+#include "netlink.h"
 #include "netns.h"
 #include "session-table.h"
+#include "transaction.h"
 #include "upstream.h"
 
 const struct kproxy_upstream_options kproxy_upstream_defaults = {
@@ -25,6 +33,54 @@ const struct kproxy_upstream_options kproxy_upstream_defaults = {
 	.send_proxy = KPROXY_SEND_PROXY_OFF,
 	.sockopts = KPROXY_SOCKOPTS_DEFAULTS,
 };
+
+enum server_fate {
+	SERVER_ADD,
+	SERVER_SET,
+	SERVER_DEL,
+};
+
+/* What becomes of a server, which is held. */
+struct server_change {
+	struct list_head node;
+	struct kproxy_server *server;
+	enum server_fate fate;
+	struct kproxy_server_options options;
+};
+
+/* What becomes of an upstream, which is held. */
+struct upstream_change {
+	struct kproxy_change change;
+	struct kproxy_upstream *up;
+	bool add;
+	bool set;
+	bool del;
+	/* part of a transaction */
+	bool staged;
+	/* whether servers are checked in another way */
+	bool checks;
+	struct kproxy_upstream_options options;
+	struct list_head servers;
+	/* new ones, by their own nodes */
+	struct list_head arriving;
+	/* how many more it will have */
+	int more;
+	/* of a transaction: what sessions will choose from */
+	struct kproxy_balancer *tiers[KPROXY_TIERS];
+};
+
+static struct upstream_change *to_upstream_change(struct kproxy_change *change)
+{
+	return container_of(change, struct upstream_change, change);
+}
+
+/* What has been staged of it, for those who stage. */
+static struct upstream_change *upstream_staged(const struct kproxy_upstream *up)
+{
+	if (!up->kn->staging || !up->change)
+		return NULL;
+	return to_upstream_change(up->change);
+}
 
 /**
  * kproxy_upstream_find() - an upstream by its name
@@ -42,6 +98,11 @@ struct kproxy_upstream *kproxy_upstream_find(struct kproxy_net *kn,
 	list_for_each_entry(up, &kn->upstreams, node)
 		if (!strcmp(up->name, name))
 			return up;
+	if (!kn->staging)
+		return NULL;
+	list_for_each_entry(up, &kn->new_upstreams, node)
+		if (!strcmp(up->name, name))
+			return up;
 	return NULL;
 }
 
@@ -55,42 +116,20 @@ static void upstream_set_sockopts(struct kproxy_upstream *up,
 		   kproxy_sockopts_differ(&kproxy_sockopts_defaults, opts));
 }
 
-/**
- * kproxy_upstream_add() - make an upstream without servers
- * @kn: the namespace's root, its lock held
- * @name: a valid name
- * @options: its options
- * @extack: gets the reason of a refusal
- *
- * Context: process, may sleep.
- * Return: 0; -EEXIST for a name in use; -ENOMEM.
- */
-int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
-			const struct kproxy_upstream_options *options,
-			struct netlink_ext_ack *extack)
+static void upstream_use(struct kproxy_upstream *up,
+			 const struct kproxy_upstream_options *options)
 {
-	struct kproxy_upstream *up;
-
-	lockdep_assert_held(&kn->lock);
-	if (kproxy_upstream_find(kn, name)) {
-		NL_SET_ERR_MSG(extack, "an upstream of this name exists");
-		return -EEXIST;
-	}
-	up = kzalloc(sizeof(*up), GFP_KERNEL_ACCOUNT);
-	if (!up)
-		return -ENOMEM;
-	up->kn = kn;
-	refcount_set(&up->refs, 1);
-	up->id = ++kn->last_object;
-	strscpy(up->name, name, sizeof(up->name));
-	INIT_LIST_HEAD(&up->servers);
-	spin_lock_init(&up->lock);
-	kproxy_choice_init(&up->choice);
-	up->options = *options;
-	upstream_set_sockopts(up, &options->sockopts);
-	list_add_tail(&up->node, &kn->upstreams);
-	kproxy_net_changed(kn);
-	return 0;
+	lockdep_assert_held(&up->choice.lock);
+	WRITE_ONCE(up->options.balance, options->balance);
+	WRITE_ONCE(up->options.retries, options->retries);
+	WRITE_ONCE(up->options.eject, options->eject);
+	WRITE_ONCE(up->options.eject_time, options->eject_time);
+	WRITE_ONCE(up->options.check, options->check);
+	WRITE_ONCE(up->options.interval, options->interval);
+	WRITE_ONCE(up->options.timeout, options->timeout);
+	WRITE_ONCE(up->options.rise, options->rise);
+	WRITE_ONCE(up->options.fall, options->fall);
+	WRITE_ONCE(up->options.send_proxy, options->send_proxy);
 }
 
 /* The servers' health is looked after as the options say now. */
@@ -106,36 +145,411 @@ static void upstream_apply(struct kproxy_upstream *up, bool checks)
 	}
 }
 
+static void server_link(struct kproxy_server *server)
+{
+	struct kproxy_upstream *up = server->upstream;
+
+	lockdep_assert_held(&up->choice.lock);
+	list_move_tail(&server->node, &up->servers);
+	up->nr_servers++;
+}
+
+static void server_use(struct kproxy_server *server,
+		       const struct kproxy_server_options *options)
+{
+	lockdep_assert_held(&server->upstream->choice.lock);
+	WRITE_ONCE(server->options.weight, options->weight);
+	WRITE_ONCE(server->options.state, options->state);
+	WRITE_ONCE(server->options.maxconn, options->maxconn);
+	WRITE_ONCE(server->options.backup, options->backup);
+}
+
+static void server_unlink(struct kproxy_server *server)
+{
+	struct kproxy_upstream *up = server->upstream;
+
+	lockdep_assert_held(&up->choice.lock);
+	set_bit(KPROXY_SERVER_GONE, &server->flags);
+	list_del(&server->node);
+	up->nr_servers--;
+}
+
+static void server_stop(struct kproxy_server *server)
+{
+	kproxy_check_stop(server);
+	kproxy_health_stop(server);
+}
+
+static void upstream_unlink(struct kproxy_upstream *up)
+{
+	struct kproxy_server *server, *next;
+
+	list_for_each_entry_safe(server, next, &up->servers, node) {
+		mutex_lock(&up->choice.lock);
+		server_unlink(server);
+		mutex_unlock(&up->choice.lock);
+		server_stop(server);
+		kproxy_server_put(server);
+	}
+	kproxy_choice_destroy(&up->choice);
+	list_del(&up->node);
+	kproxy_net_changed(up->kn);
+	kproxy_upstream_put(up);
+}
+
+static int refuse_used(const struct upstream_change *c,
+		       struct netlink_ext_ack *extack)
+{
+	const struct kproxy_upstream *up = c->up;
+
+	if (c->staged)
+		NL_SET_ERR_MSG_FMT(extack,
+				   "upstream \"%s\": a listener still uses it",
+				   up->name);
+	else
+		NL_SET_ERR_MSG_FMT(extack, "%u listener%s still use%s it",
+				   up->users, up->users > 1 ? "s" : "",
+				   up->users > 1 ? "" : "s");
+	return -EBUSY;
+}
+
+static int upstream_prepare(struct kproxy_change *change,
+			    struct netlink_ext_ack *extack)
+{
+	struct upstream_change *c = to_upstream_change(change);
+	struct kproxy_upstream *up = c->up;
+
+	if (c->del && (c->staged ? kproxy_listener_will_use(up) : up->users))
+		return refuse_used(c, extack);
+	/* Of many changes, one by one, the last one is built, and soon enough. */
+	if (c->del || !c->staged)
+		return 0;
+	return kproxy_choice_prepare(&up->choice,
+				     c->set ? c->options.balance :
+					      up->options.balance,
+				     &c->arriving, c->tiers);
+}
+
+static void server_publish(struct server_change *sc)
+{
+	switch (sc->fate) {
+	case SERVER_ADD:
+		server_link(sc->server);
+		break;
+	case SERVER_SET:
+		server_use(sc->server, &sc->options);
+		break;
+	case SERVER_DEL:
+		server_unlink(sc->server);
+		break;
+	}
+}
+
+/* At once: it must not seem to be without servers in between. */
+static void servers_publish(struct upstream_change *c)
+{
+	struct kproxy_choice *choice = &c->up->choice;
+	struct server_change *sc;
+
+	mutex_lock(&choice->lock);
+	if (c->set)
+		upstream_use(c->up, &c->options);
+	list_for_each_entry(sc, &c->servers, node)
+		server_publish(sc);
+	if (c->staged)
+		kproxy_choice_replace(choice, c->tiers);
+	else if (!c->add)
+		kproxy_choice_changed(choice);
+	mutex_unlock(&choice->lock);
+	/* There may be room now for sessions that wait. */
+	kproxy_queue_call(&choice->queue);
+}
+
+static void upstream_tell(const struct upstream_change *c)
+{
+	static const u8 events[] = {
+		[SERVER_ADD] = KPROXY_CMD_SERVER_ADD_NTF,
+		[SERVER_SET] = KPROXY_CMD_SERVER_SET_NTF,
+		[SERVER_DEL] = KPROXY_CMD_SERVER_DEL_NTF,
+	};
+	const struct server_change *sc;
+
+	if (c->add)
+		kproxy_netlink_upstream_event(c->up,
+					      KPROXY_CMD_UPSTREAM_ADD_NTF);
+	if (c->set)
+		kproxy_netlink_upstream_event(c->up,
+					      KPROXY_CMD_UPSTREAM_SET_NTF);
+	list_for_each_entry(sc, &c->servers, node)
+		kproxy_netlink_server_event(sc->server, events[sc->fate]);
+}
+
+static void upstream_publish(struct kproxy_change *change)
+{
+	struct upstream_change *c = to_upstream_change(change);
+	struct kproxy_upstream *up = c->up;
+
+	if (c->del)
+		return;
+	if (c->add)
+		list_move_tail(&up->node, &up->kn->upstreams);
+	c->checks = c->set && (up->options.check != c->options.check ||
+			       up->options.interval != c->options.interval);
+	servers_publish(c);
+	if (c->set)
+		upstream_set_sockopts(up, &c->options.sockopts);
+	kproxy_net_changed(up->kn);
+	upstream_tell(c);
+}
+
+/* What follows from it, once it is seen. */
+static void server_follow(struct server_change *sc)
+{
+	struct kproxy_server *server = sc->server;
+
+	switch (sc->fate) {
+	case SERVER_ADD:
+		kproxy_check_apply(server);
+		break;
+	case SERVER_SET:
+		if (sc->options.state != KPROXY_SERVER_STATE_DOWN)
+			break;
+		/* Who is not found by this sees the state: session_reach(). */
+		smp_mb();
+		kproxy_session_kill_server(server);
+		break;
+	case SERVER_DEL:
+		server_stop(server);
+		break;
+	}
+}
+
+static void server_finish(struct server_change *sc, bool published)
+{
+	struct kproxy_server *server = sc->server;
+
+	if (server->next == &sc->options)
+		server->next = NULL;
+	if (published)
+		server_follow(sc);
+	/* What the upstream has of it, or would have had. */
+	if (sc->fate == (published ? SERVER_DEL : SERVER_ADD))
+		kproxy_server_put(server);
+	kproxy_server_put(server);
+	kfree(sc);
+}
+
+static void upstream_finish(struct kproxy_change *change, bool published)
+{
+	struct upstream_change *c = to_upstream_change(change);
+	struct server_change *sc, *next;
+
+	list_for_each_entry_safe(sc, next, &c->servers, node)
+		server_finish(sc, published);
+	if (published && c->set)
+		upstream_apply(c->up, c->checks);
+	if (published ? c->del : c->add)
+		upstream_unlink(c->up);
+	if (published && c->del)
+		kproxy_netlink_upstream_event(c->up,
+					      KPROXY_CMD_UPSTREAM_DEL_NTF);
+	kproxy_choice_forget(c->tiers);
+	kproxy_upstream_put(c->up);
+	kfree(c);
+}
+
+static const struct kproxy_change_ops upstream_change_ops = {
+	.prepare = upstream_prepare,
+	.publish = upstream_publish,
+	.finish = upstream_finish,
+};
+
+static struct upstream_change *upstream_change_new(struct kproxy_upstream *up)
+{
+	struct upstream_change *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+
+	if (!c)
+		return NULL;
+	c->up = up;
+	kproxy_upstream_hold(up);
+	c->staged = up->kn->staging;
+	INIT_LIST_HEAD(&c->servers);
+	INIT_LIST_HEAD(&c->arriving);
+	kproxy_change_init(&c->change, &upstream_change_ops, &up->change);
+	return c;
+}
+
+/* The change that a request is a part of, for upstream_submit(). */
+static struct upstream_change *upstream_change_get(struct kproxy_upstream *up)
+{
+	return upstream_staged(up) ?: upstream_change_new(up);
+}
+
+/* A request has failed and left nothing in the change. */
+static void upstream_change_drop(struct upstream_change *c)
+{
+	if (list_empty(&c->change.node))
+		kproxy_change_cancel(c->up->kn, &c->change);
+}
+
+static int upstream_submit(struct upstream_change *c,
+			   struct netlink_ext_ack *extack)
+{
+	/* It is part of a transaction already. */
+	if (!list_empty(&c->change.node))
+		return 0;
+	return kproxy_change_submit(c->up->kn, &c->change, extack);
+}
+
+/* What the caller has of a new server is the change's, then the upstream's. */
+static int server_submit(struct kproxy_server *server, enum server_fate fate,
+			 const struct kproxy_server_options *options,
+			 struct netlink_ext_ack *extack)
+{
+	struct kproxy_upstream *up = server->upstream;
+	struct upstream_change *c = upstream_change_get(up);
+	struct server_change *sc;
+
+	if (!c)
+		goto err_server;
+	sc = kzalloc(sizeof(*sc), GFP_KERNEL_ACCOUNT);
+	if (!sc)
+		goto err_change;
+	sc->server = server;
+	kproxy_server_hold(server);
+	sc->fate = fate;
+	sc->options = *options;
+	if (c->staged)
+		server->next = &sc->options;
+	list_add_tail(&sc->node, &c->servers);
+	if (fate == SERVER_ADD)
+		list_add_tail(&server->node, &c->arriving);
+	c->more += (fate == SERVER_ADD) - (fate == SERVER_DEL);
+	return upstream_submit(c, extack);
+
+err_change:
+	upstream_change_drop(c);
+err_server:
+	if (fate == SERVER_ADD)
+		kproxy_server_put(server);
+	return -ENOMEM;
+}
+
+/* Whether a transaction has made something of it already. */
+static bool server_twice(const struct kproxy_server *server)
+{
+	const struct upstream_change *c = upstream_staged(server->upstream);
+
+	return c && (server->next || c->del);
+}
+
+static struct kproxy_upstream *
+upstream_new(struct kproxy_net *kn, const char *name,
+	     const struct kproxy_upstream_options *options)
+{
+	struct kproxy_upstream *up;
+
+	up = kzalloc(sizeof(*up), GFP_KERNEL_ACCOUNT);
+	if (!up)
+		return NULL;
+	up->kn = kn;
+	refcount_set(&up->refs, 1);
+	up->id = ++kn->last_object;
+	strscpy(up->name, name, sizeof(up->name));
+	INIT_LIST_HEAD(&up->servers);
+	spin_lock_init(&up->lock);
+	kproxy_choice_init(&up->choice);
+	up->options = *options;
+	upstream_set_sockopts(up, &options->sockopts);
+	return up;
+}
+
+/**
+ * kproxy_upstream_add() - make an upstream without servers
+ * @kn: the namespace's root, its lock held
+ * @name: a valid name
+ * @options: its options
+ * @extack: gets the reason of a refusal
+ *
+ * Context: process, may sleep.
+ * Return: 0; -EEXIST for a name in use; -ENOMEM; of a transaction also -ESTALE.
+ */
+int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
+			const struct kproxy_upstream_options *options,
+			struct netlink_ext_ack *extack)
+{
+	struct upstream_change *c;
+	struct kproxy_upstream *up;
+
+	lockdep_assert_held(&kn->lock);
+	if (kproxy_upstream_find(kn, name)) {
+		NL_SET_ERR_MSG(extack, "an upstream of this name exists");
+		return -EEXIST;
+	}
+	up = upstream_new(kn, name, options);
+	if (!up)
+		return -ENOMEM;
+	c = upstream_change_new(up);
+	if (!c) {
+		kproxy_upstream_put(up);
+		return -ENOMEM;
+	}
+	c->add = true;
+	list_add_tail(&up->node, &kn->new_upstreams);
+	return upstream_submit(c, extack);
+}
+
 /**
  * kproxy_upstream_set() - change an upstream for sessions to come
  * @up: the upstream, its namespace's lock held
  * @options: its options from now on
+ * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
+ * Return: 0; -ENOMEM; of a transaction also -EBUSY when it is changed already,
+ * or -ESTALE.
  */
-void kproxy_upstream_set(struct kproxy_upstream *up,
-			 const struct kproxy_upstream_options *options)
+int kproxy_upstream_set(struct kproxy_upstream *up,
+			const struct kproxy_upstream_options *options,
+			struct netlink_ext_ack *extack)
 {
-	bool checks = up->options.check != options->check ||
-		      up->options.interval != options->interval;
+	struct upstream_change *c;
 
 	lockdep_assert_held(&up->kn->lock);
-	mutex_lock(&up->choice.lock);
-	WRITE_ONCE(up->options.balance, options->balance);
-	WRITE_ONCE(up->options.retries, options->retries);
-	WRITE_ONCE(up->options.eject, options->eject);
-	WRITE_ONCE(up->options.eject_time, options->eject_time);
-	WRITE_ONCE(up->options.check, options->check);
-	WRITE_ONCE(up->options.interval, options->interval);
-	WRITE_ONCE(up->options.timeout, options->timeout);
-	WRITE_ONCE(up->options.rise, options->rise);
-	WRITE_ONCE(up->options.fall, options->fall);
-	WRITE_ONCE(up->options.send_proxy, options->send_proxy);
-	kproxy_choice_changed(&up->choice);
-	mutex_unlock(&up->choice.lock);
-	upstream_set_sockopts(up, &options->sockopts);
-	upstream_apply(up, checks);
-	kproxy_net_changed(up->kn);
+	c = upstream_change_get(up);
+	if (!c)
+		return -ENOMEM;
+	if (c->add || c->set || c->del)
+		return kproxy_change_twice(extack);
+	c->set = true;
+	c->options = *options;
+	return upstream_submit(c, extack);
+}
+
+/**
+ * kproxy_upstream_del() - remove an upstream and its servers
+ * @up: the upstream, its namespace's lock held; the caller's no more
+ * @extack: gets the reason of a refusal
+ *
+ * In a transaction, listeners are asked when it is committed.
+ *
+ * Context: process, may sleep.
+ * Return: 0; -EBUSY while a listener names it; -ENOMEM; of a transaction also
+ * -EBUSY when it is changed already, or -ESTALE.
+ */
+int kproxy_upstream_del(struct kproxy_upstream *up,
+			struct netlink_ext_ack *extack)
+{
+	struct upstream_change *c;
+
+	lockdep_assert_held(&up->kn->lock);
+	c = upstream_change_get(up);
+	if (!c)
+		return -ENOMEM;
+	if (c->add || c->set || c->del || !list_empty(&c->servers))
+		return kproxy_change_twice(extack);
+	c->del = true;
+	return upstream_submit(c, extack);
 }
 
 /**
@@ -155,39 +569,6 @@ bool kproxy_upstream_sockopts(struct kproxy_upstream *up,
 	*opts = up->options.sockopts;
 	spin_unlock(&up->lock);
 	return true;
-}
-
-static void upstream_unlink(struct kproxy_upstream *up)
-{
-	struct kproxy_server *server, *next;
-
-	list_for_each_entry_safe(server, next, &up->servers, node)
-		kproxy_server_del(server);
-	kproxy_choice_destroy(&up->choice);
-	list_del(&up->node);
-	kproxy_net_changed(up->kn);
-	kproxy_upstream_put(up);
-}
-
-/**
- * kproxy_upstream_del() - remove an upstream and its servers
- * @up: the upstream, its namespace's lock held; the caller's no more
- * @extack: gets the reason of a refusal
- *
- * Return: 0, or -EBUSY while a listener names it.
- */
-int kproxy_upstream_del(struct kproxy_upstream *up,
-			struct netlink_ext_ack *extack)
-{
-	lockdep_assert_held(&up->kn->lock);
-	if (up->users) {
-		NL_SET_ERR_MSG_FMT(extack, "%u listener%s still use%s it",
-				   up->users, up->users > 1 ? "s" : "",
-				   up->users > 1 ? "" : "s");
-		return -EBUSY;
-	}
-	upstream_unlink(up);
-	return 0;
 }
 
 /**
@@ -251,13 +632,52 @@ void kproxy_upstream_put(struct kproxy_upstream *up)
 struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
 					 const union kproxy_addr *addr)
 {
+	const struct upstream_change *c = upstream_staged(up);
 	struct kproxy_server *server;
 
 	lockdep_assert_held(&up->kn->lock);
 	list_for_each_entry(server, &up->servers, node)
 		if (kproxy_addr_equal(&server->addr, addr))
 			return server;
+	if (!c)
+		return NULL;
+	list_for_each_entry(server, &c->arriving, node)
+		if (kproxy_addr_equal(&server->addr, addr))
+			return server;
 	return NULL;
+}
+
+/* How many servers it has, or will have after the transaction. */
+static unsigned int upstream_size(const struct kproxy_upstream *up)
+{
+	const struct upstream_change *c = upstream_staged(up);
+
+	return up->nr_servers + (c ? c->more : 0);
+}
+
+static struct kproxy_server *
+server_new(struct kproxy_upstream *up, const union kproxy_addr *addr,
+	   const struct kproxy_server_options *options)
+{
+	struct kproxy_server *server;
+
+	server = kzalloc(sizeof(*server), GFP_KERNEL_ACCOUNT);
+	if (!server)
+		return NULL;
+	server->stats = kproxy_stats_new();
+	if (!server->stats) {
+		kfree(server);
+		return NULL;
+	}
+	refcount_set(&server->refs, 1);
+	server->upstream = up;
+	kproxy_upstream_hold(up);
+	server->addr = *addr;
+	server->id = ++up->kn->last_object;
+	server->options = *options;
+	kproxy_health_init(server);
+	kproxy_check_prepare(server);
+	return server;
 }
 
 /**
@@ -269,48 +689,32 @@ struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
  *
  * Context: process, may sleep.
  * Return: 0; -EEXIST when it stands there already; -ENOSPC for too many;
- * -ENOMEM.
+ * -ENOMEM; of a transaction also -EBUSY when the upstream is deleted, or
+ * -ESTALE.
  */
 int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
 		      const struct kproxy_server_options *options,
 		      struct netlink_ext_ack *extack)
 {
+	const struct upstream_change *c = upstream_staged(up);
 	struct kproxy_server *server;
 
 	lockdep_assert_held(&up->kn->lock);
-	if (up->nr_servers >= KPROXY_SERVERS_MAX) {
+	if (c && c->del)
+		return kproxy_change_twice(extack);
+	if (upstream_size(up) >= KPROXY_SERVERS_MAX) {
 		NL_SET_ERR_MSG_FMT(extack, "the upstream has %u servers, which is the most",
-				   up->nr_servers);
+				   upstream_size(up));
 		return -ENOSPC;
 	}
 	if (kproxy_server_find(up, addr)) {
 		NL_SET_ERR_MSG(extack, "the upstream has this server already");
 		return -EEXIST;
 	}
-	server = kzalloc(sizeof(*server), GFP_KERNEL_ACCOUNT);
+	server = server_new(up, addr, options);
 	if (!server)
 		return -ENOMEM;
-	server->stats = kproxy_stats_new();
-	if (!server->stats) {
-		kfree(server);
-		return -ENOMEM;
-	}
-	refcount_set(&server->refs, 1);
-	server->upstream = up;
-	kproxy_upstream_hold(up);
-	server->addr = *addr;
-	server->id = ++up->kn->last_object;
-	server->options = *options;
-	kproxy_health_init(server);
-	kproxy_check_prepare(server);
-	mutex_lock(&up->choice.lock);
-	list_add_tail(&server->node, &up->servers);
-	up->nr_servers++;
-	kproxy_choice_changed(&up->choice);
-	mutex_unlock(&up->choice.lock);
-	kproxy_check_apply(server);
-	kproxy_net_changed(up->kn);
-	return 0;
+	return server_submit(server, SERVER_ADD, options, extack);
 }
 
 /**
@@ -318,51 +722,41 @@ int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
  * @server: the server, its namespace's lock held
  * @options: its options from now on; live sessions are reset when it is taken
  *	down, and go on otherwise
+ * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
+ * Return: 0; -ENOMEM; of a transaction also -EBUSY when it is changed already,
+ * or -ESTALE.
  */
-void kproxy_server_set(struct kproxy_server *server,
-		       const struct kproxy_server_options *options)
+int kproxy_server_set(struct kproxy_server *server,
+		      const struct kproxy_server_options *options,
+		      struct netlink_ext_ack *extack)
 {
-	struct kproxy_upstream *up = server->upstream;
-
-	lockdep_assert_held(&up->kn->lock);
-	mutex_lock(&up->choice.lock);
-	WRITE_ONCE(server->options.weight, options->weight);
-	WRITE_ONCE(server->options.state, options->state);
-	WRITE_ONCE(server->options.maxconn, options->maxconn);
-	WRITE_ONCE(server->options.backup, options->backup);
-	kproxy_choice_changed(&up->choice);
-	mutex_unlock(&up->choice.lock);
-	kproxy_net_changed(up->kn);
-	/* There may be room now for sessions that wait. */
-	kproxy_queue_call(&up->choice.queue);
-	if (options->state == KPROXY_SERVER_STATE_DOWN) {
-		/* Who is not found by this sees the state: session_reach(). */
-		smp_mb();
-		kproxy_session_kill_server(server);
-	}
+	lockdep_assert_held(&server->upstream->kn->lock);
+	if (server_twice(server))
+		return kproxy_change_twice(extack);
+	return server_submit(server, SERVER_SET, options, extack);
 }
 
 /**
  * kproxy_server_del() - remove a server; its live sessions go on
  * @server: the server, its namespace's lock held; the caller's no more
+ * @extack: gets the reason of a refusal
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM; of a transaction also -EBUSY when it is changed already,
+ * or -ESTALE.
  */
-void kproxy_server_del(struct kproxy_server *server)
+int kproxy_server_del(struct kproxy_server *server,
+		      struct netlink_ext_ack *extack)
 {
-	struct kproxy_upstream *up = server->upstream;
+	struct kproxy_server_options gone = server->options;
 
-	lockdep_assert_held(&up->kn->lock);
-	set_bit(KPROXY_SERVER_GONE, &server->flags);
-	kproxy_check_stop(server);
-	kproxy_health_stop(server);
-	mutex_lock(&up->choice.lock);
-	list_del(&server->node);
-	up->nr_servers--;
-	kproxy_choice_changed(&up->choice);
-	mutex_unlock(&up->choice.lock);
-	kproxy_net_changed(up->kn);
-	kproxy_server_put(server);
+	lockdep_assert_held(&server->upstream->kn->lock);
+	if (server_twice(server))
+		return kproxy_change_twice(extack);
+	gone.state = KPROXY_SERVER_STATE_DOWN;
+	return server_submit(server, SERVER_DEL, &gone, extack);
 }
 
 /**

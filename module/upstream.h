@@ -15,6 +15,7 @@
 #include "sockopts.h"
 #include "stats.h"
 
+struct kproxy_change;
 struct kproxy_net;
 struct netlink_ext_ack;
 
@@ -45,6 +46,7 @@ struct kproxy_upstream {
 	/* Under the configuration lock. */
 	struct list_head node;
 	unsigned int users;
+	struct kproxy_change *change;
 	/* Under that and the choice's lock; options read by any. */
 	struct kproxy_upstream_options options;
 	struct list_head servers;
@@ -90,6 +92,11 @@ struct kproxy_server {
 	/* Under the configuration and the choice's lock; options read by any. */
 	struct kproxy_server_options options;
 	struct list_head node;
+	/*
+	 * Under the configuration lock: what a transaction will make of the
+	 * options, NULL for nothing.
+	 */
+	const struct kproxy_server_options *next;
 	struct kproxy_server_health health;
 	struct kproxy_check check;
 
@@ -108,8 +115,9 @@ struct kproxy_upstream *kproxy_upstream_find(struct kproxy_net *kn,
 int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 			const struct kproxy_upstream_options *options,
 			struct netlink_ext_ack *extack);
-void kproxy_upstream_set(struct kproxy_upstream *up,
-			 const struct kproxy_upstream_options *options);
+int kproxy_upstream_set(struct kproxy_upstream *up,
+			const struct kproxy_upstream_options *options,
+			struct netlink_ext_ack *extack);
 bool kproxy_upstream_sockopts(struct kproxy_upstream *up,
 			      struct kproxy_sockopts *opts);
 int kproxy_upstream_del(struct kproxy_upstream *up,
@@ -124,17 +132,27 @@ struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
 int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
 		      const struct kproxy_server_options *options,
 		      struct netlink_ext_ack *extack);
-void kproxy_server_set(struct kproxy_server *server,
-		       const struct kproxy_server_options *options);
-void kproxy_server_del(struct kproxy_server *server);
+int kproxy_server_set(struct kproxy_server *server,
+		      const struct kproxy_server_options *options,
+		      struct netlink_ext_ack *extack);
+int kproxy_server_del(struct kproxy_server *server,
+		      struct netlink_ext_ack *extack);
 void kproxy_server_hold(struct kproxy_server *server);
 void kproxy_server_put(struct kproxy_server *server);
+
+/* Context: any. Whether it takes new sessions with these options. */
+static inline bool
+kproxy_server_usable_as(const struct kproxy_server *server,
+			const struct kproxy_server_options *options)
+{
+	return READ_ONCE(options->state) == KPROXY_SERVER_STATE_UP &&
+	       READ_ONCE(options->weight) && !READ_ONCE(server->flags);
+}
 
 /* Context: any. Whether it takes new sessions, as far as is known. */
 static inline bool kproxy_server_usable(const struct kproxy_server *server)
 {
-	return READ_ONCE(server->options.state) == KPROXY_SERVER_STATE_UP &&
-	       READ_ONCE(server->options.weight) && !READ_ONCE(server->flags);
+	return kproxy_server_usable_as(server, &server->options);
 }
 
 #endif /* _KPROXY_UPSTREAM_H */

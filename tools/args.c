@@ -18,7 +18,21 @@ const char *args_next(struct args *args)
 	if (!args->argc)
 		return NULL;
 	args->argc--;
+	if (args->from)
+		*args->at = args->from++->place;
 	return *args->argv++;
+}
+
+void args_at_item(const struct args *args, size_t item)
+{
+	if (args->from && args->from[-1].items)
+		*args->at = args->from[-1].items[item];
+}
+
+void args_at_whole(const struct args *args)
+{
+	if (args->from)
+		*args->at = *args->whole;
 }
 
 int args_end(const struct ctx *ctx, const struct args *args)
@@ -116,6 +130,7 @@ int args_addresses(const struct ctx *ctx, struct args *args,
 	copy = xstrdup(word);
 	rest = copy;
 	for (n = 0; !status && (text = strsep(&rest, ",")); n++) {
+		args_at_item(args, n);
 		status = list_address(ctx, text, list, n);
 		if (!status)
 			request_endpoint(req, attr, "address", text, &list[n]);

@@ -78,7 +78,7 @@ static int run_lines(struct ctx *ctx, FILE *in)
 	ssize_t len;
 
 	while (!status && (len = getline(&line, &size, in)) >= 0) {
-		ctx->line++;
+		ctx->place.line++;
 		if (strlen(line) == (size_t)len)
 			status = run_line(ctx, line);
 		else
@@ -99,6 +99,7 @@ int batch_run(struct ctx *ctx, const char *path)
 	if (!in)
 		return ctx_refuse(ctx, "%s: %s", path, strerror(errno));
 	ctx->file = path;
+	ctx->place = (struct place){};
 	status = run_lines(ctx, in);
 	ctx->file = NULL;
 	if (!std)

@@ -91,6 +91,13 @@ static int build_set(struct ctx *ctx, struct args *args, struct request *req)
 	int status;
 
 	status = build_name(ctx, args, req);
+	if (!status && args->argc && !strcmp(*args->argv, "address")) {
+		args_next(args);
+		status = args_addresses(ctx, args, req,
+					KPROXY_A_LISTENER_ADDRESS);
+		if (!args->argc)
+			return status;
+	}
 	if (!status)
 		status = options_parse_change(ctx, args, options, req);
 	return status;
@@ -195,7 +202,7 @@ static const struct command commands[] = {
 const struct object listener_object = {
 	.name = "listener",
 	.usage = "  kproxy listener add NAME ADDR:PORT[,ADDR:PORT]... upstream UPSTREAM [OPTION VALUE]...\n"
-		 "  kproxy listener set NAME OPTION VALUE...\n"
+		 "  kproxy listener set NAME [address ADDR:PORT[,ADDR:PORT]...] [OPTION VALUE]...\n"
 		 "  kproxy listener del NAME [kill]\n"
 		 "  kproxy listener show [NAME]\n",
 	.options = options,

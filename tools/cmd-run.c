@@ -41,7 +41,7 @@ struct run {
 static int command(struct ctx *ctx, const char *const *words)
 {
 	char *argv[WORDS_MAX];
-	struct args args = { 0, argv };
+	struct args args = { .argv = argv };
 
 	while (words[args.argc]) {
 		argv[args.argc] = (char *)words[args.argc];

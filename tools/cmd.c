@@ -16,9 +16,9 @@
 /* A shortened word means the first that it fits. */
 static const struct object *const objects[] = {
 	&listener_object, &upstream_object, &server_object, &session_object,
-	&stats_object, &pool_object, &monitor_object, &log_object,
-	&metrics_object, &run_object, &top_object, &version_object,
-	&help_object,
+	&stats_object, &pool_object, &config_object, &monitor_object,
+	&log_object, &metrics_object, &run_object, &top_object,
+	&version_object, &help_object,
 };
 
 static const char usage[] =
@@ -62,6 +62,11 @@ static const struct command *find_command(const struct object *object,
 		if (fits(word, command->name))
 			return command;
 	return NULL;
+}
+
+const struct command *cmd_find(const struct object *object, const char *name)
+{
+	return find_command(object, name);
 }
 
 static int help_objects(struct ctx *ctx, struct args *args)

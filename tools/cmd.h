@@ -49,6 +49,7 @@ extern const struct object server_object;
 extern const struct object session_object;
 extern const struct object stats_object;
 extern const struct object pool_object;
+extern const struct object config_object;
 extern const struct object monitor_object;
 extern const struct object log_object;
 extern const struct object metrics_object;
@@ -56,6 +57,9 @@ extern const struct object run_object;
 extern const struct object top_object;
 extern const struct object version_object;
 extern const struct object help_object;
+
+/* The command of @object that is called @name, which it has. */
+const struct command *cmd_find(const struct object *object, const char *name);
 
 /**
  * cmd_run() - run one command

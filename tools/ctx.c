@@ -12,7 +12,13 @@ static void print_subject(const struct ctx *ctx, FILE *out)
 {
 	fputs("kproxy: ", out);
 	if (ctx->file)
-		fprintf(out, "%s:%u: ", ctx->file, ctx->line);
+		fprintf(out, "%s:", ctx->file);
+	if (ctx->file && ctx->place.line)
+		fprintf(out, "%u:", ctx->place.line);
+	if (ctx->file && ctx->place.column)
+		fprintf(out, "%u:", ctx->place.column);
+	if (ctx->file)
+		fputc(' ', out);
 	if (ctx->object && ctx->name)
 		fprintf(out, "%s \"%s\": ", ctx->object, ctx->name);
 	else if (ctx->object)

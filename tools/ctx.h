@@ -16,6 +16,16 @@ enum status {
 };
 
 /**
+ * struct place - where in a file a word stands
+ * @line: counted from 1, 0 for nowhere
+ * @column: counted from 1, 0 for the line as a whole
+ */
+struct place {
+	unsigned int line;
+	unsigned int column;
+};
+
+/**
  * struct ctx - what one run of the command knows
  * @json: -j, print JSON
  * @pretty: -p, indent the JSON
@@ -24,8 +34,8 @@ enum status {
  * @sock: generic netlink socket in that namespace, NULL until it is opened
  * @ifd: socket in that namespace that knows its interfaces, or -1
  * @family: id of the kproxy family, 0 until it was looked up
- * @file: the batch file that is read, for messages, or NULL
- * @line: line in that file
+ * @file: the batch or configuration file that is read, for messages, or NULL
+ * @place: where in that file
  * @object: kind of object that the current command is about, or NULL
  * @name: which one of them, as typed, or NULL
  */
@@ -38,7 +48,7 @@ struct ctx {
 	int ifd;
 	int family;
 	const char *file;
-	unsigned int line;
+	struct place place;
 	const char *object;
 	const char *name;
 };

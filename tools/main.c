@@ -106,7 +106,7 @@ int main(int argc, char **argv)
 	int status;
 
 	status = parse_options(&ctx, argc, argv, &choice);
-	args = (struct args){ argc - optind, argv + optind };
+	args = (struct args){ .argc = argc - optind, .argv = argv + optind };
 	if (!status)
 		status = run(&ctx, &choice, &args);
 	nl_shut(&ctx);

@@ -205,6 +205,7 @@ int nl_exchange(struct ctx *ctx, struct request *req, nl_reply_fn reply,
 	struct exchange x = { .reply = reply, .arg = arg };
 	struct nlmsghdr *hdr = nlmsg_hdr(req->msg);
 	char why[2 * ACK_MESSAGE_MAX];
+	const struct mark *mark;
 	int status, err;
 
 	if (req->full)
@@ -224,6 +225,9 @@ int nl_exchange(struct ctx *ctx, struct request *req, nl_reply_fn reply,
 	req->interrupted = x.interrupted;
 	if (!x.ack.error)
 		return STATUS_DONE;
+	mark = request_find_mark(req, x.ack.offset);
+	if (mark && mark->place.line)
+		ctx->place = mark->place;
 	ack_explain(&x.ack, req, ctx->name, why, sizeof(why));
 	return ctx_fail(ctx, STATUS_KERNEL, "%s", why);
 }

@@ -18,7 +18,7 @@
 	  .help = "send buffer, 0 for the kernel's choice" },
 	{ .name = "congestion", .type = &option_choice, .value = "NAME",
 	  .attr = SOCKET_ATTR(CONGESTION), .max = KPROXY_CONGESTION_MAX,
-	  .help = "congestion control, or default" },
+	  .help = "congestion control, default for the kernel's choice" },
 	{ .name = "user-timeout", .type = &option_time, .value = "T",
 	  .attr = SOCKET_ATTR(USER_TIMEOUT), .max = KPROXY_TIME_MAX,
 	  .help = "bytes sent and not acknowledged, 0 for the kernel's choice" },

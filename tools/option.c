@@ -261,9 +261,18 @@ static json_t *get_choice(const struct option_spec *option, struct nlattr *attr)
 	return NULL;
 }
 
+static void format_choice(const struct option_spec *option, uint64_t value,
+			  char *buf)
+{
+	(void)option;
+	(void)value;
+	snprintf(buf, OPTION_TEXT_MAX, "default");
+}
+
 const struct option_type option_choice = {
 	.put = put_choice,
 	.get = get_choice,
+	.format = format_choice,
 };
 
 static const struct option_spec *find(const struct option_spec *table,
@@ -320,6 +329,7 @@ int options_parse_new(const struct ctx *ctx, struct args *args,
 	status = parse_all(ctx, args, table, req, &seen);
 	if (status)
 		return status;
+	args_at_whole(args);
 	for (option = table; option->name; option++)
 		if (option->required && !(seen & 1ULL << (option - table)))
 			return ctx_refuse(ctx, "option \"%s\" is missing",
@@ -335,6 +345,18 @@ int options_parse_change(const struct ctx *ctx, struct args *args,
 	if (!args->argc)
 		return ctx_refuse(ctx, "an option to set is missing");
 	return parse_all(ctx, args, table, req, &seen);
+}
+
+json_t *option_default(const struct option_spec *option)
+{
+	char buf[OPTION_TEXT_MAX];
+
+	if (!option->type->format)
+		return NULL;
+	if (option->type->integer)
+		return json_integer(option->def);
+	option->type->format(option, option->def, buf);
+	return json_string(buf);
 }
 
 void options_show(const struct option_spec *table, struct nlattr **tb,

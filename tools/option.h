@@ -102,6 +102,9 @@ int options_parse_change(const struct ctx *ctx, struct args *args,
 void options_show(const struct option_spec *table, struct nlattr **tb,
 		  json_t *row);
 
+/* What it is when nobody has set it, as it is shown; NULL for nothing. */
+json_t *option_default(const struct option_spec *option);
+
 void options_help(const struct option_spec *table, FILE *out);
 
 /* A column that shows the options in column->arg which are not the default. */

@@ -57,6 +57,7 @@ static void mark(struct request *req, const char *what, const char *text)
 		.offset = NLMSG_ALIGN(nlmsg_hdr(req->msg)->nlmsg_len),
 		.what = what,
 		.text = xstrdup(text),
+		.place = req->at ? *req->at : (struct place){},
 	};
 }
 

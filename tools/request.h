@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ctx.h"
+
 struct endpoint;
 struct nl_msg;
 
@@ -14,11 +16,13 @@ struct nl_msg;
  * @offset: of the attribute, from the start of the netlink message
  * @what: the kind of word, e.g. "address" or the name of an option
  * @text: the word
+ * @place: where in a file it stands
  */
 struct mark {
 	size_t offset;
 	const char *what;
 	char *text;
+	struct place place;
 };
 
 /**
@@ -29,6 +33,7 @@ struct mark {
  * @interrupted: the objects changed while they were dumped
  * @marks: where its attributes came from, by ascending offset
  * @n_marks: how many
+ * @at: where in a file the word is that an attribute is made from, or NULL
  */
 struct request {
 	struct nl_msg *msg;
@@ -37,6 +42,7 @@ struct request {
 	bool interrupted;
 	struct mark *marks;
 	size_t n_marks;
+	const struct place *at;
 };
 
 /* @cmd is one of KPROXY_CMD_*. */

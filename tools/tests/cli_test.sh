@@ -195,6 +195,111 @@ batch_refused 1 '1: listener "a b": a name is 1 to 63 of A-Za-z0-9._-' \
 batch_refused 1 '1: a quote is not closed' 'l show "web\n'
 batch_refused 1 '1: not a line of text' 'l show\0000 web\n'
 
+# A configuration file of this text is refused with this place and line.
+file_refused() { # PLACE LINE TEXT
+	printf '%b' "$3" >"$dir/file"
+	refused 1 "$dir/file:$1$2" config check "$dir/file"
+	./kproxy config check - <"$dir/file" >"$dir/out" 2>"$dir/err"
+	ok=0
+	[ "$(cat "$dir/err")" = "kproxy: -:$1$2" ] && ok=1
+	result $ok "from standard input: $2"
+}
+
+file_accepted() { # NAME TEXT
+	printf '%b' "$2" >"$dir/file"
+	ok=0
+	./kproxy config check "$dir/file" >"$dir/out" 2>"$dir/err" &&
+		[ ! -s "$dir/err" ] && [ ! -s "$dir/out" ] && ok=1
+	result $ok "$1"
+}
+
+for file in ../docs/examples/*; do
+	ok=0
+	./kproxy config check "$file" 2>"$dir/err" && ok=1
+	result $ok "$file is a configuration"
+done
+file_accepted 'nothing is a configuration' '{}'
+file_accepted 'sections and objects may be empty' \
+	'upstreams:\n  a:\n  b: {servers: }\n  c: ~\nlisteners:\n'
+file_accepted 'listeners may come first' \
+	'listeners: {w: {upstream: a, listen: "*:80"}}\nupstreams: {a: }\n'
+file_accepted 'an alias stands for what it names' \
+	'upstreams:\n  a: &a\n    servers: [{address: "10.0.0.1:80"}]\n  b: *a\n'
+file_accepted 'JSON is YAML' \
+	'{"upstreams": {"a": {"retries": 1,\n\t"servers": [{"address": "[::1]:80"}]}}}'
+awk 'BEGIN { print "upstreams:"
+	for (i = 0; i < 10000; i++) {
+		if (i % 4000 == 0) print "  u" i ":\n    servers:"
+		printf "      - address: 10.0.%d.%d:80\n", i / 250, i % 250
+	} }' >"$dir/many"
+./kproxy config check "$dir/many" 2>"$dir/err"
+result $((! $?)) '10,000 servers are a configuration'
+sed '/u4000/,+1d;/u8000/,+1d' "$dir/many" >"$dir/toomany"
+refused 1 "$dir/toomany:4100:18: server \"10.0.16.96:80\": upstream \"u0\" has 4096 servers, which is the most" \
+	config check "$dir/toomany"
+
+file_refused '' ' the file is empty; "{}" is a configuration of nothing' ''
+file_refused '' ' the file is empty; "{}" is a configuration of nothing' '# x\n'
+file_refused 2:1: ' a second document "---"' '{}\n---\n{}\n'
+file_refused 2:1: ' not YAML: did not find expected node content' \
+	'upstreams: [\n'
+file_refused 4:3: ' not YAML at "-": did not find expected key' \
+	'upstreams:\n  x:\n   y:\n  - a\n'
+file_refused 2:6: ' not YAML at "*a": found undefined alias' \
+	'listeners:\n  x: *a\n'
+file_refused 1:4: ' byte 0x01: control characters are not allowed' 'a: \0001\n'
+file_refused 2:4: ' byte 0xff: invalid leading UTF-8 octet' '# \0303\0244\na: \0377\n'
+file_refused 1:1: ' unknown section "upstream", must be upstreams or listeners' \
+	'upstream:\n'
+file_refused 1:1: ' a list must be a mapping' '- a\n'
+file_refused 1:12: ' "5" must be a mapping' 'upstreams: 5\n'
+file_refused 2:5: ' a key must be a word' 'upstreams:\n  ? [a]\n  : b\n'
+file_refused 3:3: ' "a" is given twice' 'upstreams:\n  a:\n  a:\n'
+file_refused 2:3: ' upstream "a/b": a name is 1 to 63 of A-Za-z0-9._-' \
+	'upstreams:\n  a/b:\n'
+file_refused 3:14: ' upstream "a": retries 65: must be 0 to 64' \
+	'upstreams:\n  a:\n    retries: 65\n'
+file_refused 3:5: ' upstream "a": unknown option "retry"' \
+	'upstreams:\n  a:\n    retry: 65\n'
+file_refused 4:5: ' upstream "a": "retries" is given twice' \
+	'upstreams:\n  a:\n    retries: 1\n    retries: 1\n'
+file_refused 3:13: ' upstream "a": retries "": not a number' \
+	'upstreams:\n  a:\n    retries:\n'
+file_refused 3:14: ' upstream "a": "retries" must be a word or a list of words' \
+	'upstreams:\n  a:\n    retries: {b: c}\n'
+file_refused 3:14: ' upstream "a": "servers" must be a list' \
+	'upstreams:\n  a:\n    servers: {b: c}\n'
+file_refused 4:9: ' server: "10.0.0.1:80" must be a mapping' \
+	'upstreams:\n  a:\n    servers:\n      - 10.0.0.1:80\n'
+file_refused 4:9: ' server: "address" is missing' \
+	'upstreams:\n  a:\n    servers:\n      - weight: 1\n'
+file_refused 5:17: ' server "10.0.0.1:80": weight 257: must be 0 to 256' \
+	'upstreams:\n  a:\n    servers:\n      - address: 10.0.0.1:80\n        weight: 257\n'
+file_refused 5:18: ' server "10.0.0.1:80": upstream "a" has it already' \
+	'upstreams:\n  a:\n    servers:\n      - address: 10.0.0.1:80\n      - address: "[::ffff:10.0.0.1]:80"\n'
+file_refused 4:18: ' server "*:80": a server cannot be any address' \
+	'upstreams:\n  a:\n    servers:\n      - address: "*:80"\n'
+file_refused 2:3: ' listener "w": "listen" is missing' 'listeners:\n  w:\n'
+file_refused 2:3: ' listener "w": option "upstream" is missing' \
+	'listeners:\n  w:\n    listen: "*:80"\n'
+file_refused 4:15: ' listener "w": upstream a: the file has no such upstream' \
+	'listeners:\n  w:\n    listen: "*:80"\n    upstream: a\n'
+file_refused 6:9: ' listener "w": address 10.0.0.1:0: port must be 1 to 65535' \
+	'listeners:\n  w:\n    upstream: a\n    listen:\n      - "*:80"\n      - 10.0.0.1:0\n'
+file_refused 4:21: ' listener "w": address *:80: is given twice' \
+	'listeners:\n  w:\n    upstream: a\n    listen: ["*:80","*:80"]\n'
+file_refused 3:13: ' listener "w": "listen" must not be empty' \
+	'listeners:\n  w:\n    listen: []\n'
+file_refused 3:14: ' listener "w": "*:80,*:81": more than one item' \
+	'listeners:\n  w:\n    listen: ["*:80,*:81"]\n'
+file_refused 4:37: ' listener "v": address *:80: listener "w" has it already' \
+	'upstreams: {a: }\nlisteners:\n  w: {upstream: a, listen: "*:80"}\n  v: {upstream: a, listen: ["*:81", "*:80"]}\n'
+refused 1 '/no/such: No such file or directory' config check /no/such
+refused 1 '/dev/zero: larger than 16 MiB' config check /dev/zero
+refused 1 'config: FILE is missing, try "kproxy config help"' config apply
+refused 1 'config: unexpected "x"' config check "$dir/file" x
+refused 1 'config: unexpected "x"' config flush x
+
 printf 'version\nv' >"$dir/batch"
 ./kproxy -j -b "$dir/batch" >"$dir/out" 2>"$dir/err"
 ok=0

@@ -40,7 +40,7 @@ static struct request *listener_request(void)
 {
 	char list[] = "10.0.0.1:80,[2001:db8::1]:443", *argv[] = { list };
 	struct request *req = request_new(KPROXY_CMD_LISTENER_ADD);
-	struct args args = { 1, argv };
+	struct args args = { .argc = 1, .argv = argv };
 	struct ctx ctx = NOWHERE;
 
 	request_string(req, KPROXY_A_LISTENER_NAME, "name", "web");

@@ -89,8 +89,18 @@ class Generator:
                 words.append([E["scope"], 0, struct.pack("=I", 77)])
         return words
 
+    def networks(self):
+        """A list of some, seldom with one twice or one that is none."""
+        rng = self.rng
+        return b"".join(binary(rng.choice(("::ffff:10.1.0.2", "fd01::", "::")))
+                        + bytes([rng.choice((0, 8, 64, 96, 104, 127, 128, 128,
+                                             rng.randrange(132)))])
+                        for _ in range(rng.choice((0, 1, 1, 2, 3))))
+
     def value(self, op, attribute):
         rng, kind = self.rng, attribute["type"]
+        if kind == "binary":
+            return self.networks()
         if kind == "string":
             return self.name()
         if kind == "flag":

@@ -21,7 +21,12 @@ MALFORMED = frozenset((errno.EINVAL, errno.ERANGE, errno.EOPNOTSUPP))
 
 X = ATTR["session"]
 NUMBERS = [L[n] for n in ("maxconn", "backlog", "connect-timeout",
-                          "idle-timeout", "fin-timeout", "max-age")]
+                          "idle-timeout", "fin-timeout", "max-age", "rate",
+                          "client-maxconn", "client-rate", "accept-proxy")]
+DEFAULTS = (0, 4096, 5000, 600000, 60000, 0, 0, 0, 0, 0)
+NETWORKS = L["allow"], L["deny"]
+# Of upstreams, with their defaults.
+CHOICES = {"retries": 2, "send-proxy": 0}
 # Options that the kernel's sockets may refuse, for reasons of their own.
 REFUSABLE = ("congestion", "rcvbuf", "sndbuf", "fastopen", "keepalive", "mark")
 NAME = re.compile(rb"[A-Za-z0-9._-]{1,63}")
@@ -68,10 +73,10 @@ def string_rule(attribute):
 
 
 def binary_rule(attribute):
-    size = attribute["checks"]["exact-len"]
+    size = attribute.get("checks", {}).get("exact-len")
 
     def rule(payload, nested):
-        if nested or len(payload) != size:
+        if nested or size not in (None, len(payload)):
             raise Refused
         return payload
     return rule
@@ -146,6 +151,38 @@ def address_of(nest):
     if six is not None:
         return 128, ipaddress.IPv6Address(six), port, scope or 0
     return 0, None, port, 0
+
+
+def networks_of(payload):
+    """The networks of a list as (address, bits), until one is none."""
+    size = CONSTANT["prefix-size"]
+    for at in range(0, len(payload), size):
+        bits = payload[at + size - 1]
+        if bits > 128:
+            raise Refused(errno.EINVAL)
+        mask = (1 << 128) - (1 << 128 - bits)
+        yield int.from_bytes(payload[at:at + size - 1], "big") & mask, bits
+
+
+def networks(word, old):
+    """The networks of a listener after a message, by attribute."""
+    new = {kind: old[kind] for kind in NETWORKS if kind not in word}
+    left = CONSTANT["prefixes-max"] - sum(map(len, new.values()))
+    for kind in NETWORKS:
+        if kind in new:
+            continue
+        if len(word[kind]) % CONSTANT["prefix-size"]:
+            raise Refused(errno.EINVAL)
+        new[kind] = []
+        for network in networks_of(word[kind]):
+            if not left:
+                raise Refused(errno.E2BIG)
+            left -= 1
+            new[kind].append(network)
+    both = new[L["allow"]] + new[L["deny"]]
+    if len(set(both)) < len(both):
+        raise Refused(errno.EEXIST)
+    return new
 
 
 def connectable(address):
@@ -243,6 +280,7 @@ class Model:
         addresses = self.addresses(found[L["address"]])
         if word[L["upstream"]] not in self.upstreams:
             raise Refused(errno.ENOENT)
+        lists = networks(word, {kind: [] for kind in NETWORKS})
         if name in self.listeners:
             raise Refused(errno.EEXIST)
         taken = [a for l in self.listeners.values() for a in l["addresses"]]
@@ -256,9 +294,9 @@ class Model:
         if clash:
             raise clash
         options = {kind: word.get(kind, default) for kind, default in zip(
-            NUMBERS, (0, 4096, 5000, 600000, 60000, 0))}
+            NUMBERS, DEFAULTS)}
         new = {"addresses": addresses, "upstream": word[L["upstream"]],
-               **options}
+               **options, **lists}
         return lambda: self.listeners.update({name: new})
 
     def listener_set_do(self, word, _):
@@ -268,6 +306,7 @@ class Model:
             if word[L["upstream"]] not in self.upstreams:
                 raise Refused(errno.ENOENT)
             new["upstream"] = word[L["upstream"]]
+        new.update(networks(word, self.listeners[name]))
         return lambda: self.listeners[name].update(new)
 
     def listener_del_do(self, word, _):
@@ -289,14 +328,16 @@ class Model:
         name = self.name(word, U["name"])
         if name in self.upstreams:
             raise Refused(errno.EEXIST)
-        new = {"retries": word.get(U["retries"], 2), "servers": {}}
+        new = {option: word.get(U[option], default)
+               for option, default in CHOICES.items()}
+        new["servers"] = {}
         return lambda: self.upstreams.update({name: new})
 
     def upstream_set_do(self, word, _):
         name = self.find_upstream(word, U["name"])
-        if U["retries"] not in word:
-            return None
-        return lambda: self.upstreams[name].update(retries=word[U["retries"]])
+        new = {option: word[U[option]] for option in CHOICES
+               if U[option] in word}
+        return lambda: self.upstreams[name].update(new)
 
     def upstream_del_do(self, word, _):
         name = self.find_upstream(word, U["name"])
@@ -412,10 +453,12 @@ class Model:
                               for a in found[L["address"]]],
                 "upstream": word[L["upstream"]][:-1],
                 **{kind: int.from_bytes(word[kind], "little")
-                   for kind in NUMBERS}}
+                   for kind in NUMBERS},
+                **{kind: list(networks_of(word[kind])) for kind in NETWORKS}}
         for word, _ in map(self.shown, upstreams):
             got["upstreams"][word[U["name"]][:-1]] = {
-                "retries": int.from_bytes(word[U["retries"]], "little"),
+                **{option: int.from_bytes(word[U[option]], "little")
+                   for option in CHOICES},
                 "servers": {}}
         for word, _ in map(self.shown, servers):
             if not word[S["upstream"]].startswith(self.prefix):

@@ -9,10 +9,10 @@ import time
 
 from peer import (FRONT, FRONT6, KB, SERVER, EchoServer, Failed, Stream,
                   Threads, accept, both_ways, connect, expect, expect_alive,
-                  expect_between, expect_eof, expect_reset, kp, limit, listen,
-                  main, netem, pair, read_all, read_exactly, receive_stream,
-                  reset, scaled, scene, send_stream, sessions, show, stats,
-                  wait_acked, wait_for, wait_gone)
+                  expect_between, expect_eof, expect_reset, knock, kp, limit,
+                  listen, main, netem, pair, read_all, read_exactly,
+                  receive_stream, reset, scaled, scene, send_stream, sessions,
+                  show, stats, wait_acked, wait_for, wait_gone)
 
 MAGIC = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -97,6 +97,8 @@ def name_of(sock):
 
 
 def expect_refused(client, what):
+    if client is None:
+        return
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
         expect_reset(client, what)
 
@@ -282,7 +284,9 @@ def killed():
         for session in sessions():
             expect(session["state"], "connecting", "state")
             expect(session["server"], "", "server")
-        expect(len(sessions("upstream app")), 0, "those that have a server")
+        expect(len(sessions("upstream app")), 3, "those of the upstream")
+        expect(len(sessions("server 10.2.0.2:9000")), 0,
+               "those that have a server")
         expect(len(sessions("client 10.1.0.2")), 3, "those of the client")
         victim = next(s["id"] for s in sessions()
                       if s["client"] == name_of(first))
@@ -310,7 +314,7 @@ def limits():
         other.sendall(v1("192.0.2.2", "1.2.3.4") + b"data")
         expect(read_exactly(other, 4), b"data", "the first of 192.0.2.2")
         kp("listener set web deny 10.1.0.2/32")
-        expect_refused(connect(), "one whose peer is denied")
+        expect_refused(knock(), "one whose peer is denied")
     echo.close()
 
 
@@ -395,8 +399,7 @@ def out_retry():
             client.close()
             server.close()
         # And one that nobody gets.
-        client = connect()
-        expect_refused(client, "a client without a server")
+        expect_refused(knock(), "a client without a server")
     kp("server del app 10.2.0.3:9000")
     wait_gone()
 

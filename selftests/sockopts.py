@@ -588,6 +588,34 @@ def fastopen_connect():
         expect(data_in_syn(to_server()), b"", "bytes in a SYN without it")
 
 
+@scene("fastopen of an upstream: a PROXY header goes first, with the SYN")
+def fastopen_header():
+    forget_cookies()
+    with options(1, "fastopen on"):
+        cookies()
+        word = b"data that came before the server was asked"
+        with one_at_a_time(), capture(SERVER) as to_server:
+            first = fast_pair()
+            expect_alive(*first)
+            kp("upstream set app send-proxy v1")
+            listener = fast_listen()
+            waiting = connect()
+            waiting.sendall(word)
+            wait_acked(waiting)
+            for sock in first:
+                sock.close()
+            server = accept(listener)
+            listener.close()
+            kp("upstream set app send-proxy off")
+            want = b"PROXY TCP4 10.1.0.2 10.1.0.1 %d 8000\r\n%s" % (
+                waiting.getsockname()[1], word)
+            expect(read_exactly(server, len(want)), want, "the bytes")
+            expect(data_in_syn(to_server()), want, "bytes in a SYN")
+            expect(sessions()[0]["bytes_in"], len(word), "bytes in")
+            expect_alive(waiting, server)
+            close_both((waiting, server))
+
+
 @scene("fastopen of an upstream: more than fits in a SYN arrives whole")
 def fastopen_large():
     total = scaled(256 * KB, 32 * KB)

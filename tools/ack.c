@@ -116,6 +116,9 @@ static bool lacks_value(const char *message, const char *word)
 	       islower((unsigned char)message[len + 1]);
 }
 
+/* A word may be a list of a thousand networks: the reason must be seen, too. */
+#define WORD_MAX 80
+
 void ack_explain(const struct ack *ack, const struct request *req,
 		 const char *known, char *buf, size_t size)
 {
@@ -134,5 +137,7 @@ void ack_explain(const struct ack *ack, const struct request *req,
 	else if (!strcmp(mark->what, mark->text))
 		snprintf(buf, size, "%s: %s", mark->text, why);
 	else
-		snprintf(buf, size, "%s %s: %s", mark->what, mark->text, why);
+		snprintf(buf, size, "%s %.*s%s: %s", mark->what, WORD_MAX,
+			 mark->text,
+			 strlen(mark->text) > WORD_MAX ? "..." : "", why);
 }

@@ -278,7 +278,7 @@ static void test_most_addresses_fit(void)
 		request_endpoint(req, KPROXY_A_LISTENER_ADDRESS, "address", "",
 				 &ep);
 	tap_ok(!req->full, "the most addresses of a listener fit");
-	for (i = 0; i < 1000; i++)
+	for (i = 0; i < 5000; i++)
 		request_endpoint(req, KPROXY_A_LISTENER_ADDRESS, "address", "",
 				 &ep);
 	tap_ok(req->full, "what does not fit is noticed");

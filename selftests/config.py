@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -16,17 +17,10 @@ import time
 import yaml
 
 from netlink_raw import Netlink, attr, attrs
+from netlink_spec import COMMAND, L, S, U, endpoint, open_netlink
 from peer import (PROXY, Failed, accept, connect, expect,
                   expect_alive, kp, limit, listen, main, new_socket, pair, run,
                   scaled, scene, sessions, show, stats, wait_for, wait_gone)
-
-SPEC = yaml.safe_load((pathlib.Path(__file__).parent.parent / "docs" /
-                       "netlink" / "kproxy.yaml").read_text())
-COMMAND = {op["name"]: n for n, op in enumerate(SPEC["operations"]["list"], 1)}
-ATTR = {s["name"]: {a["name"]: n for n, a in enumerate(s["attributes"], 1)}
-        for s in SPEC["attribute-sets"]}
-L, U, S, E = (ATTR["listener"], ATTR["upstream"], ATTR["server"],
-              ATTR["endpoint"])
 
 KO = os.environ.get("KPROXY_KO", str(pathlib.Path(__file__).parent.parent /
                                      "module" / "kproxy.ko"))
@@ -77,12 +71,6 @@ def listening():
             for line in out.splitlines()}
 
 
-def open_netlink():
-    nl = Netlink()
-    nl.find_family()
-    return nl
-
-
 def begin(nl, *words):
     return nl.ask(COMMAND["transaction-begin"], *words)
 
@@ -97,12 +85,6 @@ def generation_now():
     nl.close()
     expect(answer.errno, 0, "begin")
     return generation_of(answer)
-
-
-def endpoint(kind, address, port):
-    octets = bytes(int(n) for n in address.split("."))
-    return attr(kind, [attr(E["ipv4"], octets),
-                       attr(E["port"], struct.pack("=H", port))])
 
 
 def done(answer, what):
@@ -491,16 +473,177 @@ def once():
     denied(stage_upstream(nl, "new"), errno.EEXIST, "exists")
     denied(nl.ask(COMMAND["upstream-del"], attr(U["name"], "new")),
            errno.EBUSY, "twice")
-    done(nl.ask(COMMAND["upstream-set"], attr(U["name"], "new"),
-                attr(U["retries"], 1)), "a new one is changed at once")
+    denied(nl.ask(COMMAND["upstream-set"], attr(U["name"], "new"),
+                  attr(U["retries"], 1)), errno.EBUSY, "twice")
+    fresh = (attr(S["upstream"], "new"),
+             endpoint(S["address"], "10.2.0.3", 9000))
+    done(nl.ask(COMMAND["server-add"], *fresh), "server of a new one")
+    denied(nl.ask(COMMAND["server-add"], *fresh), errno.EEXIST, "already")
+    denied(nl.ask(COMMAND["server-set"], *fresh, attr(S["weight"], 3)),
+           errno.EBUSY, "twice")
     denied(stage_listener(nl, "new", "10.1.0.1", 8001, "none"),
            errno.ENOENT, "no such upstream")
+    denied(nl.ask(COMMAND["upstream-del"], attr(U["name"], "app")),
+           errno.EBUSY, "twice")
+    nl.close()
+    nl = open_netlink()
+    wait_for(lambda: not begin(nl).errno, "the other one is gone")
     done(nl.ask(COMMAND["upstream-del"], attr(U["name"], "app")), "del")
+    denied(nl.ask(COMMAND["server-add"], attr(S["upstream"], "app"),
+                  endpoint(S["address"], "10.2.0.3", 9000)),
+           errno.EBUSY, "twice")
+    done(nl.ask(COMMAND["listener-del"], attr(L["name"], "web")), "del")
     done(stage_listener(nl, "new", "10.1.0.1", 8001), "listener")
     denied(nl.ask(COMMAND["transaction-commit"]), errno.EBUSY,
            'upstream "app": a listener still uses it')
     expect(saved(), before, "the configuration")
     expect_alive(*pair())
+
+
+@scene("what others ask for in vain leaves a transaction as it is")
+def beside():
+    apply(BASE)
+    before, ports = saved(), listening()
+    nl = open_netlink()
+    done(begin(nl), "begin")
+    done(stage_upstream(nl, "new"), "upstream")
+    done(nl.ask(COMMAND["listener-set"], attr(L["name"], "web"),
+                attr(L["upstream"], "new")), "set")
+    program = foreign(8009)
+    expect(kp("listener set web address 10.1.0.1:8000,10.1.0.1:8009",
+              check=False).returncode, 2, "status of a refused change")
+    program.close()
+    expect((saved(), listening()), (before, ports), "the configuration")
+    denied(nl.ask(COMMAND["listener-set"], attr(L["name"], "web"),
+                  attr(L["backlog"], 5)), errno.EBUSY, "twice")
+    done(nl.ask(COMMAND["upstream-del"], attr(U["name"], "app")), "del")
+    done(nl.ask(COMMAND["transaction-commit"]), "commit")
+    expect(show("listener show")[0]["upstream"], "new", "upstream")
+    expect([u["name"] for u in show("upstream show")], ["new"], "upstreams")
+
+
+EVERYTHING = """
+upstreams:
+  app:
+    balance: maglev
+    retries: 1
+    check: tcp
+    interval: 10m
+    timeout: 500ms
+    rise: 3
+    fall: 4
+    eject: 3
+    eject-time: 10s
+    nodelay: "off"
+    keepalive: [30s, 5s, 3]
+    congestion: reno
+    dscp: 10
+    pacing: 10mbit
+    servers:
+      - {address: "10.2.0.2:9000", weight: 3, maxconn: 10}
+      - {address: "10.2.0.3:9000", backup: "on", state: drain}
+listeners:
+  web:
+    listen: ["10.1.0.1:8000", "[fd01::1]:8000"]
+    upstream: app
+    maxconn: 9
+    max-age: 1h
+    keepalive: "off"
+    sndbuf: 64k
+    rcvbuf: 32k
+    user-timeout: 30s
+    notsent-lowat: 16k
+    mark: 7
+"""
+
+
+def buffers():
+    """The options of the sockets that listen, as ss tells them."""
+    out = run("ip", "netns", "exec", PROXY, "ss", "-Hltnm").stdout
+    return {line.split()[3]: re.search(r"rb(\d+)", line)[1]
+            for line in out.replace("\n\t", " ").splitlines()}
+
+
+@scene("every option can be set, kept, and taken back")
+def options():
+    apply(BASE)
+    ports, normal = listening(), buffers()
+    apply(EVERYTHING)
+    first, generation = saved(), generation_now()
+    wanted = yaml.safe_load(EVERYTHING)
+    got = json.loads(kp("-j config save").stdout)
+    for text in (wanted, got):
+        for section in "upstreams", "listeners":
+            for row in text[section].values():
+                for key, value in row.items():
+                    if key == "keepalive" and isinstance(value, list):
+                        row[key] = ",".join(map(str, value))
+    expect(got, wanted, "what is saved")
+    apply(first)
+    apply(EVERYTHING)
+    expect(generation_now(), generation, "its generation")
+    expect(listening(), ports, "what listens")
+    expect(set(buffers().values()), {str(2 * 32768)}, "receive buffers")
+    expect_alive(*pair())
+    # An address that goes to a listener with other options takes those.
+    apply(EVERYTHING.replace(', "[fd01::1]:8000"', "") + """  six:
+    listen: ["[fd01::1]:8000"]
+    upstream: app
+""")
+    expect(listening(), ports, "what listens")
+    expect(buffers()["[fd01::1]:8000"], normal["[fd01::1]:8000"], "its buffer")
+    apply(BASE)
+    expect(buffers(), normal, "receive buffers")
+    expect(listening(), ports, "what listens")
+    expect(config("apply --dry-run -", text=BASE).stdout, "", "the difference")
+
+
+@scene("options of sockets are as they were after a refused commit")
+def options_refused():
+    apply(BASE)
+    normal, before = buffers(), saved()
+    nl = open_netlink()
+    done(begin(nl), "begin")
+    done(nl.ask(COMMAND["listener-set"], attr(L["name"], "web"),
+                attr(L["rcvbuf"], 32768)), "set")
+    done(stage_listener(nl, "late", "10.1.0.1", 8010), "add")
+    expect(buffers()["10.1.0.1:8000"], normal["10.1.0.1:8000"],
+           "the buffer of what is staged")
+    program = foreign(8010)
+    denied(nl.ask(COMMAND["transaction-commit"]), errno.EADDRINUSE,
+           "10.1.0.1:8010 is already in use")
+    program.close()
+    expect(buffers()["10.1.0.1:8000"], normal["10.1.0.1:8000"], "the buffer")
+    expect(saved(), before, "the configuration")
+
+
+@scene("each change of a transaction is announced once, when it is made")
+def announced():
+    apply(BASE)
+    events = open_netlink()
+    events.join("events")
+    nl = open_netlink()
+    done(begin(nl), "begin")
+    done(stage_upstream(nl, "new"), "upstream")
+    done(nl.ask(COMMAND["server-add"], attr(S["upstream"], "new"),
+                endpoint(S["address"], "10.2.0.3", 9000)), "server")
+    done(stage_listener(nl, "second", "10.1.0.1", 8001, "new"), "listener")
+    done(nl.ask(COMMAND["listener-del"], attr(L["name"], "web")), "del")
+    done(nl.ask(COMMAND["upstream-del"], attr(U["name"], "app")), "del")
+    if select.select([events.socket], [], [], 0)[0]:
+        raise Failed(f"announced before the commit: {events.event()}")
+    done(nl.ask(COMMAND["transaction-commit"]), "commit")
+    kp("upstream add last")
+    names = {number: name for name, number in COMMAND.items()}
+    got = []
+    while "last" not in got:
+        command, words = events.event()
+        name = dict(words).get(1, b"").rstrip(b"\0").decode()
+        got += [name] if name == "last" else [(names[command], name)]
+    expect(sorted(got[:-1]), [
+        ("listener-add-ntf", "second"), ("listener-del-ntf", "web"),
+        ("server-add-ntf", "new"), ("upstream-add-ntf", "new"),
+        ("upstream-del-ntf", "app")], "events")
 
 
 @scene("a killed owner leaves nothing behind")

@@ -8,7 +8,7 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 22
+plan 26
 
 examples=$here/../docs/examples
 
@@ -56,5 +56,5 @@ load
 topology
 check "only root may apply and flush" needs_root
 check "the examples" examples_apply
-scenes 19
+scenes 23
 finish

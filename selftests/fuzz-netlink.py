@@ -22,7 +22,7 @@ import struct
 import time
 import traceback
 
-from netlink_model import REFUSABLE, Model
+from netlink_model import BY_NUMBER, REFUSABLE, Model
 from netlink_raw import (ACK, DUMP, NESTED, REQUEST, Answer, Netlink, attr,
                          message, messages)
 from netlink_spec import (COMMAND, HEADERS, OPERATIONS, WIDTH, E, bounds,
@@ -46,6 +46,10 @@ SERVERS = ("10.2.0.2", "10.2.0.2", "10.2.0.3", "10.2.0.99", "fd02::2", "10.1.0.1
 # No server can stand there.
 NOWHERE = ("0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::1",
            "::ffff:10.2.0.2")
+# What a transaction keeps for its commit.
+STAGED = [n for name, n in COMMAND.items()
+          if name.split("-")[0] in ("listener", "upstream", "server") and
+          name.split("-")[-1] in ("add", "set", "del")]
 WEIGHTS = {"listener-add": 6, "upstream-add": 4, "server-add": 8,
            "listener-set": 3, "server-set": 4, "listener-del": 3,
            "server-del": 3}
@@ -352,10 +356,11 @@ class Worker:
         self.generator = Generator(number, self.rng)
         self.model = Model(self.generator.prefix, self.generator.ports, LOCAL)
         self.channels = [Channel() for _ in range(SOCKETS)]
-        self.looker = open_netlink()
+        self.looker, self.stager = open_netlink(), open_netlink()
         self.dump = None
         self.count = count
         self.done = self.accepted = self.changed = self.dumps = 0
+        self.staged = 0
 
     def next(self):
         """A message, and what will be said of it."""
@@ -368,8 +373,8 @@ class Worker:
             effect()
             self.changed += 1
         self.accepted += wanted == {0}
-        name = (OPERATIONS[command - 1]["name"]
-                if 0 < command <= len(OPERATIONS) else f"command {command}")
+        name = (BY_NUMBER[command]["name"] if command in BY_NUMBER else
+                f"command {command}")
         if name.startswith(("stats-", "session-kill")) or "-get" in name:
             flags |= ACK  # so that the reply is not the last to come
         version = self.rng.choice((0, 1, 1, 1, 255))
@@ -410,6 +415,17 @@ class Worker:
             self.dump.close()
             self.dump = None
 
+    def give_up(self):
+        """A transaction of which nothing must be left."""
+        if self.stager.ask(COMMAND["transaction-begin"]).errno:
+            return  # another worker has one
+        for _ in range(self.rng.randint(1, 40)):
+            command, _, _, body = self.generator.next()
+            if command in STAGED:
+                answer = self.stager.ask(command, raw=body)
+                self.staged += not answer.errno
+        expect(self.stager.ask(COMMAND["transaction-abort"]).errno, 0, "abort")
+
     def look(self):
         rows = []
         for name in "listener-get", "upstream-get", "server-get":
@@ -427,10 +443,12 @@ class Worker:
                 self.slow_dump()
             for channel in self.channels:
                 channel.collect()
+            self.give_up()
             self.look()
         self.empty()
         return {"messages": self.done, "accepted": self.accepted,
-                "changes": self.changed, "dumps": self.dumps}
+                "changes": self.changed, "dumps": self.dumps,
+                "staged": self.staged}
 
     def empty(self):
         for object_, names in (("listener", self.model.listeners),
@@ -486,7 +504,7 @@ def fuzz():
     begun = time.monotonic()
     workers = [child(lambda n=n: Worker(n, MESSAGES // WORKERS).run())
                for n in range(WORKERS)]
-    words = 0
+    words = staged = 0
     try:
         for pid, pipe in workers:
             while not select.select([pipe], [], [], 0.05)[0]:
@@ -502,6 +520,7 @@ def fuzz():
             for what, least in (("accepted", 0.2), ("changes", 0.1)):
                 if done["result"][what] < least * done["result"]["messages"]:
                     raise Failed(f"few {what}: this test is blind")
+            staged += done["result"]["staged"]
     finally:
         for pid, _ in (visits, *workers):
             with contextlib.suppress(OSError):
@@ -510,6 +529,8 @@ def fuzz():
     took = time.monotonic() - begun
     say(f"# {MESSAGES / took:.0f} messages a second, {words} words of the "
         f"session, {echo.clients} clients")
+    if not staged:
+        raise Failed("nothing was staged: this test is blind")
     if not words:
         raise Failed("nothing went through a session: this test is blind")
     echo.close()

@@ -12,8 +12,8 @@ import re
 import struct
 
 from netlink_raw import ACK, DUMP, NESTED, REQUEST, attrs
-from netlink_spec import (ATTR, CONSTANT, OPERATIONS, SETS, WIDTH, E, L, S, U,
-                          bounds, constant, requested)
+from netlink_spec import (ATTR, COMMAND, CONSTANT, OPERATIONS, SETS, WIDTH, E,
+                          L, S, U, bounds, constant, requested)
 
 ECHO = 8
 # Refused by the policies or the headers: which errno is netlink's business.
@@ -130,8 +130,9 @@ def last(found):
     return {kind: values[-1] for kind, values in found.items()}
 
 
+BY_NUMBER = {COMMAND[op["name"]]: op for op in OPERATIONS}
 RULES = {(n, mode): rules_of(requested(op, mode))
-         for n, op in enumerate(OPERATIONS, 1)
+         for n, op in BY_NUMBER.items()
          for mode in ("do", "dump") if mode in op}
 
 
@@ -230,7 +231,7 @@ class Model:
             if reserved or flags & ~(REQUEST | ACK | ECHO) or rules is None:
                 raise Refused
             found = parse(body, rules)
-            name = OPERATIONS[command - 1]["name"].replace("-", "_")
+            name = BY_NUMBER[command]["name"].replace("-", "_")
             act = getattr(self, f"{name}_{mode}", None)
             return frozenset([0]), act(last(found), found) if act else None
         except Refused as refused:
@@ -273,6 +274,17 @@ class Model:
         if any(overlap(address, other) for other in taken):
             raise Refused(errno.EADDRINUSE)
 
+    def bind_all(self, addresses, own=()):
+        """A listener has some of its OWN already."""
+        taken = [a for l in self.listeners.values() for a in l["addresses"]]
+        fresh = [a for a in addresses if a not in own]
+        for address in fresh:
+            self.bind(address, taken)
+        # Sockets of one listener meet when they listen, after the last was
+        # bound.
+        if any(overlap(a, b) for a in fresh for b in fresh if a is not b):
+            raise Refused(errno.EADDRINUSE)
+
     def listener_add_do(self, word, found):
         name = self.name(word, L["name"])
         if L["address"] not in word or L["upstream"] not in word:
@@ -283,35 +295,33 @@ class Model:
         lists = networks(word, {kind: [] for kind in NETWORKS})
         if name in self.listeners:
             raise Refused(errno.EEXIST)
-        taken = [a for l in self.listeners.values() for a in l["addresses"]]
-        clash = None
-        for address in addresses:
-            # Sockets of one listener meet when they listen, after the last
-            # was bound.
-            self.bind(address, taken)
-            if any(overlap(address, a) for a in addresses if a is not address):
-                clash = Refused(errno.EADDRINUSE)
-        if clash:
-            raise clash
+        self.bind_all(addresses)
         options = {kind: word.get(kind, default) for kind, default in zip(
             NUMBERS, DEFAULTS)}
         new = {"addresses": addresses, "upstream": word[L["upstream"]],
                **options, **lists}
         return lambda: self.listeners.update({name: new})
 
-    def listener_set_do(self, word, _):
+    def listener_set_do(self, word, found):
         name = self.find_listener(word)
         new = {kind: word[kind] for kind in NUMBERS if kind in word}
         if L["upstream"] in word:
             if word[L["upstream"]] not in self.upstreams:
                 raise Refused(errno.ENOENT)
             new["upstream"] = word[L["upstream"]]
+        if L["address"] in word:
+            new["addresses"] = self.addresses(found[L["address"]])
         new.update(networks(word, self.listeners[name]))
+        if L["address"] in word:
+            self.bind_all(new["addresses"], self.listeners[name]["addresses"])
         return lambda: self.listeners[name].update(new)
 
     def listener_del_do(self, word, _):
         name = self.find_listener(word)
         return lambda: self.listeners.pop(name)
+
+    def listener_drain_do(self, word, found):
+        return self.listener_del_do(word, found)
 
     def listener_get_do(self, word, _):
         self.find_listener(word)
@@ -395,6 +405,13 @@ class Model:
         if S["upstream"] in word and word[S["upstream"]] not in self.upstreams:
             raise Refused(errno.ENOENT)
 
+    # Transactions: none has begun.
+
+    def transaction_commit_do(self, *_):
+        raise Refused(errno.ENOENT)
+
+    transaction_abort_do = transaction_commit_do
+
     # Sessions: none of those that live has a number this large.
 
     def session_filter(self, word):
@@ -427,7 +444,10 @@ class Model:
             found = parse(body, RULES[command, mode])
         except Refused:
             return True
-        set_ = OPERATIONS[command - 1]["attribute-set"]
+        set_ = BY_NUMBER[command]["attribute-set"]
+        if set_ == "transaction":
+            # What is staged is seen by nobody; the model is told of none.
+            return BY_NUMBER[command]["name"] != "transaction-begin"
         if any(ATTR[set_].get(name) in found for name in REFUSABLE):
             return False
         if set_ == "session":

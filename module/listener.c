@@ -486,7 +486,8 @@ static int refuse_sockopts(const struct listener_change *c, int err,
 			   struct netlink_ext_ack *extack)
 {
 	if (c->staged)
-		NL_SET_ERR_MSG_FMT(extack, "listener \"%s\": the options of its sockets were refused",
+		NL_SET_ERR_MSG_FMT(extack,
+				   "listener \"%s\": the options of its sockets were refused",
 				   c->l->name);
 	else
 		NL_SET_ERR_MSG(extack, "the options of its sockets were refused");
@@ -848,6 +849,23 @@ int kproxy_listener_del(struct kproxy_listener *l, bool kill,
 	c->del = true;
 	c->kill = kill;
 	return kproxy_change_submit(kn, &c->change, extack);
+}
+
+/**
+ * kproxy_listener_drain() - stop accepting, and end its sessions bit by bit
+ * @l: the listener, its namespace's lock held; the caller's no more
+ * @rate: sessions a second, 0 for as many as the deadline needs
+ * @deadline: when all are ended, in milliseconds, 0 for never; not both
+ *
+ * Context: process, sleeps until its accept work is done.
+ */
+void kproxy_listener_drain(struct kproxy_listener *l, unsigned int rate,
+			   unsigned int deadline)
+{
+	lockdep_assert_held(&l->kn->lock);
+	kproxy_netlink_listener_event(l, KPROXY_CMD_LISTENER_DEL_NTF);
+	listener_unlink(l, false);
+	kproxy_drain_start(l, rate, deadline);
 }
 
 /**

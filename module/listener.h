@@ -11,6 +11,7 @@
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
+#include "drain.h"
 #include "prefixes.h"
 #include "rate.h"
 #include "sock.h"
@@ -82,6 +83,7 @@ struct kproxy_listener {
 	struct list_head node;
 	struct kproxy_listener_options options;
 	struct kproxy_change *change;
+	struct kproxy_drain drain;
 
 	struct rcu_head rcu;
 };
@@ -102,6 +104,8 @@ int kproxy_listener_set(struct kproxy_listener *l,
 			struct netlink_ext_ack *extack, unsigned int *bad);
 int kproxy_listener_del(struct kproxy_listener *l, bool kill,
 			struct netlink_ext_ack *extack);
+void kproxy_listener_drain(struct kproxy_listener *l, unsigned int rate,
+			   unsigned int deadline);
 void kproxy_listener_del_all(struct kproxy_net *kn);
 void kproxy_listener_hold(struct kproxy_listener *l);
 void kproxy_listener_put(struct kproxy_listener *l);

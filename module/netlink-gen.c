@@ -49,6 +49,11 @@ static const struct netlink_range_validation kproxy_a_listener_pacing_range = {
 	.max	= KPROXY_RATE_MAX,
 };
 
+static const struct netlink_range_validation kproxy_a_listener_drain_deadline_range = {
+	.min	= 1ULL,
+	.max	= KPROXY_TIME_MAX,
+};
+
 static const struct netlink_range_validation kproxy_a_upstream_rcvbuf_range = {
 	.max	= KPROXY_BUFFER_MAX,
 };
@@ -297,8 +302,15 @@ static const struct nla_policy kproxy_transaction_begin_nl_policy[KPROXY_A_TRANS
 	[KPROXY_A_TRANSACTION_GENERATION] = { .type = NLA_U32, },
 };
 
+/* KPROXY_CMD_LISTENER_DRAIN - do */
+static const struct nla_policy kproxy_listener_drain_nl_policy[KPROXY_A_LISTENER_DRAIN_DEADLINE + 1] = {
+	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_LISTENER_DRAIN_RATE] = NLA_POLICY_MIN(NLA_U32, 1),
+	[KPROXY_A_LISTENER_DRAIN_DEADLINE] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_drain_deadline_range),
+};
+
 /* Ops table for kproxy */
-const struct genl_split_ops kproxy_nl_ops[23] = {
+const struct genl_split_ops kproxy_nl_ops[24] = {
 	{
 		.cmd		= KPROXY_CMD_LISTENER_GET,
 		.doit		= kproxy_nl_listener_get_doit,
@@ -453,6 +465,13 @@ const struct genl_split_ops kproxy_nl_ops[23] = {
 		.cmd		= KPROXY_CMD_TRANSACTION_ABORT,
 		.pre_doit	= kproxy_nl_bare_doit,
 		.doit		= kproxy_nl_transaction_abort_doit,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_LISTENER_DRAIN,
+		.doit		= kproxy_nl_listener_drain_doit,
+		.policy		= kproxy_listener_drain_nl_policy,
+		.maxattr	= KPROXY_A_LISTENER_DRAIN_DEADLINE,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };

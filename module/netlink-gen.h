@@ -16,7 +16,7 @@ extern const struct nla_policy kproxy_endpoint_nl_policy[KPROXY_A_ENDPOINT_SCOPE
 extern const struct nla_policy kproxy_keepalive_nl_policy[KPROXY_A_KEEPALIVE_COUNT + 1];
 
 /* Ops table for kproxy */
-extern const struct genl_split_ops kproxy_nl_ops[23];
+extern const struct genl_split_ops kproxy_nl_ops[24];
 
 int kproxy_nl_bare_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
 			struct genl_info *info);
@@ -55,6 +55,7 @@ int kproxy_nl_transaction_commit_doit(struct sk_buff *skb,
 				      struct genl_info *info);
 int kproxy_nl_transaction_abort_doit(struct sk_buff *skb,
 				     struct genl_info *info);
+int kproxy_nl_listener_drain_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	KPROXY_NLGRP_EVENTS,

@@ -11,6 +11,9 @@
 #include "netns.h"
 #include "upstream.h"
 
+/* When a drain that has neither a rate nor a deadline is over. */
+#define DRAIN_DEADLINE (60 * MSEC_PER_SEC)
+
 /* The options that are plain numbers: their attribute and their place. */
 static const struct {
 	int attr;
@@ -322,6 +325,25 @@ static int del_listener(struct kproxy_net *kn, struct kproxy_listener *l,
 int kproxy_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	return on_listener(info, del_listener);
+}
+
+static int drain_listener(struct kproxy_net *kn, struct kproxy_listener *l,
+			  struct genl_info *info)
+{
+	const struct nlattr *rate = info->attrs[KPROXY_A_LISTENER_DRAIN_RATE];
+	const struct nlattr *deadline =
+		info->attrs[KPROXY_A_LISTENER_DRAIN_DEADLINE];
+	unsigned int ms = rate ? 0 : DRAIN_DEADLINE;
+
+	if (deadline)
+		ms = nla_get_u32(deadline);
+	kproxy_listener_drain(l, rate ? nla_get_u32(rate) : 0, ms);
+	return 0;
+}
+
+int kproxy_nl_listener_drain_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return on_listener(info, drain_listener);
 }
 
 static int reply_listener(struct kproxy_net *kn, struct kproxy_listener *l,

@@ -7,6 +7,7 @@
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
+#include "drain.h"
 #include "listener.h"
 #include "log.h"
 #include "netns.h"
@@ -77,6 +78,7 @@ static int __net_init netns_init(struct net *net)
 	INIT_LIST_HEAD(&kn->new_upstreams);
 	INIT_LIST_HEAD(&kn->new_listeners);
 	kproxy_transaction_init(kn);
+	kproxy_drain_init(kn);
 	kn->stats = kproxy_stats_new();
 	if (!kn->stats)
 		return -ENOMEM;
@@ -108,6 +110,7 @@ static void __net_exit netns_pre_exit(struct net *net)
 	kproxy_listener_del_all(kn);
 	kproxy_upstream_stop_all(kn);
 	mutex_unlock(&kn->lock);
+	kproxy_drain_stop(kn);
 	kproxy_session_kill_all(kn);
 }
 

@@ -6,6 +6,7 @@
 #include <linux/mutex.h>
 #include <linux/rhashtable.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 #include "admission.h"
 #include "stats.h"
@@ -47,6 +48,9 @@ struct kproxy_net {
 	struct list_head new_upstreams;
 	struct list_head new_listeners;
 	bool staging;
+	/* Deleted listeners whose sessions are being ended; under @lock. */
+	struct list_head draining;
+	struct delayed_work drain;
 	/* Under @lock: what the counters were when they were reset. */
 	struct kproxy_stats base;
 };

@@ -99,11 +99,11 @@ bool kproxy_session_match(const struct kproxy_session *s,
 typedef bool (*session_test)(const struct kproxy_session *s, const void *arg);
 
 /*
- * Kill what a test means. A table that grows meanwhile makes the walk begin
- * again; a session that is killed twice is killed once.
+ * Kill what a test means, @most at most. A table that grows meanwhile makes the
+ * walk begin again; a session that is killed twice is killed once.
  */
 static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
-				      const void *arg,
+				      const void *arg, unsigned int most,
 				      enum kproxy_reason reason)
 {
 	struct rhashtable_iter iter;
@@ -112,7 +112,7 @@ static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
 
 	rhashtable_walk_enter(&kn->sessions, &iter);
 	rhashtable_walk_start(&iter);
-	while ((s = rhashtable_walk_next(&iter))) {
+	while (killed < most && (s = rhashtable_walk_next(&iter))) {
 		if (IS_ERR(s))
 			continue;
 		if (!test(s, arg) || !refcount_inc_not_zero(&s->refs))
@@ -156,7 +156,7 @@ static bool test_any(const struct kproxy_session *s, const void *arg)
 unsigned int kproxy_session_kill(struct kproxy_net *kn,
 				 const struct kproxy_session_filter *filter)
 {
-	return session_kill_walk(kn, test_filter, filter,
+	return session_kill_walk(kn, test_filter, filter, UINT_MAX,
 				 KPROXY_REASON_KILLED);
 }
 
@@ -168,8 +168,23 @@ unsigned int kproxy_session_kill(struct kproxy_net *kn,
  */
 void kproxy_session_kill_listener(const struct kproxy_listener *l)
 {
-	session_kill_walk(l->kn, test_listener, l,
+	session_kill_walk(l->kn, test_listener, l, UINT_MAX,
 			  KPROXY_REASON_LISTENER_DELETED);
+}
+
+/**
+ * kproxy_session_kill_some() - reset some sessions of a listener
+ * @l: the listener, which accepts no more
+ * @most: how many
+ *
+ * Context: process, may sleep.
+ * Return: how many were hit.
+ */
+unsigned int kproxy_session_kill_some(const struct kproxy_listener *l,
+				      unsigned int most)
+{
+	return session_kill_walk(l->kn, test_listener, l, most,
+				 KPROXY_REASON_LISTENER_DELETED);
 }
 
 /**
@@ -181,7 +196,7 @@ void kproxy_session_kill_listener(const struct kproxy_listener *l)
 void kproxy_session_kill_server(const struct kproxy_server *server)
 {
 	session_kill_walk(server->upstream->kn, test_server, server,
-			  KPROXY_REASON_SERVER_DOWN);
+			  UINT_MAX, KPROXY_REASON_SERVER_DOWN);
 }
 
 /**
@@ -193,7 +208,8 @@ void kproxy_session_kill_server(const struct kproxy_server *server)
 void kproxy_session_kill_all(struct kproxy_net *kn)
 {
 	do {
-		session_kill_walk(kn, test_any, NULL, KPROXY_REASON_SHUTDOWN);
+		session_kill_walk(kn, test_any, NULL, UINT_MAX,
+				  KPROXY_REASON_SHUTDOWN);
 	} while (!wait_var_event_timeout(&kn->live, !atomic_read(&kn->live),
 					 HZ / 10));
 }

@@ -30,6 +30,8 @@ bool kproxy_session_match(const struct kproxy_session *s,
 unsigned int kproxy_session_kill(struct kproxy_net *kn,
 				 const struct kproxy_session_filter *filter);
 void kproxy_session_kill_listener(const struct kproxy_listener *l);
+unsigned int kproxy_session_kill_some(const struct kproxy_listener *l,
+				      unsigned int most);
 void kproxy_session_kill_server(const struct kproxy_server *server);
 void kproxy_session_kill_all(struct kproxy_net *kn);
 

@@ -113,6 +113,25 @@ static int build_del(struct ctx *ctx, struct args *args, struct request *req)
 	return status;
 }
 
+static const struct option_spec drain_options[] = {
+	{ .name = "rate", .type = &option_pace,
+	  .attr = KPROXY_A_LISTENER_DRAIN_RATE, .min = 1, .max = UINT32_MAX },
+	{ .name = "deadline", .type = &option_time,
+	  .attr = KPROXY_A_LISTENER_DRAIN_DEADLINE, .min = 1,
+	  .max = KPROXY_TIME_MAX },
+	{}
+};
+
+static int build_drain(struct ctx *ctx, struct args *args, struct request *req)
+{
+	int status;
+
+	status = build_name(ctx, args, req);
+	if (!status)
+		status = options_parse_new(ctx, args, drain_options, req);
+	return status;
+}
+
 static int build_show(struct ctx *ctx, struct args *args, struct request *req)
 {
 	if (args->argc)
@@ -196,6 +215,8 @@ static const struct command commands[] = {
 	{ .name = "set", .cmd = KPROXY_CMD_LISTENER_SET, .build = build_set },
 	{ .name = "delete", .cmd = KPROXY_CMD_LISTENER_DEL,
 	  .build = build_del },
+	{ .name = "drain", .cmd = KPROXY_CMD_LISTENER_DRAIN,
+	  .build = build_drain },
 	{}
 };
 
@@ -204,6 +225,7 @@ const struct object listener_object = {
 	.usage = "  kproxy listener add NAME ADDR:PORT[,ADDR:PORT]... upstream UPSTREAM [OPTION VALUE]...\n"
 		 "  kproxy listener set NAME [address ADDR:PORT[,ADDR:PORT]...] [OPTION VALUE]...\n"
 		 "  kproxy listener del NAME [kill]\n"
+		 "  kproxy listener drain NAME [rate N/s] [deadline T]\n"
 		 "  kproxy listener show [NAME]\n",
 	.options = options,
 	.commands = commands,

@@ -91,6 +91,37 @@ const struct option_type option_number = {
 	.integer = true,
 };
 
+/* "100/s", and "100" for the same. */
+static const char *parse_pace(const struct option_spec *option,
+			      const char *text, uint64_t *value)
+{
+	char digits[OPTION_TEXT_MAX];
+	size_t len = strlen(text);
+
+	(void)option;
+	if (len > 2 && !strcmp(text + len - 2, "/s"))
+		len -= 2;
+	if (len >= sizeof(digits))
+		return "not a number";
+	memcpy(digits, text, len);
+	digits[len] = '\0';
+	return token_number(digits, value);
+}
+
+static void format_pace(const struct option_spec *option, uint64_t value,
+			char *buf)
+{
+	(void)option;
+	snprintf(buf, OPTION_TEXT_MAX, "%" PRIu64 "/s", value);
+}
+
+const struct option_type option_pace = {
+	.put = put_number,
+	.get = get_number,
+	.parse = parse_pace,
+	.format = format_pace,
+};
+
 static const char *parse_time(const struct option_spec *option,
 			      const char *text, uint64_t *value)
 {

@@ -39,6 +39,8 @@ struct option_type {
 };
 
 extern const struct option_type option_number;
+/* So many a second, "100/s". */
+extern const struct option_type option_pace;
 extern const struct option_type option_time;
 extern const struct option_type option_word;
 extern const struct option_type option_name;

@@ -158,6 +158,11 @@ refused 1 'listener "web": an address of the list is empty' \
 refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
 	l add web '*:80,10.0.0.1:80,10.0.0.1:80' upstream app
 refused 1 'listener "web": unexpected "now"' l del web now
+refused 1 'listener "web": rate 0: must be 1/s to 4294967295/s' \
+	l drain web rate 0
+refused 1 'listener "web": rate 5/m: not a number' l drain web rate 5/m
+refused 1 'listener "web": deadline 5: a time needs a unit: ms, s, m, h or d' \
+	l drain web rate 5/s deadline 5
 refused 1 'listener "web": unexpected "now"' l del web kill now
 refused 1 'listener "a?b": a name is 1 to 63 of A-Za-z0-9._-' l s "a
 b"

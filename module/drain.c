@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Paced drain: a listener that accepts no more has its sessions ended at a
+ * steady rate, so that its clients do not all come back in the same moment. One
+ * work for each namespace looks a few times a second at how many should have
+ * ended by now. Nobody has to wait for it.
+ */
+#include <linux/jiffies.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
+
+#include "drain.h"
+#include "listener.h"
+#include "main.h"
+#include "netns.h"
+#include "session-table.h"
+
+#define DRAIN_TICK (HZ / 20 ?: 1)
+
+/* How many sessions should have been ended this long after the beginning. */
+static unsigned int drain_due(const struct kproxy_drain *drain,
+			      unsigned int elapsed)
+{
+	u64 due;
+
+	if (drain->deadline && elapsed >= drain->deadline)
+		return UINT_MAX;
+	if (drain->rate)
+		due = div_u64((u64)drain->rate * elapsed, MSEC_PER_SEC);
+	else
+		due = div_u64((u64)drain->total * elapsed, drain->deadline);
+	return min_t(u64, due, UINT_MAX);
+}
+
+/* Return: whether it has sessions still. */
+static bool drain_step(struct kproxy_listener *l)
+{
+	struct kproxy_drain *drain = &l->drain;
+	unsigned int due;
+
+	if (!atomic_read(&l->sessions))
+		return false;
+	due = drain_due(drain, jiffies_to_msecs(jiffies - drain->began));
+	if (due > drain->killed)
+		drain->killed += kproxy_session_kill_some(l, due -
+							  drain->killed);
+	return true;
+}
+
+static void drain_work(struct work_struct *work)
+{
+	struct kproxy_net *kn = container_of(to_delayed_work(work),
+					     struct kproxy_net, drain);
+	struct kproxy_listener *l, *next;
+
+	mutex_lock(&kn->lock);
+	list_for_each_entry_safe(l, next, &kn->draining, node) {
+		if (drain_step(l))
+			continue;
+		list_del(&l->node);
+		kproxy_listener_put(l);
+	}
+	if (!list_empty(&kn->draining))
+		queue_delayed_work(kproxy_wq, &kn->drain, DRAIN_TICK);
+	mutex_unlock(&kn->lock);
+}
+
+/**
+ * kproxy_drain_init() - nothing is drained so far
+ * @kn: the namespace's root
+ */
+void kproxy_drain_init(struct kproxy_net *kn)
+{
+	INIT_LIST_HEAD(&kn->draining);
+	INIT_DELAYED_WORK(&kn->drain, drain_work);
+}
+
+/**
+ * kproxy_drain_start() - end the sessions of a listener
+ * @l: the listener, its namespace's lock held, in no list and accepting no
+ *	more; the caller's no more
+ * @rate: sessions a second, 0 for as many as the deadline needs
+ * @deadline: when all are ended, in milliseconds, 0 for never; not both
+ *
+ * Context: process.
+ */
+void kproxy_drain_start(struct kproxy_listener *l, unsigned int rate,
+			unsigned int deadline)
+{
+	struct kproxy_net *kn = l->kn;
+
+	lockdep_assert_held(&kn->lock);
+	l->drain = (struct kproxy_drain){
+		.rate = rate,
+		.deadline = deadline,
+		.began = jiffies,
+		.total = atomic_read(&l->sessions),
+	};
+	list_add_tail(&l->node, &kn->draining);
+	queue_delayed_work(kproxy_wq, &kn->drain, DRAIN_TICK);
+}
+
+/**
+ * kproxy_drain_stop() - drain no more
+ * @kn: the namespace's root, which nobody configures any more
+ *
+ * Context: process, sleeps until the work is done.
+ */
+void kproxy_drain_stop(struct kproxy_net *kn)
+{
+	struct kproxy_listener *l, *next;
+
+	disable_delayed_work_sync(&kn->drain);
+	mutex_lock(&kn->lock);
+	list_for_each_entry_safe(l, next, &kn->draining, node) {
+		list_del(&l->node);
+		kproxy_listener_put(l);
+	}
+	mutex_unlock(&kn->lock);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_DRAIN_H
+#define _KPROXY_DRAIN_H
+
+#include <linux/types.h>
+
+struct kproxy_listener;
+struct kproxy_net;
+
+/* How the sessions of a deleted listener are ended; times in milliseconds. */
+struct kproxy_drain {
+	/* sessions a second, 0 for as many as the deadline needs */
+	unsigned int rate;
+	/* when all are ended, 0 for never */
+	unsigned int deadline;
+
+	/* Under the configuration lock. */
+	unsigned long began;
+	unsigned int total;
+	unsigned int killed;
+};
+
+void kproxy_drain_init(struct kproxy_net *kn);
+void kproxy_drain_start(struct kproxy_listener *l, unsigned int rate,
+			unsigned int deadline);
+void kproxy_drain_stop(struct kproxy_net *kn);
+
+#endif /* _KPROXY_DRAIN_H */

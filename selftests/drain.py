@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Listeners that are drained."""
+
+import os
+import pathlib
+import time
+
+from peer import (BACK, PROXY, Failed, accept, close_all, connect,
+                  expect, expect_alive, expect_between, expect_reset, kp,
+                  limit, listen, main, pair, run, scene, sessions, show,
+                  wait_for)
+
+KO = os.environ.get("KPROXY_KO", str(pathlib.Path(__file__).parent.parent /
+                                     "module" / "kproxy.ko"))
+SECOND = ("10.1.0.1", 8001)
+
+
+def open_sessions(count, to=SECOND):
+    """Sessions of a second listener."""
+    kp("listener add second 10.1.0.1:8001 upstream app")
+    listener = listen(BACK)
+    ends = [(connect(to), accept(listener)) for _ in range(count)]
+    listener.close()
+    wait_for(lambda: len(sessions("listener second")) == count, "all live")
+    return ends
+
+
+def left():
+    return len(sessions("listener second"))
+
+
+def seconds_until_gone(seconds):
+    begun = time.monotonic()
+    wait_for(lambda: not left(), "all are ended", seconds)
+    return time.monotonic() - begun
+
+
+@scene("sessions end at the rate that was asked for, by a reset")
+def rate():
+    ends = open_sessions(30)
+    other = pair()
+    begun = time.monotonic()
+    kp("listener drain second rate 3/s")
+    expect(show("listener show")[0]["name"], "web", "the listener left")
+    # Never sooner than the rate has it; how much later is the machine's.
+    while left():
+        # Counted before the clock is read.
+        ended = 30 - left()
+        if ended > 3 * (time.monotonic() - begun) + 1:
+            raise Failed(f"{ended} ended after "
+                         f"{time.monotonic() - begun:.1f} s")
+    took = time.monotonic() - begun
+    expect_between(took, 9, 10 + limit(5), "seconds that it took")
+    for pair_ in ends:
+        for sock in pair_:
+            expect_reset(sock, "an end")
+    expect_alive(*other)
+
+
+@scene("nobody is accepted, and the name and the address are free at once")
+def free():
+    ends = open_sessions(3)
+    kp("listener drain second rate 1/s deadline 1h")
+    try:
+        connect(SECOND)
+    except ConnectionRefusedError:
+        pass
+    else:
+        raise Failed("somebody accepts there")
+    kp("listener add second 10.1.0.1:8001 upstream app")
+    fresh = pair(to=SECOND)
+    for pair_ in ends:
+        expect_reset(pair_[0], "an old one")
+    expect_alive(*fresh)
+    kp("listener del second kill")
+    expect_reset(fresh[0], "the new one")
+
+
+@scene("without a rate, sessions are spread over the time to the deadline")
+def deadline():
+    open_sessions(20)
+    begun = time.monotonic()
+    kp("listener drain second deadline 8s")
+    seen = set()
+    while left():
+        seen.add(left())
+    expect_between(time.monotonic() - begun, 7, 8 + limit(5), "seconds")
+    # Not all at once, at whichever end.
+    if len(seen) < 4:
+        raise Failed(f"numbers of sessions seen: {sorted(seen)}")
+
+
+@scene("what is left at the deadline ends then")
+def late():
+    open_sessions(20)
+    kp("listener drain second rate 1/s deadline 3s")
+    expect_between(seconds_until_gone(15), 0, 3 + limit(5), "seconds")
+
+
+@scene("sessions that end by themselves end the drain")
+def themselves():
+    ends = open_sessions(5)
+    kp("listener drain second deadline 1h")
+    for pair_ in ends:
+        for sock in pair_:
+            sock.close()
+    wait_for(lambda: not left(), "all have ended")
+    expect_alive(*pair())
+
+
+@scene("a namespace and the module go away while a listener drains")
+def gone():
+    open_sessions(5)
+    kp("listener drain second deadline 1h")
+    run("rmmod", "kproxy")
+    close_all()
+    run("insmod", KO)
+    expect(show("listener show"), [], "listeners")
+    kp("upstream add app")
+    kp("server add app 10.2.0.2:9000")
+    open_sessions(5)
+    kp("listener drain second deadline 1h")
+    run("ip", "netns", "del", PROXY)
+    close_all()
+
+
+main()

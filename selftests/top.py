@@ -146,7 +146,9 @@ class Screen:
     def _read(self):
         with contextlib.suppress(OSError):
             while True:
-                self.drawn += os.read(self._master, 1 << 16)
+                # Not in one: what is drawn is forgotten meanwhile.
+                data = os.read(self._master, 1 << 16)
+                self.drawn += data
 
     def _resize(self, rows, columns):
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ,

@@ -50,6 +50,7 @@ static const struct subject {
  * @interval: between two samples, milliseconds
  * @count: samples that are left, 0 for no end
  * @subject: which list
+ * @sort: what it is to be sorted by, as typed, or NULL
  * @column: what it is sorted by, a number in the columns of its table
  * @reverse: from the smallest
  * @pools: they are shown
@@ -62,6 +63,7 @@ struct top {
 	uint64_t interval;
 	uint64_t count;
 	enum top_subject subject;
+	const char *sort;
 	int column;
 	bool reverse;
 	bool pools;
@@ -336,14 +338,21 @@ static int parse_count(struct top *top, const char *word)
 		     STATUS_DONE;
 }
 
+/* Which values there are depends on the list, which may come later. */
 static int parse_sort(struct top *top, const char *word)
 {
-	int column = find_column(top, word);
+	top->sort = word;
+	return STATUS_DONE;
+}
 
-	if (column < 0)
+static int apply_sort(struct top *top)
+{
+	if (!top->sort)
+		return STATUS_DONE;
+	top->column = find_column(top, top->sort);
+	if (top->column < 0)
 		return ctx_refuse(top->ctx, "sort \"%s\": %s have no such value",
-				  word, subjects[top->subject].name);
-	top->column = column;
+				  top->sort, subjects[top->subject].name);
 	return STATUS_DONE;
 }
 
@@ -373,21 +382,29 @@ static int parse_option(struct top *top, struct args *args, const char *name)
 			  name);
 }
 
+static bool parse_subject(struct top *top, const char *word)
+{
+	int i;
+
+	for (i = 0; i < TOP_SUBJECTS; i++) {
+		if (!strcmp(subjects[i].name, word)) {
+			choose_subject(top, i);
+			return true;
+		}
+	}
+	return false;
+}
+
 static int parse(struct top *top, struct args *args)
 {
-	int status = STATUS_DONE, i;
+	int status = STATUS_DONE;
 	const char *word;
 
 	choose_subject(top, TOP_SESSIONS);
-	for (i = 0; args->argc && i < TOP_SUBJECTS; i++) {
-		if (!strcmp(*args->argv, subjects[i].name)) {
-			choose_subject(top, i);
-			args_next(args);
-		}
-	}
 	while (!status && (word = args_next(args)))
-		status = parse_option(top, args, word);
-	return status;
+		if (!parse_subject(top, word))
+			status = parse_option(top, args, word);
+	return status ? status : apply_sort(top);
 }
 
 /* JSON is never for a screen. */

@@ -13,6 +13,7 @@
 #include "admission.h"
 #include "check.h"
 #include "compat.h"
+#include "fault.h"
 #include "log.h"
 #include "main.h"
 #include "netlink.h"
@@ -63,6 +64,7 @@ static int __init kproxy_init(void)
 	err = kproxy_netlink_init();
 	if (err)
 		goto err_netns;
+	kproxy_fault_init();
 	return 0;
 
 err_netns:
@@ -83,6 +85,7 @@ err_pool:
 
 static void __exit kproxy_exit(void)
 {
+	kproxy_fault_exit();
 	kproxy_netlink_exit();
 	kproxy_netns_exit();
 	kproxy_log_exit();

@@ -18,6 +18,7 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "fault.h"
 #include "pool.h"
 #include "pump.h"
 
@@ -251,11 +252,15 @@ static int batch_send(struct batch *b, struct sock *dst)
 	struct msghdr msg = {
 		.msg_flags = MSG_SPLICE_PAGES | MSG_DONTWAIT | MSG_NOSIGNAL,
 	};
+	size_t len = kproxy_fault_send(b->len);
 
-	if (b->more)
+	if (unlikely(!len))
+		return -EAGAIN;
+	/* Cut short, it goes at once, as TCP has it when memory is short. */
+	if (b->more && len == b->len)
 		msg.msg_flags |= MSG_MORE;
-	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, b->vec, b->n, b->len);
-	return tcp_sendmsg_locked(dst, &msg, b->len);
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, b->vec, b->n, len);
+	return tcp_sendmsg_locked(dst, &msg, len);
 }
 
 /*

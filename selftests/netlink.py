@@ -7,21 +7,11 @@ import os
 import struct
 
 from netlink_raw import (ACK, CTRL_GETPOLICY, DUMP, GENL_CTRL, REQUEST,
-                         Netlink, attr, attrs)
+                         Netlink, attr, attrs, configuration)
 from netlink_spec import (ATTR, COMMAND, HEADERS, OPERATIONS, SETS, SPEC,
                           WIDTH, E, L, S, U, bounds, constant, endpoint,
                           open_netlink, requested)
 from peer import Failed, expect, expect_alive, kp, main, pair, scene, show
-
-
-def configuration():
-    rows = [show("upstream show"), show("listener show")]
-    for row in rows[1]:
-        del row["stats"]
-    for row in rows[0]:
-        for server in row["servers"]:
-            del server["stats"]
-    return rows
 
 
 def expect_refused(answer, number, what, message=None, offset=None,

@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 
-from peer import PROXY, limit, netns
+from peer import PROXY, limit, netns, show
 
 NETLINK_GENERIC = 16
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT = (
@@ -154,3 +154,14 @@ class Netlink:
 
     def close(self):
         self.socket.close()
+
+
+def configuration():
+    """What the proxy is told to do, without what it has counted."""
+    rows = [show("upstream show"), show("listener show")]
+    for row in rows[1]:
+        del row["stats"]
+    for row in rows[0]:
+        for server in row["servers"]:
+            del server["stats"]
+    return rows

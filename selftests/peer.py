@@ -18,10 +18,13 @@ passed; one that raises has failed, and its exception says why.
 
 import contextlib
 import ctypes
+import errno
 import fcntl
+import itertools
 import json
 import os
 import random
+import select
 import socket
 import struct
 import subprocess
@@ -463,6 +466,99 @@ def both_ways(client, server, total, seed=1, seconds=120, sizes=None,
         threads.go(send_stream, source, Stream(key), total, sizes)
         threads.go(receive_stream, sink, Stream(key), total, reads)
     threads.join(seconds)
+
+
+class Hurt:
+    """
+    A session with a stream each way while something fails. It may be reset; but
+    up to there what comes is right, no stream ends early, and nothing hangs.
+    """
+
+    HELLO = b"hello"
+    _count = itertools.count(1)
+
+    def __init__(self, listener, size, over=None, **options):
+        """Begin. The streams have this size; they go on until over is set."""
+        self.broken = False
+        self._size, self._over = size, over
+        self._sent, self._received = {}, {}
+        self._threads = Threads()
+        self._ends = ()
+        try:
+            client = self._watched(connect(**options))
+            server = self._reach(listener, client)
+        except ConnectionError:
+            self.broken = True
+            return
+        self._ends = client, server
+        key = 2 * next(self._count)
+        for n, (source, sink) in enumerate(((client, server),
+                                            (server, client))):
+            self._threads.go(self._send, source, key + n)
+            self._threads.go(self._receive, sink, key + n)
+
+    @staticmethod
+    def _watched(sock):
+        """There may have been no memory for the reset of a peer, either."""
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in ((socket.TCP_KEEPIDLE, 1),
+                              (socket.TCP_KEEPINTVL, 1),
+                              (socket.TCP_KEEPCNT, 5 * PATIENCE)):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        sock.settimeout(limit(60))
+        return sock
+
+    def _reach(self, listener, client):
+        """The server's end; one may have been reset before it."""
+        client.sendall(self.HELLO)
+        while True:
+            ready, _, _ = select.select([listener, client], [], [], limit(30))
+            if listener in ready:
+                server = self._watched(accept(listener))
+                with contextlib.suppress(ConnectionError):
+                    if read_exactly(server, len(self.HELLO)) == self.HELLO:
+                        return server
+                server.close()
+            elif client in ready:
+                expect_reset(client, "a client without a server")
+                raise ConnectionResetError
+            else:
+                raise Failed("a client has no server and is not reset")
+
+    def _send(self, sock, key):
+        stream = Stream(key)
+        try:
+            while stream.position < self._size:
+                sock.sendall(stream.take(5000))
+            while self._over and not self._over.wait(0.005):
+                sock.sendall(stream.take(5000))
+            sock.shutdown(socket.SHUT_WR)
+            self._sent[key] = stream.position
+        except OSError as error:
+            if error.errno not in (errno.ECONNRESET, errno.EPIPE,
+                                   errno.ENOTCONN):
+                raise
+            self.broken = True
+
+    def _receive(self, sock, key):
+        stream = Stream(key)
+        try:
+            while data := sock.recv(1 << 16):
+                stream.check(data)
+            self._received[key] = stream.position
+        except ConnectionResetError:
+            self.broken = True
+
+    def join(self, seconds=60):
+        """To the end of both streams; whether it was reset."""
+        self._threads.join(seconds)
+        for sock in self._ends:
+            sock.close()
+        for key, size in self._received.items():
+            expect(size, self._sent.get(key), "bytes before an end of stream")
+        if not self.broken:
+            expect(len(self._received), 2, "streams that have ended")
+        return self.broken
 
 
 class EchoServer:

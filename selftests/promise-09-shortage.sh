@@ -7,21 +7,11 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-failslab=/sys/kernel/debug/failslab
-
-plan 8
+plan 5
 load pool_pages=1 pool_sessions=1
 topology
 simple_proxy
 scenes 4 tiny_pool pool_refills little_tcp_memory afterwards
-if [[ -d $failslab ]]; then
-	scenes 3 softirq_failures all_failures afterwards
-else
-	skip "allocations that fail in softirq" "no failslab in this kernel"
-	skip "allocations that fail anywhere" "no failslab in this kernel"
-	skip "afterwards everything works" "no failslab in this kernel"
-fi
-
 no_pool() {
 	rmmod kproxy
 	insmod "$ko" pool_pages=0 pool_sessions=0

@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""
+Failing on purpose, by the kernel's own fault injection: allocations, by any
+code that the module has called, and sends. A kernel without it has none of
+this.
+"""
+
+import collections
+import contextlib
+import ctypes
+import errno
+import os
+import pathlib
+import random
+import threading
+
+from netlink_raw import DUMP, REQUEST, attr, configuration
+from netlink_spec import COMMAND, L, S, U, endpoint, open_netlink
+from peer import (KB, Failed, Hurt, Stream, Threads, accept, both_ways, connect,
+                  expect, expect_alive, kp, listen, main, pair, reset, run,
+                  say, scaled, scene, show, wait_for, wait_gone)
+
+DEBUG = pathlib.Path("/sys/kernel/debug")
+# Where x86 has its modules. There is no other than ours.
+MODULES = 0xffffffffa0000000, 0xffffffffff000000
+SIZE = scaled(256 * KB, 20 * KB)
+
+SLAB, PAGES, SEND = "failslab", "fail_page_alloc", "fail_kproxy_send"
+
+
+
+def function(name):
+    """Where a function of the kernel begins and ends."""
+    found, symbols = None, []
+    for line in pathlib.Path("/proc/kallsyms").read_text().splitlines():
+        address, _, symbol = line.split()[:3]
+        symbols.append(int(address, 16))
+        found = symbols[-1] if symbol == name else found
+    return (found, min(a for a in symbols if a > found)) if found else (0, 0)
+
+
+# Each allocation is noted by kmemleak, which allocates for that.
+NOTES = function("kmemleak_alloc")
+
+# How many have failed so far, by kind.
+failed = collections.Counter()
+
+
+class Failing:
+    """
+    Every n-th call of this kind fails, so many times; for a while. Of
+    allocations those that code of the module has called for, unless all is set:
+    then those that may not sleep, whoever wants them.
+    """
+
+    def __init__(self, kind, every, times, probability=100, everywhere=False):
+        self._where = DEBUG / kind
+        self._kind, self.every, self._times = kind, every, times
+        self._probability = probability
+        self.count = 0
+        start, end = (0, (1 << 64) - 1) if everywhere else MODULES
+        self._settings = {
+            "probability": 0, "interval": every, "times": times, "space": 0,
+            "verbose": 0, "task-filter": "N", "stacktrace-depth": 32,
+            "require-start": hex(start), "require-end": hex(end),
+            "reject-start": hex(NOTES[0]), "reject-end": hex(NOTES[1])}
+        if kind in (SLAB, PAGES):
+            self._settings["ignore-gfp-wait"] = "Y" if everywhere else "N"
+        if kind == PAGES:
+            self._settings["min-order"] = 0
+
+    def _set(self, key, value):
+        (self._where / key).write_text(str(value))
+
+    def __enter__(self):
+        for key, value in self._settings.items():
+            self._set(key, value)
+        self._set("probability", self._probability)
+        return self
+
+    def _left(self):
+        return int((self._where / "times").read_text())
+
+    def all_done(self):
+        return self._left() == 0
+
+    def __exit__(self, *_):
+        self._set("probability", 0)
+        self.count = self._times - self._left()
+        failed[self._kind] += self.count
+
+
+def tell(*kinds):
+    for kind in kinds:
+        say(f"# {kind}: {failed[kind]} failed on purpose")
+        if not failed[kind]:
+            raise Failed(f"{kind}: nothing has failed")
+
+
+# Allocations
+
+
+def no_session():
+    """Asked here, because it takes a second to start a command."""
+    with contextlib.closing(open_netlink()) as nl:
+        return not nl.ask(COMMAND["session-get"],
+                          flags=REQUEST | DUMP).replies
+
+
+def life(failing):
+    """
+    A session from its beginning to its end while something fails, and two that
+    began before. No more of them may be lost than there were failures.
+    """
+    over = threading.Event()
+    listener = listen()
+    hurts = [Hurt(listener, 0, over) for _ in range(2)]
+    with failing:
+        hurts.append(Hurt(listener, SIZE))
+        hurts[-1].join()
+        over.set()
+        broken = sum(hurt.join() for hurt in hurts)
+    listener.close()
+    say(f"# every {failing.every}: {failing.count} failures, {broken} lost")
+    if broken > failing.count:
+        raise Failed(f"{broken} sessions are lost by {failing.count} failures")
+    wait_for(no_session, "no session is left")
+    return broken
+
+
+def sweep(kind, last, times):
+    lost = sum(life(Failing(kind, every, times))
+               for every in range(1, last + 1))
+    say(f"# {kind}: {lost} of {3 * last} sessions lost")
+    tell(kind)
+    wait_gone()
+
+
+@scene("one allocation of the slab fails, the first, the second, and so on")
+def one_object():
+    sweep(SLAB, max(scaled(480), 30), 1)
+
+
+@scene("every n-th allocation of the slab fails, for n from 1 on")
+def every_nth_object():
+    sweep(SLAB, 12, 60)
+
+
+@scene("every n-th allocation of pages fails, once and again and again")
+def every_nth_page():
+    sweep(PAGES, 8, 1)
+    sweep(PAGES, 4, 60)
+
+
+@scene("allocations in softirq fail for everybody on this machine")
+def everywhere():
+    for kind in SLAB, PAGES:
+        for every in 3, 7, 31:
+            over = threading.Event()
+            listener = listen()
+            hurts = [Hurt(listener, SIZE, over) for _ in range(4)]
+            # Not at the ends of the streams: the peers' TCP forgets a FIN that
+            # it finds no memory for.
+            with Failing(kind, every, 300, everywhere=True) as failing:
+                wait_for(failing.all_done, "all failures have come", 60)
+            over.set()
+            broken = sum(hurt.join() for hurt in hurts)
+            listener.close()
+            if broken > failing.count:
+                raise Failed(f"{broken} sessions are lost by "
+                             f"{failing.count} failures")
+            wait_gone()
+    tell(SLAB, PAGES)
+
+
+# Sends
+
+
+@scene("sends that are refused or cut short: every byte arrives, once")
+def short_sends():
+    def sizes():
+        return random.choice((random.randint(1, 600),
+                              random.randint(1, 100000)))
+
+    small = {"rcvbuf": 4096, "sndbuf": 4096}
+    for probability, client, server in (
+            (10, {}, {}), (50, {"nodelay": True}, {"nodelay": True}),
+            (90, {}, {}), (50, small, {}), (50, {}, small)):
+        with Failing(SEND, 1, 1 << 30, probability):
+            listener = listen(**server)
+            threads = Threads()
+            for seed in range(3):
+                here = connect(**client)
+                threads.go(both_ways, here, accept(listener), SIZE * 4, seed,
+                           120, sizes)
+            threads.join(120)
+            listener.close()
+    wait_gone()
+    tell(SEND)
+
+
+@scene("a reset that comes behind such sends does not overtake its bytes")
+def reset_behind():
+    for seed in range(10):
+        client, server = pair()
+        with Failing(SEND, 1, 1 << 30, 70):
+            server.sendall(Stream(seed).take(SIZE))
+            reset(server)
+            stream = Stream(seed)
+            try:
+                while data := client.recv(1 << 16):
+                    stream.check(data)
+                raise Failed("the end of the stream came, not a reset")
+            except ConnectionResetError:
+                pass
+        client.close()
+        wait_gone()
+
+
+# Without sessions
+
+
+@contextlib.contextmanager
+def nth_fails(nth):
+    """The n-th allocation of this thread for the module fails."""
+    with Failing(SLAB, 1, 0), Failing(PAGES, 1, 0):
+        file = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
+        os.write(file, str(nth).encode())
+        try:
+            yield lambda: int(os.pread(file, 20, 0).rstrip(b"\0\n")) == 0
+        finally:
+            os.write(file, b"0")
+            os.close(file)
+
+
+def until_it_works(what, attempt):
+    """One allocation fails, the first, the second, until none is left."""
+    for nth in range(1, 1000):
+        with nth_fails(nth) as has_failed:
+            error = attempt()
+            hit = has_failed()
+        if not hit:
+            expect(error, 0, f"errno of {what}, nothing having failed")
+            say(f"# {what}: {nth - 1} allocations failed, one by one")
+            return
+        failed["one by one"] += 1
+        yield error
+
+
+def load_module():
+    """Like insmod, but in this thread; its errno."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    file = os.open(os.environ["KPROXY_KO"], os.O_RDONLY)
+    try:
+        # finit_module
+        done = libc.syscall(313, file, b"pool_pages=2 pool_sessions=2", 0)
+        return ctypes.get_errno() if done else 0
+    finally:
+        os.close(file)
+
+
+@scene("a module that does not get its memory is not there")
+def loading():
+    for error in until_it_works("the module", load_module):
+        if error:
+            expect(error, errno.ENOMEM, "errno")
+            if pathlib.Path("/sys/module/kproxy").exists():
+                raise Failed("it is there")
+        else:
+            run("rmmod", "kproxy")
+    run("rmmod", "kproxy")
+    tell("one by one")
+
+
+@scene("a configuration without its memory is refused, and changes nothing")
+def configure():
+    nl = open_netlink()
+    up, name = attr(U["name"], "faults"), attr(L["name"], "faults")
+    server = (attr(S["upstream"], "faults"),
+              endpoint(S["address"], "10.2.0.2", 9001))
+    for command, undo, words in (
+            ("upstream-add", "upstream-del", [up]),
+            ("server-add", "server-del", server),
+            ("listener-add", "listener-del",
+             [name, endpoint(L["address"], port=8100),
+              endpoint(L["address"], port=8101),
+              attr(L["upstream"], "faults")]),
+            ("listener-set", None, [name, attr(L["backlog"], 7)]),
+            ("server-set", None, [*server, attr(S["weight"], 7)]),
+            ("upstream-set", None, [up, attr(U["retries"], 7)])):
+        before = configuration()
+        key = {"upstream": 1, "listener": 1, "server": 2}[command.split("-")[0]]
+        for error in until_it_works(
+                command, lambda: nl.ask(COMMAND[command], *words).errno):
+            if error not in (0, errno.ENOMEM, errno.ENOBUFS):
+                raise Failed(f"{command}: {os.strerror(error)}")
+            if error:
+                expect(configuration(), before, "the configuration")
+            elif undo:
+                nl.ask(COMMAND[undo], *words[:key])
+    tell("one by one")
+    for line in "listener del faults", "upstream del faults":
+        kp(line)
+
+
+@scene("afterwards everything works, and nothing is missing")
+def afterwards():
+    client, server = pair()
+    expect_alive(client, server)
+    both_ways(client, server, SIZE)
+    client.close()
+    server.close()
+    wait_gone()
+    if not sum(p["fallbacks"] for p in show("pool show")):
+        raise Failed("no fallback was counted")
+    wait_for(lambda: all(p["sessions"] == p["sessions_free"]
+                         for p in show("pool show")), "the pool is whole")
+
+
+main()

@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Whichever allocation fails, at most the session that it was for is lost, and
+# never a byte of another. A send that is refused or cut short costs nothing.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+debug=/sys/kernel/debug
+
+plan 9
+[[ -d $debug/failslab && -d $debug/fail_page_alloc ]] ||
+	skip_all "this kernel can't make allocations fail"
+# Small pools, so that the kernel's memory is asked for.
+load pool_pages=1 pool_sessions=1
+topology
+simple_proxy
+scenes 8 one_object every_nth_object every_nth_page everywhere short_sends \
+	reset_behind configure afterwards
+rmmod kproxy
+scenes 1 loading
+insmod "$ko"
+finish

@@ -81,6 +81,10 @@ fuzz: deps ## MESSAGES=100000 to the netlink family, on the debug kernel
 fuzz-parser: ## the parsers of what clients send, in user space (FUZZ_TIME=60 seconds each)
 	@selftests/fuzz/run
 
+coverage: deps ## which lines of the module no test reaches
+	@KERNEL=debug COVERAGE=y selftests/run
+	@$(vm)/in-root selftests/coverage
+
 demo: deps ## real programs through the proxy, in a virtual machine
 	@selftests/demo
 
@@ -104,8 +108,8 @@ distclean: clean ## and what was downloaded; the kernels in the cache stay
 help: ## this
 	@sed -nE 's/^([a-z][^:=]*):.*## (.*)/\1\n\t\2/p' $(MAKEFILE_LIST)
 
-.PHONY: all module tools install uninstall deb install-dkms deps vm check \
-	check-debug check-w1 check-sparse fuzz demo bench bench-gate lint clean \
-	distclean help \
-	module-6.12 module-7.3 module-kunit module-debug
+.PHONY: all module tools install uninstall deb install-dkms deps \
+	module-6.12 module-7.3 module-kunit module-debug vm check \
+	check-debug check-w1 check-sparse fuzz fuzz-parser coverage demo \
+	bench bench-gate lint clean distclean help
 .DEFAULT_GOAL := all

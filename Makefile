@@ -85,6 +85,11 @@ coverage: deps ## which lines of the module no test reaches
 	@KERNEL=debug COVERAGE=y selftests/run
 	@$(vm)/in-root selftests/coverage
 
+soak: deps tools ## everything at once for MINUTES=10
+	@ENV="MINUTES=$(or $(MINUTES),10) SEED=$(SEED) PATIENCE=$(or $(PATIENCE),3)" \
+		TIMEOUT=$(or $(TIMEOUT),$(shell echo $$((120 * $(or $(MINUTES),10) + 1200)))) \
+		$(vm)/run selftests/soak
+
 demo: deps ## real programs through the proxy, in a virtual machine
 	@selftests/demo
 
@@ -110,6 +115,6 @@ help: ## this
 
 .PHONY: all module tools install uninstall deb install-dkms deps \
 	module-6.12 module-7.3 module-kunit module-debug vm check \
-	check-debug check-w1 check-sparse fuzz fuzz-parser coverage demo \
-	bench bench-gate lint clean distclean help
+	check-debug check-w1 check-sparse fuzz fuzz-parser coverage soak \
+	demo bench bench-gate lint clean distclean help
 .DEFAULT_GOAL := all

@@ -7,8 +7,8 @@ import threading
 import time
 
 from peer import (KB, Failed, Hurt, Threads, accept, both_ways, connect, expect,
-                  expect_alive, kp, listen, main, pair, run, scaled, scene,
-                  show, wait_for, wait_gone)
+                  expect_alive, expect_between, kp, listen, main, pair, run,
+                  scaled, scene, show, wait_for, wait_gone)
 
 
 def fallbacks():
@@ -30,6 +30,19 @@ def tiny_pool():
     threads.join(120)
     if fallbacks() <= before:
         raise Failed("no fallback was counted")
+
+
+@scene("each session that finds no object in its pool is counted")
+def objects():
+    count = 8
+    before = fallbacks()
+    ends = [pair() for _ in range(count)]
+    expect_between(fallbacks() - before, count - len(show("pool show")), count,
+                   "fallbacks")
+    for both in ends:
+        for sock in both:
+            sock.close()
+    wait_gone()
 
 
 @scene("messages that nobody reads use up the pages, and they come back")

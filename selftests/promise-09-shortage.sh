@@ -7,11 +7,12 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 5
+plan 6
 load pool_pages=1 pool_sessions=1
 topology
 simple_proxy
-scenes 4 tiny_pool pool_refills little_tcp_memory afterwards
+scenes 5 tiny_pool objects pool_refills little_tcp_memory afterwards
+
 no_pool() {
 	rmmod kproxy
 	insmod "$ko" pool_pages=0 pool_sessions=0

@@ -414,6 +414,12 @@ unload() {
 
 # What the kernel has, for a test to compare with what it had.
 
+# Not even remembered ones: TIME-WAIT is the kernel's, all others are ours.
+no_sockets() {
+	same "the proxy's sockets" \
+		"$(proxy ss -Htan | awk '$1 != "TIME-WAIT"')" ""
+}
+
 # TCP sockets of all namespaces, also those that no process has.
 sockets_allocated() {
 	awk '$1 == "TCP:" { for (i = 2; i < NF; i++)

@@ -42,12 +42,6 @@ end_load() {
 	}
 }
 
-# Not even remembered ones: TIME-WAIT is the kernel's, all others are ours.
-no_sockets() {
-	same "the proxy's sockets" \
-		"$(proxy ss -Htan | awk '$1 != "TIME-WAIT"')" ""
-}
-
 rmmod_once() {
 	simple_proxy
 	start_load

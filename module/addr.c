@@ -122,16 +122,14 @@ bool kproxy_addr_in_prefix(const union kproxy_addr *addr,
 }
 
 /**
- * kproxy_addr_connectable() - whether a server can stand at an address
- * @addr: the address
+ * kproxy_addr_sendable() - whether an address may be one end of a connection
+ * @addr: the address; its port does not count
  *
  * Context: any.
- * Return: false for no port, any, multicast and broadcast addresses.
+ * Return: false for any, multicast and broadcast addresses.
  */
-bool kproxy_addr_connectable(const union kproxy_addr *addr)
+bool kproxy_addr_sendable(const union kproxy_addr *addr)
 {
-	if (!kproxy_addr_port(addr))
-		return false;
 	switch (addr->sa.sa_family) {
 	case AF_INET:
 		return !ipv4_is_zeronet(addr->v4.sin_addr.s_addr) &&
@@ -144,6 +142,18 @@ bool kproxy_addr_connectable(const union kproxy_addr *addr)
 	default:
 		return false;
 	}
+}
+
+/**
+ * kproxy_addr_connectable() - whether a server can stand at an address
+ * @addr: the address
+ *
+ * Context: any.
+ * Return: false for no port, any, multicast and broadcast addresses.
+ */
+bool kproxy_addr_connectable(const union kproxy_addr *addr)
+{
+	return kproxy_addr_port(addr) && kproxy_addr_sendable(addr);
 }
 
 /**

@@ -22,6 +22,7 @@ void kproxy_addr_mapped(const union kproxy_addr *addr, struct in6_addr *mapped);
 bool kproxy_addr_equal(const union kproxy_addr *a, const union kproxy_addr *b);
 bool kproxy_addr_in_prefix(const union kproxy_addr *addr,
 			   const union kproxy_addr *net, unsigned int bits);
+bool kproxy_addr_sendable(const union kproxy_addr *addr);
 bool kproxy_addr_connectable(const union kproxy_addr *addr);
 unsigned int kproxy_addr_bits(const union kproxy_addr *addr);
 unsigned int kproxy_addr_size(const union kproxy_addr *addr);

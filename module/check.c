@@ -137,17 +137,15 @@ static void check_close(struct kproxy_check *check)
 static int check_connect(struct kproxy_check *check)
 {
 	struct kproxy_server *server = check_server(check);
-	const union kproxy_addr *addr = &server->addr;
 	struct socket *socket;
 	int err;
 
 	err = kproxy_sock_create(server->upstream->kn->net,
-				 addr->sa.sa_family, &socket);
+				 server->addr.sa.sa_family, &socket);
 	if (err)
 		return err;
 	kproxy_sock_attach(&check->ks, socket, NULL, &check_ops);
-	err = kernel_connect(socket, (struct sockaddr_unsized *)addr,
-			     kproxy_addr_size(addr), O_NONBLOCK);
+	err = kproxy_source_connect(server, socket, NULL);
 	if (err == -EINPROGRESS)
 		return 0;
 	check_close(check);

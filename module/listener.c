@@ -23,6 +23,7 @@
 #include "netns.h"
 #include "session.h"
 #include "session-table.h"
+#include "source.h"
 #include "transaction.h"
 #include "upstream.h"
 
@@ -153,7 +154,7 @@ static void port_accept(struct work_struct *work)
 }
 
 /* Bind a socket to the port's address; for any, to both families' if it can. */
-static int port_bind(struct kproxy_listener_port *port)
+static int port_bind(struct kproxy_listener_port *port, bool transparent)
 {
 	union kproxy_addr addr = port->addr;
 	bool any = addr.sa.sa_family == AF_UNSPEC;
@@ -172,6 +173,7 @@ static int port_bind(struct kproxy_listener_port *port)
 	if (err)
 		return err;
 	sock_set_reuseaddr(socket->sk);
+	inet_assign_bit(TRANSPARENT, socket->sk, transparent);
 	if (addr.sa.sa_family == AF_INET6) {
 		lock_sock(socket->sk);
 		socket->sk->sk_ipv6only = !any;
@@ -287,7 +289,7 @@ static struct kproxy_listener_port *find_donor(struct kproxy_listener *l,
 
 /* Get a socket for each port, or know whose it will take over. */
 static int ports_bind(struct kproxy_listener_port *ports, unsigned int n,
-		      unsigned int *bad)
+		      bool transparent, unsigned int *bad)
 {
 	unsigned int i;
 	int err;
@@ -296,7 +298,7 @@ static int ports_bind(struct kproxy_listener_port *ports, unsigned int n,
 		ports[i].donor = find_donor(ports[i].listener, &ports[i].addr);
 		if (ports[i].donor)
 			continue;
-		err = port_bind(&ports[i]);
+		err = port_bind(&ports[i], transparent);
 		if (err) {
 			*bad = i;
 			return err;
@@ -482,6 +484,34 @@ static int refuse_port(const struct listener_change *c, unsigned int i, int err,
 	return err;
 }
 
+/* An address of somebody else's can't stay when it is transparent no more. */
+static int listener_local(const struct listener_change *c,
+			  struct netlink_ext_ack *extack)
+{
+	const struct kproxy_listener_port *ports;
+	const struct kproxy_listener *was;
+	const union kproxy_addr *addr;
+	unsigned int i, n;
+
+	if (c->options.transparent)
+		return 0;
+	ports = change_ports(c, &n);
+	for (i = 0; i < n; i++) {
+		was = ports[i].donor ? ports[i].donor->listener : c->l;
+		addr = &ports[i].addr;
+		if (!was->options.transparent ||
+		    addr->sa.sa_family == AF_UNSPEC ||
+		    kproxy_source_try(c->l->kn->net, addr) != -EADDRNOTAVAIL)
+			continue;
+		if (c->bad && c->ports)
+			*c->bad = i;
+		listener_refusal(-EADDRNOTAVAIL, c->staged ? c->l->name : NULL,
+				 addr, extack);
+		return -EADDRNOTAVAIL;
+	}
+	return 0;
+}
+
 static int refuse_sockopts(const struct listener_change *c, int err,
 			   struct netlink_ext_ack *extack)
 {
@@ -507,6 +537,9 @@ static int listener_prepare(struct kproxy_change *change,
 	for (i = 0; i < c->nr_ports; i++)
 		if (c->ports[i].donor && !port_claim(&c->ports[i]))
 			return refuse_port(c, i, -EADDRINUSE, extack);
+	err = listener_local(c, extack);
+	if (err)
+		return err;
 	ports = change_ports(c, &n);
 	for (i = 0; i < n; i++) {
 		err = port_apply(c, &ports[i], false);
@@ -522,6 +555,16 @@ static int listener_prepare(struct kproxy_change *change,
 			return refuse_port(c, i, err, extack);
 	}
 	return 0;
+}
+
+/* For clients that come from now on; those that came have inherited it. */
+static void listener_set_transparent(struct kproxy_listener *l, bool on)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->nr_ports; i++)
+		inet_assign_bit(TRANSPARENT, l->ports[i].ks.sk, on);
+	WRITE_ONCE(l->options.transparent, on);
 }
 
 static void listener_use_options(struct kproxy_listener *l,
@@ -542,6 +585,7 @@ static void listener_use_options(struct kproxy_listener *l,
 	WRITE_ONCE(l->options.client_maxconn, options->client_maxconn);
 	WRITE_ONCE(l->options.client_rate, options->client_rate);
 	WRITE_ONCE(l->options.accept_proxy, options->accept_proxy);
+	listener_set_transparent(l, options->transparent);
 	/* The sockets have them since this was prepared. */
 	l->options.sockopts = options->sockopts;
 }
@@ -697,7 +741,8 @@ static int listener_submit(struct listener_change *c,
 	if (n) {
 		c->ports = ports_new(l, addrs, n);
 		c->nr_ports = n;
-		err = c->ports ? ports_bind(c->ports, n, bad) : -ENOMEM;
+		err = c->ports ? ports_bind(c->ports, n, c->options.transparent,
+					    bad) : -ENOMEM;
 	}
 	c->bad = c->staged ? NULL : bad;
 	if (!err)

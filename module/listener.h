@@ -32,6 +32,7 @@ struct kproxy_listener_options {
 	unsigned int idle_timeout;
 	unsigned int fin_timeout;
 	unsigned int max_age;
+	unsigned int transparent;
 	/* of the listening sockets, for those that they accept to inherit */
 	struct kproxy_sockopts sockopts;
 	unsigned int rate;

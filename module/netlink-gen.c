@@ -107,13 +107,18 @@ const struct nla_policy kproxy_keepalive_nl_policy[KPROXY_A_KEEPALIVE_COUNT + 1]
 	[KPROXY_A_KEEPALIVE_COUNT] = NLA_POLICY_RANGE(NLA_U32, 1, 127),
 };
 
+const struct nla_policy kproxy_source_nl_policy[KPROXY_A_SOURCE_ADDRESS + 1] = {
+	[KPROXY_A_SOURCE_MODE] = NLA_POLICY_MAX(NLA_U32, 2),
+	[KPROXY_A_SOURCE_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+};
+
 /* KPROXY_CMD_LISTENER_GET - do */
 static const struct nla_policy kproxy_listener_get_nl_policy[KPROXY_A_LISTENER_NAME + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 };
 
 /* KPROXY_CMD_LISTENER_ADD - do */
-static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_ACCEPT_PROXY + 1] = {
+static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_TRANSPARENT + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
@@ -140,10 +145,11 @@ static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_A
 	[KPROXY_A_LISTENER_ALLOW] = { .type = NLA_BINARY, },
 	[KPROXY_A_LISTENER_DENY] = { .type = NLA_BINARY, },
 	[KPROXY_A_LISTENER_ACCEPT_PROXY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_LISTENER_TRANSPARENT] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* KPROXY_CMD_LISTENER_SET - do */
-static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_ACCEPT_PROXY + 1] = {
+static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_TRANSPARENT + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
@@ -170,6 +176,7 @@ static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_A
 	[KPROXY_A_LISTENER_ALLOW] = { .type = NLA_BINARY, },
 	[KPROXY_A_LISTENER_DENY] = { .type = NLA_BINARY, },
 	[KPROXY_A_LISTENER_ACCEPT_PROXY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_LISTENER_TRANSPARENT] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* KPROXY_CMD_LISTENER_DEL - do */
@@ -184,7 +191,7 @@ static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_N
 };
 
 /* KPROXY_CMD_UPSTREAM_ADD - do */
-static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_SEND_PROXY + 1] = {
+static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_SOURCE + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
@@ -207,10 +214,11 @@ static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_S
 	[KPROXY_A_UPSTREAM_FASTOPEN] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_UPSTREAM_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_upstream_pacing_range),
 	[KPROXY_A_UPSTREAM_SEND_PROXY] = NLA_POLICY_MAX(NLA_U32, 2),
+	[KPROXY_A_UPSTREAM_SOURCE] = NLA_POLICY_NESTED(kproxy_source_nl_policy),
 };
 
 /* KPROXY_CMD_UPSTREAM_SET - do */
-static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_SEND_PROXY + 1] = {
+static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_SOURCE + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
@@ -233,6 +241,7 @@ static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_S
 	[KPROXY_A_UPSTREAM_FASTOPEN] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_UPSTREAM_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_upstream_pacing_range),
 	[KPROXY_A_UPSTREAM_SEND_PROXY] = NLA_POLICY_MAX(NLA_U32, 2),
+	[KPROXY_A_UPSTREAM_SOURCE] = NLA_POLICY_NESTED(kproxy_source_nl_policy),
 };
 
 /* KPROXY_CMD_UPSTREAM_DEL - do */
@@ -328,14 +337,14 @@ const struct genl_split_ops kproxy_nl_ops[24] = {
 		.cmd		= KPROXY_CMD_LISTENER_ADD,
 		.doit		= kproxy_nl_listener_add_doit,
 		.policy		= kproxy_listener_add_nl_policy,
-		.maxattr	= KPROXY_A_LISTENER_ACCEPT_PROXY,
+		.maxattr	= KPROXY_A_LISTENER_TRANSPARENT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_LISTENER_SET,
 		.doit		= kproxy_nl_listener_set_doit,
 		.policy		= kproxy_listener_set_nl_policy,
-		.maxattr	= KPROXY_A_LISTENER_ACCEPT_PROXY,
+		.maxattr	= KPROXY_A_LISTENER_TRANSPARENT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -362,14 +371,14 @@ const struct genl_split_ops kproxy_nl_ops[24] = {
 		.cmd		= KPROXY_CMD_UPSTREAM_ADD,
 		.doit		= kproxy_nl_upstream_add_doit,
 		.policy		= kproxy_upstream_add_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_SEND_PROXY,
+		.maxattr	= KPROXY_A_UPSTREAM_SOURCE,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_UPSTREAM_SET,
 		.doit		= kproxy_nl_upstream_set_doit,
 		.policy		= kproxy_upstream_set_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_SEND_PROXY,
+		.maxattr	= KPROXY_A_UPSTREAM_SOURCE,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

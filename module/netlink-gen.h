@@ -14,6 +14,7 @@
 /* Common nested types */
 extern const struct nla_policy kproxy_endpoint_nl_policy[KPROXY_A_ENDPOINT_SCOPE + 1];
 extern const struct nla_policy kproxy_keepalive_nl_policy[KPROXY_A_KEEPALIVE_COUNT + 1];
+extern const struct nla_policy kproxy_source_nl_policy[KPROXY_A_SOURCE_ADDRESS + 1];
 
 /* Ops table for kproxy */
 extern const struct genl_split_ops kproxy_nl_ops[24];

@@ -39,6 +39,8 @@ static const struct {
 	  offsetof(struct kproxy_listener_options, client_rate) },
 	{ KPROXY_A_LISTENER_ACCEPT_PROXY,
 	  offsetof(struct kproxy_listener_options, accept_proxy) },
+	{ KPROXY_A_LISTENER_TRANSPARENT,
+	  offsetof(struct kproxy_listener_options, transparent) },
 };
 
 /*

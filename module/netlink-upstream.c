@@ -31,6 +31,8 @@ static void get_u32(const struct genl_info *info, int attr, u32 *value)
 static int get_upstream_options(const struct genl_info *info,
 				struct kproxy_upstream_options *options)
 {
+	int err;
+
 	get_u32(info, KPROXY_A_UPSTREAM_BALANCE, &options->balance);
 	get_u32(info, KPROXY_A_UPSTREAM_RETRIES, &options->retries);
 	get_u32(info, KPROXY_A_UPSTREAM_EJECT, &options->eject);
@@ -41,6 +43,9 @@ static int get_upstream_options(const struct genl_info *info,
 	get_u32(info, KPROXY_A_UPSTREAM_RISE, &options->rise);
 	get_u32(info, KPROXY_A_UPSTREAM_FALL, &options->fall);
 	get_u32(info, KPROXY_A_UPSTREAM_SEND_PROXY, &options->send_proxy);
+	err = kproxy_netlink_get_source(info, &options->source);
+	if (err)
+		return err;
 	return kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_CONNECT,
 					   &options->sockopts);
 }
@@ -61,7 +66,8 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_TIMEOUT, options->timeout) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RISE, options->rise) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_FALL, options->fall) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_SEND_PROXY, options->send_proxy))
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_SEND_PROXY, options->send_proxy) ||
+	    kproxy_netlink_put_source(skb, &options->source))
 		return -EMSGSIZE;
 	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_CONNECT,
 					   &up->options.sockopts);

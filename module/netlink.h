@@ -11,6 +11,7 @@ struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_server;
 struct kproxy_session;
+struct kproxy_source;
 struct kproxy_stats;
 struct kproxy_upstream;
 struct netlink_callback;
@@ -59,6 +60,10 @@ int kproxy_netlink_get_sockopts(const struct genl_info *info,
 int kproxy_netlink_put_sockopts(struct sk_buff *skb,
 				enum kproxy_sockopts_side side,
 				const struct kproxy_sockopts *opts);
+int kproxy_netlink_get_source(const struct genl_info *info,
+			      struct kproxy_source *source);
+int kproxy_netlink_put_source(struct sk_buff *skb,
+			      const struct kproxy_source *source);
 
 void kproxy_netlink_server_health(const struct kproxy_server *server);
 

@@ -364,8 +364,8 @@ static int session_introduce(struct kproxy_session *s)
 /* Begin to connect to the session's server: -EINPROGRESS, or it failed. */
 static int session_connect(struct kproxy_session *s)
 {
-	const union kproxy_addr *addr = &session_server(s)->addr;
 	struct kproxy_sock *ks = &s->ends[KPROXY_SERVER];
+	struct kproxy_server *server = session_server(s);
 	struct socket *socket;
 	int err;
 
@@ -374,7 +374,8 @@ static int session_connect(struct kproxy_session *s)
 	err = session_introduce(s);
 	if (err)
 		return err;
-	err = kproxy_sock_create(s->kn->net, addr->sa.sa_family, &socket);
+	err = kproxy_sock_create(s->kn->net, server->addr.sa.sa_family,
+				 &socket);
 	if (err)
 		return err;
 	kproxy_sock_attach(ks, socket, NULL, &server_ops);
@@ -383,8 +384,7 @@ static int session_connect(struct kproxy_session *s)
 		return err;
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
 	session_arm(s);
-	err = kernel_connect(socket, (struct sockaddr_unsized *)addr,
-			     kproxy_addr_size(addr), O_NONBLOCK);
+	err = kproxy_source_connect(server, socket, &s->client);
 	kproxy_addr_local(&s->source, socket->sk);
 	if (!err && kproxy_fastopen_deferred(socket))
 		err = kproxy_fastopen_connect(s->ends[KPROXY_CLIENT].socket,

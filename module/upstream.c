@@ -116,6 +116,16 @@ static void upstream_set_sockopts(struct kproxy_upstream *up,
 		   kproxy_sockopts_differ(&kproxy_sockopts_defaults, opts));
 }
 
+static void upstream_set_source(struct kproxy_upstream *up,
+				const struct kproxy_source *source)
+{
+	spin_lock(&up->lock);
+	write_seqcount_begin(&up->source_seq);
+	up->options.source = *source;
+	write_seqcount_end(&up->source_seq);
+	spin_unlock(&up->lock);
+}
+
 static void upstream_use(struct kproxy_upstream *up,
 			 const struct kproxy_upstream_options *options)
 {
@@ -296,8 +306,10 @@ static void upstream_publish(struct kproxy_change *change)
 	c->checks = c->set && (up->options.check != c->options.check ||
 			       up->options.interval != c->options.interval);
 	servers_publish(c);
-	if (c->set)
+	if (c->set) {
 		upstream_set_sockopts(up, &c->options.sockopts);
+		upstream_set_source(up, &c->options.source);
+	}
 	kproxy_net_changed(up->kn);
 	upstream_tell(c);
 }
@@ -458,6 +470,7 @@ upstream_new(struct kproxy_net *kn, const char *name,
 	strscpy(up->name, name, sizeof(up->name));
 	INIT_LIST_HEAD(&up->servers);
 	spin_lock_init(&up->lock);
+	seqcount_spinlock_init(&up->source_seq, &up->lock);
 	kproxy_choice_init(&up->choice);
 	up->options = *options;
 	upstream_set_sockopts(up, &options->sockopts);
@@ -569,6 +582,30 @@ bool kproxy_upstream_sockopts(struct kproxy_upstream *up,
 	*opts = up->options.sockopts;
 	spin_unlock(&up->lock);
 	return true;
+}
+
+/**
+ * kproxy_upstream_source() - the address to connect from whose turn it is
+ * @up: the upstream, held
+ * @family: AF_INET or AF_INET6
+ * @turn: the turn
+ * @addr: where the address goes, when there is one
+ *
+ * Context: process.
+ * Return: how many there are of that family, 0 for the kernel's choice.
+ */
+unsigned int kproxy_upstream_source(const struct kproxy_upstream *up,
+				    int family, unsigned int turn,
+				    union kproxy_addr *addr)
+{
+	unsigned int seq, nr;
+
+	do {
+		seq = read_seqcount_begin(&up->source_seq);
+		nr = kproxy_source_pick(&up->options.source, family, turn,
+					addr);
+	} while (read_seqcount_retry(&up->source_seq, seq));
+	return nr;
 }
 
 /**

@@ -5,6 +5,7 @@
 #include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
+#include <linux/seqlock.h>
 #include <linux/types.h>
 #include <uapi/linux/kproxy.h>
 
@@ -13,6 +14,7 @@
 #include "choice.h"
 #include "health.h"
 #include "sockopts.h"
+#include "source.h"
 #include "stats.h"
 
 struct kproxy_change;
@@ -34,6 +36,7 @@ struct kproxy_upstream_options {
 	unsigned int fall;
 	enum kproxy_send_proxy send_proxy;
 	struct kproxy_sockopts sockopts;
+	struct kproxy_source source;
 };
 
 /* A group of servers and how to choose among them. */
@@ -53,8 +56,12 @@ struct kproxy_upstream {
 	unsigned int nr_servers;
 	/* options.sockopts are not the defaults */
 	bool sockopts_set;
-	/* Protects options.sockopts, which are written under both locks. */
+	/*
+	 * Protects options.sockopts and options.source, which are written under
+	 * both locks; the latter is read by @source_seq.
+	 */
 	spinlock_t lock;
+	seqcount_spinlock_t source_seq;
 
 	struct kproxy_choice choice;
 
@@ -104,6 +111,8 @@ struct kproxy_server {
 	refcount_t refs ____cacheline_aligned_in_smp;
 	/* live sessions */
 	atomic_t sessions;
+	/* whose turn it is of the addresses to connect from */
+	atomic_t turns;
 
 	struct rcu_head rcu;
 };
@@ -120,6 +129,9 @@ int kproxy_upstream_set(struct kproxy_upstream *up,
 			struct netlink_ext_ack *extack);
 bool kproxy_upstream_sockopts(struct kproxy_upstream *up,
 			      struct kproxy_sockopts *opts);
+unsigned int kproxy_upstream_source(const struct kproxy_upstream *up,
+				    int family, unsigned int turn,
+				    union kproxy_addr *addr);
 int kproxy_upstream_del(struct kproxy_upstream *up,
 			struct netlink_ext_ack *extack);
 void kproxy_upstream_del_all(struct kproxy_net *kn);

@@ -22,13 +22,15 @@ MALFORMED = frozenset((errno.EINVAL, errno.ERANGE, errno.EOPNOTSUPP))
 X = ATTR["session"]
 NUMBERS = [L[n] for n in ("maxconn", "backlog", "connect-timeout",
                           "idle-timeout", "fin-timeout", "max-age", "rate",
-                          "client-maxconn", "client-rate", "accept-proxy")]
-DEFAULTS = (0, 4096, 5000, 600000, 60000, 0, 0, 0, 0, 0)
+                          "client-maxconn", "client-rate", "accept-proxy",
+                          "transparent")]
+DEFAULTS = (0, 4096, 5000, 600000, 60000, 0, 0, 0, 0, 0, 0)
 NETWORKS = L["allow"], L["deny"]
 # Of upstreams, with their defaults.
 CHOICES = {"retries": 2, "send-proxy": 0}
 # Options that the kernel's sockets may refuse, for reasons of their own.
-REFUSABLE = ("congestion", "rcvbuf", "sndbuf", "fastopen", "keepalive", "mark")
+REFUSABLE = ("congestion", "rcvbuf", "sndbuf", "fastopen", "keepalive", "mark",
+             "source")
 NAME = re.compile(rb"[A-Za-z0-9._-]{1,63}")
 
 
@@ -261,7 +263,11 @@ class Model:
             addresses.append(address)
         return addresses
 
-    def bind(self, address, taken):
+    def is_local(self, address):
+        ip = address[1]
+        return ip is None or ip.is_unspecified or ip in self.local
+
+    def bind(self, address, taken, transparent):
         _, ip, _, scope = address
         if ip is not None and ip.version == 6:
             if ip.ipv4_mapped or ip.is_multicast or (ip.is_link_local and
@@ -269,17 +275,17 @@ class Model:
                 raise Refused(errno.EINVAL)
             if ip.is_link_local:
                 raise Refused(errno.ENODEV, errno.EADDRNOTAVAIL)
-        if ip is not None and not ip.is_unspecified and ip not in self.local:
+        if not transparent and not self.is_local(address):
             raise Refused(errno.EADDRNOTAVAIL)
         if any(overlap(address, other) for other in taken):
             raise Refused(errno.EADDRINUSE)
 
-    def bind_all(self, addresses, own=()):
+    def bind_all(self, addresses, transparent, own=()):
         """A listener has some of its OWN already."""
         taken = [a for l in self.listeners.values() for a in l["addresses"]]
         fresh = [a for a in addresses if a not in own]
         for address in fresh:
-            self.bind(address, taken)
+            self.bind(address, taken, transparent)
         # Sockets of one listener meet when they listen, after the last was
         # bound.
         if any(overlap(a, b) for a in fresh for b in fresh if a is not b):
@@ -295,7 +301,7 @@ class Model:
         lists = networks(word, {kind: [] for kind in NETWORKS})
         if name in self.listeners:
             raise Refused(errno.EEXIST)
-        self.bind_all(addresses)
+        self.bind_all(addresses, word.get(L["transparent"]))
         options = {kind: word.get(kind, default) for kind, default in zip(
             NUMBERS, DEFAULTS)}
         new = {"addresses": addresses, "upstream": word[L["upstream"]],
@@ -311,10 +317,16 @@ class Model:
             new["upstream"] = word[L["upstream"]]
         if L["address"] in word:
             new["addresses"] = self.addresses(found[L["address"]])
-        new.update(networks(word, self.listeners[name]))
+        old = self.listeners[name]
+        new.update(networks(word, old))
+        transparent = new.get(L["transparent"], old[L["transparent"]])
         if L["address"] in word:
-            self.bind_all(new["addresses"], self.listeners[name]["addresses"])
-        return lambda: self.listeners[name].update(new)
+            self.bind_all(new["addresses"], transparent, old["addresses"])
+        if (old[L["transparent"]] and not transparent and
+                not all(map(self.is_local,
+                            new.get("addresses", old["addresses"])))):
+            raise Refused(errno.EADDRNOTAVAIL)
+        return lambda: old.update(new)
 
     def listener_del_do(self, word, _):
         name = self.find_listener(word)
@@ -457,8 +469,12 @@ class Model:
         names = found.get(L["name"], []) if set_ != "totals" else []
         if set_ == "listener":
             names = names + found.get(L["upstream"], [])
-            if any(nest.get(E["port"], 0) not in self.ports
-                   for nest in found.get(L["address"], [])):
+            nests = found.get(L["address"], [])
+            if any(nest.get(E["port"], 0) not in self.ports for nest in nests):
+                return False
+            # Whether an interface of that number exists is not known here.
+            if L["transparent"] in found and any(E["scope"] in nest
+                                                 for nest in nests):
                 return False
         return all(name.startswith(self.prefix) for name in names)
 

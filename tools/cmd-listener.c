@@ -45,6 +45,9 @@ static const struct option_spec options[] = {
 	{ .name = "max-age", .type = &option_time, .value = "T",
 	  .attr = KPROXY_A_LISTENER_MAX_AGE, .max = KPROXY_TIME_MAX,
 	  .help = "a session's whole life, 0 for no limit" },
+	{ .name = "transparent", .type = &option_word, .words = option_switch,
+	  .attr = KPROXY_A_LISTENER_TRANSPARENT, .def = KPROXY_SWITCH_OFF,
+	  .help = "accept on addresses that are not local, for TPROXY" },
 #define SOCKET_ATTR(name) KPROXY_A_LISTENER_##name
 #include "option-socket.h"
 	{ .name = "rate", .type = &option_number, .value = "N",

@@ -62,6 +62,10 @@ static const struct option_spec options[] = {
 	{ .name = "fall", .type = &option_number, .value = "N",
 	  .attr = KPROXY_A_UPSTREAM_FALL, .min = 1, .max = 1000, .def = 3,
 	  .help = "checks that fail until a server is down" },
+	{ .name = "source", .type = &option_source,
+	  .value = "ADDR[,ADDR]...|client", .attr = KPROXY_A_UPSTREAM_SOURCE,
+	  .def = KPROXY_SOURCE_DEFAULT,
+	  .help = "connect from these in turn, or as the client" },
 #define SOCKET_ATTR(name) KPROXY_A_UPSTREAM_##name
 #include "option-socket.h"
 	{ .name = "send-proxy", .type = &option_word, .words = send_proxy_words,

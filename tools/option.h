@@ -49,6 +49,7 @@ extern const struct option_type option_rate;
 /* A name that the kernel knows, or "default"; at most .max bytes. */
 extern const struct option_type option_choice;
 extern const struct option_type option_keepalive;
+extern const struct option_type option_source;
 
 /* The words of an option that is on or off. */
 extern const char *const option_switch[];

@@ -107,21 +107,34 @@ void request_u64(struct request *req, uint16_t attr, const char *what,
 	add(req, attr, &value, sizeof(value));
 }
 
-void request_numbers(struct request *req, uint16_t attr, const char *what,
-		     const char *text, const uint32_t *numbers, uint16_t n)
+struct nlattr *request_nest(struct request *req, uint16_t attr,
+			    const char *what, const char *text)
 {
 	struct nlattr *nest;
-	uint16_t i;
 
 	mark(req, what, text);
 	nest = nla_nest_start(req->msg, attr | NLA_F_NESTED);
-	if (!nest) {
+	if (!nest)
 		req->full = true;
+	return nest;
+}
+
+void request_nest_end(struct request *req, struct nlattr *nest)
+{
+	nla_nest_end(req->msg, nest);
+}
+
+void request_numbers(struct request *req, uint16_t attr, const char *what,
+		     const char *text, const uint32_t *numbers, uint16_t n)
+{
+	struct nlattr *nest = request_nest(req, attr, what, text);
+	uint16_t i;
+
+	if (!nest)
 		return;
-	}
 	for (i = 0; i < n; i++)
 		add(req, i + 1, &numbers[i], sizeof(numbers[i]));
-	nla_nest_end(req->msg, nest);
+	request_nest_end(req, nest);
 }
 
 void request_binary(struct request *req, uint16_t attr, const char *what,
@@ -134,14 +147,10 @@ void request_binary(struct request *req, uint16_t attr, const char *what,
 void request_endpoint(struct request *req, uint16_t attr, const char *what,
 		      const char *text, const struct endpoint *ep)
 {
-	struct nlattr *nest;
+	struct nlattr *nest = request_nest(req, attr, what, text);
 
-	mark(req, what, text);
-	nest = nla_nest_start(req->msg, attr | NLA_F_NESTED);
-	if (!nest) {
-		req->full = true;
+	if (!nest)
 		return;
-	}
 	if (ep->family == AF_INET)
 		add(req, KPROXY_A_ENDPOINT_IPV4, &ep->v4, sizeof(ep->v4));
 	if (ep->family == AF_INET6)
@@ -151,7 +160,7 @@ void request_endpoint(struct request *req, uint16_t attr, const char *what,
 	if (ep->scope)
 		add(req, KPROXY_A_ENDPOINT_SCOPE, &ep->scope,
 		    sizeof(ep->scope));
-	nla_nest_end(req->msg, nest);
+	request_nest_end(req, nest);
 }
 
 const struct mark *request_find_mark(const struct request *req, size_t offset)

@@ -10,6 +10,7 @@
 
 struct endpoint;
 struct nl_msg;
+struct nlattr;
 
 /**
  * struct mark - which word of the command line an attribute came from
@@ -73,6 +74,10 @@ void request_numbers(struct request *req, uint16_t attr, const char *what,
 		     const char *text, const uint32_t *numbers, uint16_t n);
 void request_binary(struct request *req, uint16_t attr, const char *what,
 		    const char *text, const void *data, size_t len);
+/* A nest of attributes that follow until its end; NULL if it did not fit. */
+struct nlattr *request_nest(struct request *req, uint16_t attr,
+			    const char *what, const char *text);
+void request_nest_end(struct request *req, struct nlattr *nest);
 void request_endpoint(struct request *req, uint16_t attr, const char *what,
 		      const char *text, const struct endpoint *ep);
 

@@ -17,6 +17,7 @@
 #define KPROXY_BUFFER_MAX	1073741823
 #define KPROXY_RATE_MAX		125000000000000
 #define KPROXY_CONGESTION_MAX	15
+#define KPROXY_SOURCES_MAX	16
 
 /**
  * enum kproxy_switch - an option that is on or off
@@ -96,6 +97,18 @@ enum kproxy_health {
 };
 
 /**
+ * enum kproxy_source_mode - where an upstream connects from
+ * @KPROXY_SOURCE_DEFAULT: the address that the kernel chooses
+ * @KPROXY_SOURCE_ADDRESS: addresses of this host, in turn
+ * @KPROXY_SOURCE_CLIENT: the address of the client
+ */
+enum kproxy_source_mode {
+	KPROXY_SOURCE_DEFAULT,
+	KPROXY_SOURCE_ADDRESS,
+	KPROXY_SOURCE_CLIENT,
+};
+
+/**
  * enum kproxy_session_state - where in its life a session is
  * @KPROXY_SESSION_STATE_CONNECTING: the client is accepted, no server has
  *   answered yet; before the client's header of the PROXY protocol has come
@@ -167,6 +180,14 @@ enum {
 };
 
 enum {
+	KPROXY_A_SOURCE_MODE = 1,
+	KPROXY_A_SOURCE_ADDRESS,
+
+	__KPROXY_A_SOURCE_MAX,
+	KPROXY_A_SOURCE_MAX = (__KPROXY_A_SOURCE_MAX - 1)
+};
+
+enum {
 	KPROXY_A_COUNTERS_SESSIONS = 1,
 	KPROXY_A_COUNTERS_SESSIONS_TOTAL,
 	KPROXY_A_COUNTERS_REFUSED,
@@ -213,6 +234,7 @@ enum {
 	KPROXY_A_LISTENER_ACCEPT_PROXY,
 	KPROXY_A_LISTENER_DRAIN_RATE,
 	KPROXY_A_LISTENER_DRAIN_DEADLINE,
+	KPROXY_A_LISTENER_TRANSPARENT,
 
 	__KPROXY_A_LISTENER_MAX,
 	KPROXY_A_LISTENER_MAX = (__KPROXY_A_LISTENER_MAX - 1)
@@ -241,6 +263,7 @@ enum {
 	KPROXY_A_UPSTREAM_RISE,
 	KPROXY_A_UPSTREAM_FALL,
 	KPROXY_A_UPSTREAM_SEND_PROXY,
+	KPROXY_A_UPSTREAM_SOURCE,
 
 	__KPROXY_A_UPSTREAM_MAX,
 	KPROXY_A_UPSTREAM_MAX = (__KPROXY_A_UPSTREAM_MAX - 1)

@@ -455,5 +455,8 @@ struct kproxy_server *kproxy_choice_pick(struct kproxy_choice *c,
 void kproxy_choice_release(struct kproxy_server *server)
 {
 	atomic_dec(&server->sessions);
+	/* Where there is a limit, there is room for one more. */
+	if (READ_ONCE(server->options.maxconn))
+		kproxy_preconnect_refill(server);
 	kproxy_queue_call(&server->upstream->choice.queue);
 }

@@ -84,6 +84,7 @@ enum kproxy_health kproxy_health_get(const struct kproxy_server *server)
 void kproxy_health_changed(struct kproxy_server *server)
 {
 	kproxy_choice_build_soon(&server->upstream->choice);
+	kproxy_preconnect_refill(server);
 	kproxy_netlink_server_health(server);
 }
 

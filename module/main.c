@@ -18,6 +18,7 @@
 #include "main.h"
 #include "netlink.h"
 #include "netns.h"
+#include "preconnect.h"
 #include "session.h"
 
 #if !IS_ENABLED(CONFIG_IPV6) || !IS_ENABLED(CONFIG_64BIT)
@@ -57,6 +58,9 @@ static int __init kproxy_init(void)
 	err = kproxy_check_init();
 	if (err)
 		goto err_bh_wq;
+	err = kproxy_preconnect_init();
+	if (err)
+		goto err_check;
 	kproxy_log_init();
 	err = kproxy_netns_init();
 	if (err)
@@ -71,6 +75,8 @@ err_netns:
 	kproxy_netns_exit();
 err_log:
 	kproxy_log_exit();
+	kproxy_preconnect_exit();
+err_check:
 	kproxy_check_exit();
 err_bh_wq:
 	destroy_workqueue(kproxy_bh_wq);
@@ -89,6 +95,7 @@ static void __exit kproxy_exit(void)
 	kproxy_netlink_exit();
 	kproxy_netns_exit();
 	kproxy_log_exit();
+	kproxy_preconnect_exit();
 	kproxy_check_exit();
 	destroy_workqueue(kproxy_wq);
 	destroy_workqueue(kproxy_bh_wq);

@@ -191,7 +191,7 @@ static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_N
 };
 
 /* KPROXY_CMD_UPSTREAM_ADD - do */
-static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_SOURCE + 1] = {
+static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_PRECONNECT + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
@@ -215,10 +215,11 @@ static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_S
 	[KPROXY_A_UPSTREAM_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_upstream_pacing_range),
 	[KPROXY_A_UPSTREAM_SEND_PROXY] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_UPSTREAM_SOURCE] = NLA_POLICY_NESTED(kproxy_source_nl_policy),
+	[KPROXY_A_UPSTREAM_PRECONNECT] = NLA_POLICY_MAX(NLA_U32, KPROXY_PRECONNECT_MAX),
 };
 
 /* KPROXY_CMD_UPSTREAM_SET - do */
-static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_SOURCE + 1] = {
+static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_PRECONNECT + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
@@ -242,6 +243,7 @@ static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_S
 	[KPROXY_A_UPSTREAM_PACING] = NLA_POLICY_FULL_RANGE(NLA_UINT, &kproxy_a_upstream_pacing_range),
 	[KPROXY_A_UPSTREAM_SEND_PROXY] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_UPSTREAM_SOURCE] = NLA_POLICY_NESTED(kproxy_source_nl_policy),
+	[KPROXY_A_UPSTREAM_PRECONNECT] = NLA_POLICY_MAX(NLA_U32, KPROXY_PRECONNECT_MAX),
 };
 
 /* KPROXY_CMD_UPSTREAM_DEL - do */
@@ -371,14 +373,14 @@ const struct genl_split_ops kproxy_nl_ops[24] = {
 		.cmd		= KPROXY_CMD_UPSTREAM_ADD,
 		.doit		= kproxy_nl_upstream_add_doit,
 		.policy		= kproxy_upstream_add_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_SOURCE,
+		.maxattr	= KPROXY_A_UPSTREAM_PRECONNECT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_UPSTREAM_SET,
 		.doit		= kproxy_nl_upstream_set_doit,
 		.policy		= kproxy_upstream_set_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_SOURCE,
+		.maxattr	= KPROXY_A_UPSTREAM_PRECONNECT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

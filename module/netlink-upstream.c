@@ -28,6 +28,30 @@ static void get_u32(const struct genl_info *info, int attr, u32 *value)
 		*value = nla_get_u32(info->attrs[attr]);
 }
 
+/* A connection that is made ahead can't be made for its client. */
+static int check_upstream_options(const struct genl_info *info,
+				  const struct kproxy_upstream_options *options)
+{
+	const struct nlattr *bad = info->attrs[KPROXY_A_UPSTREAM_PRECONNECT] ?:
+				   info->attrs[KPROXY_A_UPSTREAM_SOURCE];
+
+	if (!options->preconnect)
+		return 0;
+	if (options->source.mode == KPROXY_SOURCE_CLIENT) {
+		NL_SET_ERR_MSG_ATTR(info->extack, bad,
+				    "preconnect does not go with source client: there is no client yet");
+		return -EINVAL;
+	}
+	if (options->send_proxy) {
+		NL_SET_ERR_MSG_ATTR(info->extack,
+				    info->attrs[KPROXY_A_UPSTREAM_PRECONNECT] ?:
+				    info->attrs[KPROXY_A_UPSTREAM_SEND_PROXY],
+				    "preconnect does not go with send-proxy: there is no client yet");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int get_upstream_options(const struct genl_info *info,
 				struct kproxy_upstream_options *options)
 {
@@ -43,7 +67,10 @@ static int get_upstream_options(const struct genl_info *info,
 	get_u32(info, KPROXY_A_UPSTREAM_RISE, &options->rise);
 	get_u32(info, KPROXY_A_UPSTREAM_FALL, &options->fall);
 	get_u32(info, KPROXY_A_UPSTREAM_SEND_PROXY, &options->send_proxy);
+	get_u32(info, KPROXY_A_UPSTREAM_PRECONNECT, &options->preconnect);
 	err = kproxy_netlink_get_source(info, &options->source);
+	if (!err)
+		err = check_upstream_options(info, options);
 	if (err)
 		return err;
 	return kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_CONNECT,
@@ -67,6 +94,8 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RISE, options->rise) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_FALL, options->fall) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_SEND_PROXY, options->send_proxy) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_PRECONNECT,
+			options->preconnect) ||
 	    kproxy_netlink_put_source(skb, &options->source))
 		return -EMSGSIZE;
 	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_CONNECT,
@@ -197,6 +226,26 @@ int kproxy_nl_upstream_get_dumpit(struct sk_buff *skb,
 	return err;
 }
 
+/* Nothing where there were never any. */
+static int put_preconnect(struct sk_buff *skb,
+			  const struct kproxy_server *server)
+{
+	struct kproxy_preconnect_stats sum;
+	struct nlattr *nest;
+
+	kproxy_preconnect_sum(server, &sum);
+	if (!server->upstream->options.preconnect && !sum.ready && !sum.used &&
+	    !sum.missed)
+		return 0;
+	nest = nla_nest_start(skb, KPROXY_A_SERVER_PRECONNECT);
+	if (!nest || nla_put_u32(skb, KPROXY_A_PRECONNECT_READY, sum.ready) ||
+	    nla_put_uint(skb, KPROXY_A_PRECONNECT_USED, sum.used) ||
+	    nla_put_uint(skb, KPROXY_A_PRECONNECT_MISSED, sum.missed))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 static int put_server(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_server *server = object;
@@ -212,7 +261,8 @@ static int put_server(struct sk_buff *skb, const void *object)
 			kproxy_health_get(server)) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_MAXCONN,
 			server->options.maxconn) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_BACKUP, server->options.backup))
+	    nla_put_u32(skb, KPROXY_A_SERVER_BACKUP, server->options.backup) ||
+	    put_preconnect(skb, server))
 		return -EMSGSIZE;
 	kproxy_stats_sum(server->stats, &sum);
 	return kproxy_netlink_put_counters(skb, KPROXY_A_SERVER_STATS, &sum,

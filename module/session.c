@@ -255,15 +255,21 @@ static void client_changed(struct kproxy_sock *ks)
 	kproxy_session_failed(s, KPROXY_CLIENT);
 }
 
-static void session_connected(struct kproxy_session *s)
+/* True if it was not connected before and is to go on. */
+static bool session_established(struct kproxy_session *s)
 {
 	enum kproxy_side side;
 
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		WRITE_ONCE(s->pumps[side].last, jiffies);
 	s->connected = ktime_get();
-	if (!kproxy_session_event(s, KPROXY_EV_CONNECTED, KPROXY_REASON_NONE))
-		return;
+	return kproxy_session_event(s, KPROXY_EV_CONNECTED,
+				    KPROXY_REASON_NONE);
+}
+
+/* RCU is held. */
+static void session_go(struct kproxy_session *s)
+{
 	kproxy_health_connected(rcu_dereference(s->server));
 	session_arm(s);
 	/* What came before, and what failed before, is looked at now. */
@@ -282,7 +288,8 @@ static void server_changed(struct kproxy_sock *ks)
 		if (!kproxy_session_news(s, KPROXY_SERVER) && sk->sk_err)
 			kproxy_session_failed(s, KPROXY_SERVER);
 	} else if (sk->sk_state == TCP_ESTABLISHED) {
-		session_connected(s);
+		if (session_established(s))
+			session_go(s);
 	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE) {
 		set_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
 		kproxy_session_schedule_life(s);
@@ -361,6 +368,59 @@ static int session_introduce(struct kproxy_session *s)
 				     &s->local, &pump->head);
 }
 
+/*
+ * Use a connection that was made ahead. What has happened to it until it is
+ * attached no callback has told; what happens after that one will.
+ */
+static bool session_use_socket(struct kproxy_session *s, struct socket *socket)
+{
+	struct sock *sk = socket->sk;
+	bool alive, go = false;
+
+	kproxy_sock_attach(&s->ends[KPROXY_SERVER], socket, NULL, &server_ops);
+	lock_sock(sk);
+	alive = sk->sk_state == TCP_ESTABLISHED && !sk->sk_err;
+	if (alive) {
+		kproxy_addr_local(&s->source, sk);
+		go = session_established(s);
+	}
+	release_sock(sk);
+	if (go) {
+		rcu_read_lock();
+		session_go(s);
+		rcu_read_unlock();
+	}
+	return alive;
+}
+
+static void session_disconnect(struct kproxy_session *s)
+{
+	struct kproxy_sock *ks = &s->ends[KPROXY_SERVER];
+
+	if (!ks->socket)
+		return;
+	kproxy_sock_detach(ks);
+	kproxy_sock_abort(ks);
+}
+
+/*
+ * A session whose client is one of ours makes its connection itself: in a circle
+ * of listeners each that is made ahead would have another one made.
+ */
+static bool session_take_ready(struct kproxy_session *s)
+{
+	struct socket *socket;
+
+	if (s->hops)
+		return false;
+	while ((socket = kproxy_preconnect_take(session_server(s)))) {
+		if (session_use_socket(s, socket))
+			return true;
+		session_disconnect(s);
+	}
+	return false;
+}
+
 /* Begin to connect to the session's server: -EINPROGRESS, or it failed. */
 static int session_connect(struct kproxy_session *s)
 {
@@ -369,11 +429,14 @@ static int session_connect(struct kproxy_session *s)
 	struct socket *socket;
 	int err;
 
-	clear_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
 	s->pumps[KPROXY_CLIENT].ahead = 0;
 	err = session_introduce(s);
 	if (err)
 		return err;
+	if (!s->pumps[KPROXY_CLIENT].head.len && session_take_ready(s))
+		return -EINPROGRESS;
+	/* Of the connect before, or of one made ahead that has failed. */
+	clear_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
 	err = kproxy_sock_create(s->kn->net, server->addr.sa.sa_family,
 				 &socket);
 	if (err)
@@ -391,16 +454,6 @@ static int session_connect(struct kproxy_session *s)
 					      socket,
 					      &s->pumps[KPROXY_CLIENT]);
 	return err ?: -EINPROGRESS;
-}
-
-static void session_disconnect(struct kproxy_session *s)
-{
-	struct kproxy_sock *ks = &s->ends[KPROXY_SERVER];
-
-	if (!ks->socket)
-		return;
-	kproxy_sock_detach(ks);
-	kproxy_sock_abort(ks);
 }
 
 static struct kproxy_server *session_pick(const struct kproxy_session *s)
@@ -794,7 +847,9 @@ static unsigned int client_hops(const struct sock *client)
 
 	rcu_read_lock();
 	peer = kproxy_sock_peer(client);
-	if (peer && peer->ops == &server_ops)
+	if (peer && kproxy_preconnect_owns(peer))
+		hops = 1;
+	else if (peer && peer->ops == &server_ops)
 		hops = container_of(peer, struct kproxy_session,
 				    ends[KPROXY_SERVER])->hops + 1;
 	rcu_read_unlock();

@@ -59,6 +59,9 @@ struct upstream_change {
 	bool staged;
 	/* whether servers are checked in another way */
 	bool checks;
+	/* whether connections are made ahead, and whether in another way */
+	bool connections;
+	bool flush;
 	struct kproxy_upstream_options options;
 	struct list_head servers;
 	/* new ones, by their own nodes */
@@ -140,15 +143,32 @@ static void upstream_use(struct kproxy_upstream *up,
 	WRITE_ONCE(up->options.rise, options->rise);
 	WRITE_ONCE(up->options.fall, options->fall);
 	WRITE_ONCE(up->options.send_proxy, options->send_proxy);
+	WRITE_ONCE(up->options.preconnect, options->preconnect);
 }
 
-/* The servers' health is looked after as the options say now. */
-static void upstream_apply(struct kproxy_upstream *up, bool checks)
+/* Whether sockets are to be made in another way than until now. */
+static bool
+upstream_connects_otherwise(const struct kproxy_upstream *up,
+			    const struct kproxy_upstream_options *options)
 {
+	return kproxy_sockopts_differ(&up->options.sockopts,
+				      &options->sockopts) ||
+	       memcmp(&up->options.source, &options->source,
+		      sizeof(options->source));
+}
+
+/* The servers are looked after as the options say now. */
+static void upstream_apply(const struct upstream_change *c)
+{
+	struct kproxy_upstream *up = c->up;
 	struct kproxy_server *server;
 
 	list_for_each_entry(server, &up->servers, node) {
-		if (checks)
+		if (c->connections && c->flush)
+			kproxy_preconnect_flush(server);
+		else if (c->connections)
+			kproxy_preconnect_apply(server);
+		if (c->checks)
 			kproxy_check_apply(server);
 		if (!up->options.eject)
 			kproxy_health_forgive(server);
@@ -188,6 +208,7 @@ static void server_stop(struct kproxy_server *server)
 {
 	kproxy_check_stop(server);
 	kproxy_health_stop(server);
+	kproxy_preconnect_stop(server);
 }
 
 static void upstream_unlink(struct kproxy_upstream *up)
@@ -305,6 +326,9 @@ static void upstream_publish(struct kproxy_change *change)
 		list_move_tail(&up->node, &up->kn->upstreams);
 	c->checks = c->set && (up->options.check != c->options.check ||
 			       up->options.interval != c->options.interval);
+	c->connections = c->set && (up->options.preconnect ||
+				    c->options.preconnect);
+	c->flush = c->set && upstream_connects_otherwise(up, &c->options);
 	servers_publish(c);
 	if (c->set) {
 		upstream_set_sockopts(up, &c->options.sockopts);
@@ -322,8 +346,12 @@ static void server_follow(struct server_change *sc)
 	switch (sc->fate) {
 	case SERVER_ADD:
 		kproxy_check_apply(server);
+		if (server->upstream->options.preconnect)
+			kproxy_preconnect_apply(server);
 		break;
 	case SERVER_SET:
+		if (server->upstream->options.preconnect)
+			kproxy_preconnect_apply(server);
 		if (sc->options.state != KPROXY_SERVER_STATE_DOWN)
 			break;
 		/* Who is not found by this sees the state: session_reach(). */
@@ -359,7 +387,7 @@ static void upstream_finish(struct kproxy_change *change, bool published)
 	list_for_each_entry_safe(sc, next, &c->servers, node)
 		server_finish(sc, published);
 	if (published && c->set)
-		upstream_apply(c->up, c->checks);
+		upstream_apply(c);
 	if (published ? c->del : c->add)
 		upstream_unlink(c->up);
 	if (published && c->del)
@@ -621,7 +649,7 @@ void kproxy_upstream_del_all(struct kproxy_net *kn)
 }
 
 /**
- * kproxy_upstream_stop_all() - look after the health of no server any more
+ * kproxy_upstream_stop_all() - connect to servers no more but for sessions
  * @kn: the namespace's root, its lock held; it is at its end
  *
  * Context: process, may sleep.
@@ -631,9 +659,12 @@ void kproxy_upstream_stop_all(struct kproxy_net *kn)
 	struct kproxy_server *server;
 	struct kproxy_upstream *up;
 
-	list_for_each_entry(up, &kn->upstreams, node)
-		list_for_each_entry(server, &up->servers, node)
+	list_for_each_entry(up, &kn->upstreams, node) {
+		list_for_each_entry(server, &up->servers, node) {
 			kproxy_check_stop(server);
+			kproxy_preconnect_stop(server);
+		}
+	}
 }
 
 /**
@@ -702,7 +733,8 @@ server_new(struct kproxy_upstream *up, const union kproxy_addr *addr,
 	if (!server)
 		return NULL;
 	server->stats = kproxy_stats_new();
-	if (!server->stats) {
+	if (!server->stats || kproxy_preconnect_prepare(server)) {
+		kproxy_stats_free(server->stats);
 		kfree(server);
 		return NULL;
 	}
@@ -819,5 +851,6 @@ void kproxy_server_put(struct kproxy_server *server)
 		return;
 	kproxy_upstream_put(server->upstream);
 	kproxy_stats_free(server->stats);
+	kproxy_preconnect_free(server);
 	kfree_rcu(server, rcu);
 }

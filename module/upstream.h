@@ -13,6 +13,7 @@
 #include "check.h"
 #include "choice.h"
 #include "health.h"
+#include "preconnect.h"
 #include "sockopts.h"
 #include "source.h"
 #include "stats.h"
@@ -35,6 +36,7 @@ struct kproxy_upstream_options {
 	unsigned int rise;
 	unsigned int fall;
 	enum kproxy_send_proxy send_proxy;
+	unsigned int preconnect;
 	struct kproxy_sockopts sockopts;
 	struct kproxy_source source;
 };
@@ -106,6 +108,7 @@ struct kproxy_server {
 	const struct kproxy_server_options *next;
 	struct kproxy_server_health health;
 	struct kproxy_check check;
+	struct kproxy_preconnect preconnect;
 
 	/* What each session writes. */
 	refcount_t refs ____cacheline_aligned_in_smp;

@@ -28,9 +28,10 @@ DEFAULTS = (0, 4096, 5000, 600000, 60000, 0, 0, 0, 0, 0, 0)
 NETWORKS = L["allow"], L["deny"]
 # Of upstreams, with their defaults.
 CHOICES = {"retries": 2, "send-proxy": 0}
-# Options that the kernel's sockets may refuse, for reasons of their own.
+# Options that the kernel's sockets may refuse, for reasons of their own, and one
+# that connects to all addresses there are.
 REFUSABLE = ("congestion", "rcvbuf", "sndbuf", "fastopen", "keepalive", "mark",
-             "source")
+             "source", "preconnect")
 NAME = re.compile(rb"[A-Za-z0-9._-]{1,63}")
 
 

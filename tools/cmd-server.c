@@ -104,6 +104,22 @@ static const struct field stats_field[] = {
 	{}
 };
 
+static const struct field preconnect_counts[] = {
+	{ .key = "ready", .attr = KPROXY_A_PRECONNECT_READY,
+	  .show = field_uint },
+	{ .key = "used", .attr = KPROXY_A_PRECONNECT_USED,
+	  .show = field_uint },
+	{ .key = "missed", .attr = KPROXY_A_PRECONNECT_MISSED,
+	  .show = field_uint },
+	{}
+};
+
+static const struct field preconnect_field[] = {
+	{ .key = "preconnect", .attr = KPROXY_A_SERVER_PRECONNECT,
+	  .show = field_nest, .nested = preconnect_counts },
+	{}
+};
+
 static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 {
 	struct nlattr *tb[FIELD_ATTR_MAX + 1];
@@ -115,6 +131,8 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	fields_show(ctx, health_field, tb, row);
 	if (ctx->stats)
 		fields_show(ctx, stats_field, tb, row);
+	if (ctx->stats && tb[KPROXY_A_SERVER_PRECONNECT])
+		fields_show(ctx, preconnect_field, tb, row);
 	return row;
 }
 
@@ -135,6 +153,12 @@ static const struct column columns[] = {
 	  .right = true, .stats = true },
 	{ .title = "OUT", .key = "stats.bytes_out", .text = print_bytes,
 	  .right = true, .stats = true },
+	{ .title = "READY", .key = "preconnect.ready", .right = true,
+	  .stats = true },
+	{ .title = "USED", .key = "preconnect.used", .right = true,
+	  .stats = true },
+	{ .title = "MISSED", .key = "preconnect.missed", .right = true,
+	  .stats = true },
 	{}
 };
 

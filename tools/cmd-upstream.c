@@ -66,6 +66,9 @@ static const struct option_spec options[] = {
 	  .value = "ADDR[,ADDR]...|client", .attr = KPROXY_A_UPSTREAM_SOURCE,
 	  .def = KPROXY_SOURCE_DEFAULT,
 	  .help = "connect from these in turn, or as the client" },
+	{ .name = "preconnect", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_UPSTREAM_PRECONNECT, .max = KPROXY_PRECONNECT_MAX,
+	  .help = "connections to each server and for each CPU made ahead" },
 #define SOCKET_ATTR(name) KPROXY_A_UPSTREAM_##name
 #include "option-socket.h"
 	{ .name = "send-proxy", .type = &option_word, .words = send_proxy_words,

@@ -144,6 +144,14 @@ static void choice_publish(struct kproxy_choice *c, enum kproxy_tier tier,
 		call_rcu(&old->rcu, choice_free_rcu);
 }
 
+/* Who sees that it is not stale sees what was published, too. */
+static void choice_is_fresh(struct kproxy_choice *c)
+{
+	lockdep_assert_held(&c->lock);
+	/* pairs with smp_load_acquire() in kproxy_choice_pick() */
+	smp_store_release(&c->stale, false);
+}
+
 /* Build what is now; when memory is short, what was published stays. */
 static void choice_build(struct kproxy_choice *c)
 {
@@ -154,7 +162,6 @@ static void choice_build(struct kproxy_choice *c)
 	enum kproxy_tier tier;
 
 	lockdep_assert_held(&c->lock);
-	WRITE_ONCE(c->stale, false);
 	for (tier = 0; tier < KPROXY_TIERS; tier++) {
 		b = choice_new(c, tier, &plan);
 		if (IS_ERR(b))
@@ -162,6 +169,7 @@ static void choice_build(struct kproxy_choice *c)
 		else
 			choice_publish(c, tier, b);
 	}
+	choice_is_fresh(c);
 	/* There may be room, or no hope of any. */
 	kproxy_queue_call(&c->queue);
 }
@@ -278,12 +286,11 @@ void kproxy_choice_replace(struct kproxy_choice *c,
 {
 	enum kproxy_tier tier;
 
-	lockdep_assert_held(&c->lock);
-	WRITE_ONCE(c->stale, false);
 	for (tier = 0; tier < KPROXY_TIERS; tier++) {
 		choice_publish(c, tier, tiers[tier]);
 		tiers[tier] = NULL;
 	}
+	choice_is_fresh(c);
 	/* The health of some may have changed since they were prepared. */
 	kproxy_choice_build_soon(c);
 }
@@ -432,7 +439,8 @@ struct kproxy_server *kproxy_choice_pick(struct kproxy_choice *c,
 	enum pick_pass pass, last = pick->last ? PICK_ANY : PICK_NEW;
 	struct kproxy_server *server;
 
-	if (unlikely(READ_ONCE(c->stale)))
+	/* pairs with smp_store_release() in choice_is_fresh() */
+	if (unlikely(smp_load_acquire(&c->stale)))
 		choice_refresh(c);
 	rcu_read_lock();
 	for (pass = PICK_NEW; pass <= last; pass++) {

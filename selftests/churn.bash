@@ -20,13 +20,13 @@ look() {
 }
 
 # timed SECONDS ACTION: it may take that long and no longer. Where the processors
-# are busy, the few programs that an action starts take their time as well: as
-# long as one that waits for nothing, asked now.
+# are busy, the programs that an action starts take their time as well: each as
+# long as one that waits for nothing, asked now, or a few times that.
 timed() {
 	local ms most
 
 	took look
-	most=$(($1 * 1000 * PATIENCE + 8 * ms))
+	most=$(($1 * 1000 * PATIENCE + 30 * ms))
 	took "$2"
 	((ms <= ${slowest[$2]:-0})) || slowest[$2]=$ms
 	at_most "milliseconds of $2" "$ms" "$most"

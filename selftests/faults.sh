@@ -9,9 +9,9 @@
 
 debug=/sys/kernel/debug
 
-plan 9
 [[ -d $debug/failslab && -d $debug/fail_page_alloc ]] ||
 	skip_all "this kernel can't make allocations fail"
+plan 9
 # Small pools, so that the kernel's memory is asked for.
 load pool_pages=1 pool_sessions=1
 topology

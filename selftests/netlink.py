@@ -152,6 +152,8 @@ def same_policies():
 def replies():
     ends = pair()
     expect_alive(*ends)
+    # Without it nothing is said of connections that are made ahead.
+    kp("upstream set app preconnect 1")
     nl = open_netlink()
     for op in OPERATIONS:
         reply = op.get("dump", {}).get("reply")
@@ -165,6 +167,7 @@ def replies():
         for message in answer.replies:
             expect({kind for kind, _ in attrs(message[4:])}, want,
                    f"attributes of {op['name']}")
+    kp("upstream set app preconnect 0")
 
 
 # Bad input

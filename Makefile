@@ -60,7 +60,7 @@ module-6.12 module-7.3 module-kunit module-debug: module-%: ## build/module/KERN
 # is said in selftests/vm/run. Exported, since make itself would not.
 export KERNEL CPUS MEM TIMEOUT ENV APPEND OUT ICOUNT NICS MODULE
 # And of selftests/bench/run.
-export CLOCK PEERS WORK TOPOLOGY QUICK SESSIONS REPEATS UPDATE
+export CLOCK PEERS WORK TOPOLOGY QUICK ALL SESSIONS REPEATS UPDATE
 
 vm: deps tools ## boot KERNEL and run RUN in it; without RUN, a shell
 	@$(vm)/run $(RUN)
@@ -93,7 +93,7 @@ soak: deps tools ## everything at once for MINUTES=10
 demo: deps ## real programs through the proxy, in a virtual machine
 	@selftests/demo
 
-bench: ## compare with other proxies; QUICK=1, PEERS= and WORK= for a part
+bench: ## compare with other proxies; QUICK=1, PEERS= and WORK= for a part; ALL=1
 	@selftests/bench/run bench
 
 bench-gate: ## fail if kproxy costs more than it did; UPDATE=1: it may

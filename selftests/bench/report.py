@@ -91,6 +91,7 @@ def tables(report, where):
     yield report.table(f"Bulk, {where}", [
         ("1 stream, Mbit/s", "bulk-1", value, True),
         ("8 streams, Mbit/s", "bulk-8", value, True),
+        ("1 stream, 50 ms away, Mbit/s", "far-1", value, True),
         ("CPU ms/GiB, 1 stream", "bulk-1", per_gib, True),
         ("CPU ms/GiB, 8 streams", "bulk-8", per_gib, True)])
     yield report.table(f"Request and reply, one connection, us, {where}", [

@@ -31,7 +31,7 @@ static struct sockmap_key key_of(int fd)
 	return (struct sockmap_key) {
 		.remote_ip = remote.sin_addr.s_addr,
 		.local_ip = local.sin_addr.s_addr,
-		.remote_port = remote.sin_port,
+		.remote_port = htonl(ntohs(remote.sin_port)),
 		.local_port = ntohs(local.sin_port),
 	};
 }

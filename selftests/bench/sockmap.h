@@ -6,7 +6,10 @@
 
 #define SOCKMAP_ENTRIES 262144
 
-/* Of a socket; in the byte orders that struct __sk_buff has them in. */
+/*
+ * Of a socket, as struct __sk_buff has them: addresses and the remote port in
+ * network order, that port as if it had 32 bits, the local one in host order.
+ */
 struct sockmap_key {
 	__u32 remote_ip;
 	__u32 local_ip;

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What is measured: bulk-STREAMS, rr-SIZE-CONNECTIONS, crr-CONNECTIONS (a new
+# What is measured: bulk-STREAMS, far-STREAMS (50 ms away), rr-SIZE-CONNECTIONS, crr-CONNECTIONS (a new
 # connection for each request), wrk, mixed, idle-SESSIONS, calibrate. A work
 # leaves in $tmp/result what its program found, and the processors' time.
 #
@@ -12,6 +12,11 @@ span() {
 	local ms=$(($1 * ${SPAN:-100}))
 
 	printf '%d.%03d' $((ms / 1000)) $((ms % 1000))
+}
+
+# in_time COMMAND...: what hangs is stopped, and has failed.
+in_time() {
+	client timeout "$(span 100)" "$@"
 }
 
 # jiffies prints the time that the processors have had, and spent.
@@ -41,9 +46,23 @@ bulk() { # STREAMS
 	local length=(-n 256M) found
 
 	[[ ! ${BULK:-} ]] || length=(-t "$BULK")
-	client iperf3 -c "$target" -P "$1" "${length[@]}" -i 0 -J >"$tmp/iperf"
+	in_time iperf3 -c "$target" -P "$1" "${length[@]}" -i 0 -J >"$tmp/iperf"
 	found=$(<"$tmp/iperf")
 	echo "${found//[$'\n\t']/}"
+}
+
+# The client's cable gets longer: windows must grow to fill it.
+far() { # STREAMS
+	local ends=(kp-client:eth0 kp-proxy:front) end
+
+	[[ $target != "$direct" ]] || ends=(kp-client:direct kp-server:direct)
+	modprobe sch_netem
+	for end in "${ends[@]}"; do
+		tc -n "${end%:*}" qdisc add dev "${end#*:}" root netem \
+			delay 25ms limit 100000
+		defer tc -n "${end%:*}" qdisc del dev "${end#*:}" root
+	done
+	bulk "$1"
 }
 
 requests() { # MODE ARGUMENT...
@@ -123,11 +142,11 @@ release() {
 # Every path that will be measured, once: pages of programs are read, pools and
 # caches are filled.
 warm_up() {
-	client iperf3 -c "$target" -n 16M >/dev/null
+	in_time iperf3 -c "$target" -n 16M >/dev/null
 	requests rr 1 1 0.02 >/dev/null
 	requests crr 1 1 0.02 >/dev/null
 	client wrk -v >/dev/null || true
-	client curl -sS -o /dev/null "http://$target:8080/1k?[1-100]"
+	in_time curl -sS -o /dev/null "http://$target:8080/1k?[1-100]"
 }
 
 # What a system call and a copy cost on this clock.
@@ -141,6 +160,7 @@ run_work() { # NAME
 	IFS=- read -r kind first second <<<"$1"
 	case $kind in
 	bulk) measured bulk "$first" ;;
+	far) measured far "$first" ;;
 	rr) measured requests rr "$(bytes "$first")" "$second" "$(span 1)" ;;
 	crr) measured requests crr 1 "$first" "$(span 2)" ;;
 	wrk) measured http 16 ;;

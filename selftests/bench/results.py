@@ -43,14 +43,16 @@ def flat(row):
     found = row.pop("found")
     for part in (found, found.pop("rr", {}), found.pop("bulk", {})):
         row.update(iperf(part) if "end" in part else part)
-    row["cpu"] = row["cpus"] * row.pop("busy") / row.pop("all")
+    row["cpu_seconds"] = row.pop("busy") / 100
     return row
 
 
 def iperf(found):
-    received = found["end"]["sum_received"]
-    return {"mbit": received["bits_per_second"] / 1e6,
-            "bytes": received["bytes"], "bulk_seconds": received["seconds"]}
+    """By the sender's time: the clock may jump before the receiver, which by
+    then only has its report to write, looks at it."""
+    size = found["end"]["sum_received"]["bytes"]
+    seconds = found["end"]["sum_sent"]["seconds"]
+    return {"mbit": 8 * size / seconds / 1e6, "bytes": size}
 
 
 def median(rows):

@@ -19,25 +19,24 @@ in_time() {
 	client timeout "$(span 100)" "$@"
 }
 
-# jiffies prints the time that the processors have had, and spent.
-jiffies() {
-	local user nice system idle iowait irq softirq steal busy
+# busy prints the time that the processors have worked, in hundredths of a second.
+busy() {
+	local user nice system idle iowait irq softirq steal
 
 	read -r _ user nice system idle iowait irq softirq steal _ </proc/stat
-	busy=$((user + nice + system + irq + softirq + steal))
-	echo $((busy + idle + iowait)) $busy
+	: "$idle" "$iowait"
+	echo $((user + nice + system + irq + softirq + steal))
 }
 
-# measured COMMAND...: a JSON object, to $tmp/result as "found", and how much of
-# the processors' time was spent meanwhile.
+# measured COMMAND...: a JSON object, to $tmp/result as "found", and the time
+# that the processors worked meanwhile.
 measured() {
-	local all busy all_after busy_after
+	local before
 
-	read -r all busy < <(jiffies)
+	before=$(busy)
 	"$@" >"$tmp/found"
-	read -r all_after busy_after < <(jiffies)
-	printf '"busy": %d, "all": %d, "found": %s' $((busy_after - busy)) \
-		$((all_after - all)) "$(<"$tmp/found")" >"$tmp/result"
+	printf '"busy": %d, "found": %s' $(($(busy) - before)) \
+		"$(<"$tmp/found")" >"$tmp/result"
 }
 
 # Where an instruction is a nanosecond, 256 MiB last long enough; where noise is

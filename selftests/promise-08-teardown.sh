@@ -72,8 +72,9 @@ readers_at_rmmod() {
 		done >/dev/null 2>&1 &
 		pids+=($!)
 	done
+	# A list that is read in pieces holds the module in between.
 	for n in $(seq "$rounds"); do
-		rmmod kproxy
+		wait_for 10 rmmod kproxy
 		insmod "$ko"
 		kp upstream add app
 	done

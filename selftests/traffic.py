@@ -27,11 +27,15 @@ wrong = []
 over = threading.Event()
 
 
+class Ended(Failed):
+    """The end of a stream came, and not yet all of it."""
+
+
 def receive(sock, stream, size):
     while size:
         data = sock.recv(min(size, 1 << 16))
         if not data:
-            raise Failed(f"the stream ended {size} bytes early")
+            raise Ended(f"the stream ended {size} bytes early")
         stream.check(data)
         size -= len(data)
         counts["bytes"] += len(data)
@@ -48,26 +52,34 @@ def talk(sock, rng, out, back):
 def bulk(sock, rng, out, back):
     """Much at once, and an end of stream."""
     size = scaled(1 << rng.randrange(16, 22), 1 << 14)
-    sender = threading.Thread(target=send_all, args=(sock, out, size))
+    broken = []
+    sender = threading.Thread(target=send_all, args=(sock, out, size, broken))
     sender.start()
     try:
         receive(sock, back, size)
         if sock.recv(1):
             raise Failed("a byte came after the last one")
+    except Ended:
+        # The kernel tells of a reset once: to who sent, and then there is
+        # nothing left for who receives but the end.
+        sender.join()
+        if broken:
+            raise broken[0]
+        raise
     finally:
         sock.settimeout(0.1)
         sender.join()
 
 
-def send_all(sock, out, size):
+def send_all(sock, out, size, broken):
     try:
         while size:
             part = min(size, 1 << 15)
             sock.sendall(out.take(part))
             size -= part
         sock.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
+    except OSError as error:
+        broken.append(error)
 
 
 def idle(sock, rng, out, back):

@@ -194,7 +194,7 @@ def connectable(address):
     if not port or ip is None or ip.is_multicast or ip.is_unspecified:
         return False
     if ip.version == 4:
-        return ip.packed[0] and ip.packed != b"\xff" * 4
+        return ip.packed != b"\xff" * 4
     return not ip.ipv4_mapped
 
 

@@ -189,13 +189,6 @@ static int port_bind(struct kproxy_listener_port *port, bool transparent)
 	return 0;
 }
 
-/* Begin to accept what waits and what comes. */
-static void port_open(struct kproxy_listener_port *port)
-{
-	enable_delayed_work(&port->accept);
-	port_kick(port, 0);
-}
-
 /* After this nothing accepts, and the work can't be queued again. */
 static void port_close(struct kproxy_listener_port *port)
 {
@@ -208,7 +201,7 @@ static void port_close(struct kproxy_listener_port *port)
 
 /*
  * Take over the donor's socket, with the clients that wait there. One that
- * comes while nobody is attached is found when the port is opened.
+ * comes while nobody is attached is found when this one's work begins.
  */
 static void port_take(struct kproxy_listener_port *port)
 {
@@ -633,10 +626,12 @@ static void listener_publish(struct kproxy_change *change)
 	if (c->networks)
 		c->spare = rcu_replace_pointer(l->options.prefixes, c->spare,
 					       lockdep_is_held(&l->kn->lock));
-	for (i = 0; fresh && i < l->nr_ports; i++)
-		port_open(&l->ports[i]);
-	/* There may be room now for clients that wait, also for their rate. */
-	ports_kick(l->ports, l->nr_ports);
+	for (i = 0; i < l->nr_ports; i++) {
+		if (fresh)
+			enable_delayed_work(&l->ports[i].accept);
+		/* There may be room for clients that wait, also for their rate. */
+		mod_delayed_work(kproxy_wq, &l->ports[i].accept, 0);
+	}
 	kproxy_net_changed(l->kn);
 	kproxy_netlink_listener_event(l, c->add ? KPROXY_CMD_LISTENER_ADD_NTF :
 						  KPROXY_CMD_LISTENER_SET_NTF);

@@ -245,14 +245,12 @@ static struct kproxy_session *server_session(struct kproxy_sock *ks)
 static void client_changed(struct kproxy_sock *ks)
 {
 	struct kproxy_session *s = client_session(ks);
-	enum kproxy_state state;
 
 	session_socket_changed(s, KPROXY_CLIENT);
 	if (kproxy_session_news(s, KPROXY_CLIENT) || !ks->sk->sk_err)
 		return;
 	/* There is nobody yet who would have to get its bytes first. */
-	state = READ_ONCE(s->state);
-	if (state == KPROXY_GREETING || state == KPROXY_CONNECTING)
+	if (kproxy_state_early(READ_ONCE(s->state)))
 		kproxy_session_event(s, KPROXY_EV_RESET,
 				     KPROXY_REASON_CLIENT_RESET);
 	kproxy_session_failed(s, KPROXY_CLIENT);

@@ -32,24 +32,26 @@ static void get_u32(const struct genl_info *info, int attr, u32 *value)
 static int check_upstream_options(const struct genl_info *info,
 				  const struct kproxy_upstream_options *options)
 {
-	const struct nlattr *bad = info->attrs[KPROXY_A_UPSTREAM_PRECONNECT] ?:
-				   info->attrs[KPROXY_A_UPSTREAM_SOURCE];
+	const struct nlattr *other;
+	const char *what;
 
 	if (!options->preconnect)
 		return 0;
 	if (options->source.mode == KPROXY_SOURCE_CLIENT) {
-		NL_SET_ERR_MSG_ATTR(info->extack, bad,
-				    "preconnect does not go with source client: there is no client yet");
-		return -EINVAL;
+		other = info->attrs[KPROXY_A_UPSTREAM_SOURCE];
+		what = "source client";
+	} else if (options->send_proxy) {
+		other = info->attrs[KPROXY_A_UPSTREAM_SEND_PROXY];
+		what = "send-proxy";
+	} else {
+		return 0;
 	}
-	if (options->send_proxy) {
-		NL_SET_ERR_MSG_ATTR(info->extack,
-				    info->attrs[KPROXY_A_UPSTREAM_PRECONNECT] ?:
-				    info->attrs[KPROXY_A_UPSTREAM_SEND_PROXY],
-				    "preconnect does not go with send-proxy: there is no client yet");
-		return -EINVAL;
-	}
-	return 0;
+	NL_SET_ERR_MSG_ATTR_FMT(info->extack,
+				info->attrs[KPROXY_A_UPSTREAM_PRECONNECT] ?:
+				other,
+				"preconnect does not go with %s: there is no client yet",
+				what);
+	return -EINVAL;
 }
 
 static int get_upstream_options(const struct genl_info *info,

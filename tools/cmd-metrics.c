@@ -171,7 +171,7 @@ static json_int_t metric_value(const struct metric *metric, const json_t *row)
 {
 	if (metric->value)
 		return metric->value(row);
-	return json_integer_value(print_lookup(row, metric->key));
+	return print_number(row, metric->key);
 }
 
 static bool is_counter(const char *name)

@@ -88,16 +88,12 @@ static int remove_all(struct ctx *ctx, const struct run *run)
 	return status ? status : after;
 }
 
-static json_int_t counter(const json_t *stats, const char *key)
-{
-	return json_integer_value(json_object_get(stats, key));
-}
-
 static void print_rate(const char *name, const json_t *now, const json_t *last,
 		       const char *key)
 {
 	json_t *rate = json_pack("{s:I}", "rate",
-				 counter(now, key) - counter(last, key));
+				 print_number(now, key) -
+				 print_number(last, key));
 	struct column column = { .key = "rate" };
 
 	printf(", ");
@@ -115,8 +111,8 @@ static void print_line(const json_t *now, const json_t *last)
 		fputs("\r\033[K", stdout);
 	printf("%" JSON_INTEGER_FORMAT " sessions, %" JSON_INTEGER_FORMAT
 	       " begun, %" JSON_INTEGER_FORMAT " connects failed",
-	       counter(now, "sessions"), counter(now, "sessions_total"),
-	       counter(now, "connect_failures"));
+	       print_number(now, "sessions"), print_number(now, "sessions_total"),
+	       print_number(now, "connect_failures"));
 	print_rate("in", now, last, "bytes_in");
 	print_rate("out", now, last, "bytes_out");
 	if (!terminal)

@@ -109,30 +109,27 @@ static void write_bytes(FILE *out, const json_t *row, const char *key,
 	fputs(after, out);
 }
 
-static json_int_t number(const json_t *row, const char *key)
-{
-	return json_integer_value(json_object_get(row, key));
-}
-
 static void write_totals(FILE *out, const struct top *top)
 {
 	const json_t *rates = top->sample.rates;
-	json_int_t spliced = number(rates, "bytes_spliced");
-	json_int_t moved = spliced + number(rates, "bytes_copied");
+	json_int_t spliced = print_number(rates, "bytes_spliced");
+	json_int_t moved = spliced + print_number(rates, "bytes_copied");
 
 	fprintf(out, "sessions %" JSON_INTEGER_FORMAT ", begun %"
 		JSON_INTEGER_FORMAT "/s, refused %" JSON_INTEGER_FORMAT
 		"/s, connects failed %" JSON_INTEGER_FORMAT "/s\n",
-		number(top->sample.totals, "sessions"),
-		number(rates, "sessions_total"), number(rates, "refused"),
-		number(rates, "connect_failures"));
+		print_number(top->sample.totals, "sessions"),
+		print_number(rates, "sessions_total"),
+		print_number(rates, "refused"),
+		print_number(rates, "connect_failures"));
 	write_bytes(out, rates, "bytes_in", "/s in, ");
 	write_bytes(out, rates, "bytes_out", "/s out, ");
 	if (moved)
 		fprintf(out, "%.1f %% spliced, ", 100.0 * spliced / moved);
 	fprintf(out, "pumps %" JSON_INTEGER_FORMAT "/s inline, %"
 		JSON_INTEGER_FORMAT "/s deferred\n",
-		number(rates, "pumps_inline"), number(rates, "pumps_deferred"));
+		print_number(rates, "pumps_inline"),
+		print_number(rates, "pumps_deferred"));
 }
 
 static void write_title(FILE *out, const struct top *top)
@@ -244,22 +241,15 @@ static void on_key(struct top *top, int key)
 	}
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * (uint64_t)1000 + now.tv_nsec / 1000000;
-}
-
 /* Keys change what is shown of the sample that there is. */
 static void wait_with_keys(struct top *top)
 {
-	uint64_t end = now_ms() + top->interval, now;
+	uint64_t end = top_clock_us() + top->interval * 1000, now;
 	int key;
 
-	while (!top->quit && (now = now_ms()) < end) {
-		if (!signals_wait(STDIN_FILENO, end - now))
+	while (!top->quit && (now = top_clock_us()) < end) {
+		/* Not too early, or it would be asked again for nothing. */
+		if (!signals_wait(STDIN_FILENO, (end - now + 999) / 1000))
 			top->quit = true;
 		while ((key = top_screen_key(&top->screen)) >= 0)
 			on_key(top, key);

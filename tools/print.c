@@ -74,9 +74,14 @@ const json_t *print_lookup(const json_t *row, const char *key)
 	return print_lookup(json_object_getn(row, key, dot - key), dot + 1);
 }
 
+json_int_t print_number(const json_t *row, const char *key)
+{
+	return json_integer_value(print_lookup(row, key));
+}
+
 void print_bytes(FILE *out, const struct column *column, const json_t *row)
 {
-	double n = json_integer_value(print_lookup(row, column->key));
+	double n = print_number(row, column->key);
 	const char *unit = "\0KMGTPE";
 
 	for (; n >= 1024; n /= 1024)
@@ -86,7 +91,7 @@ void print_bytes(FILE *out, const struct column *column, const json_t *row)
 
 void print_age(FILE *out, const struct column *column, const json_t *row)
 {
-	json_int_t ms = json_integer_value(print_lookup(row, column->key));
+	json_int_t ms = print_number(row, column->key);
 	long long s = ms / 1000;
 
 	if (s < 60)

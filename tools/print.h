@@ -67,6 +67,9 @@ void print_pairs(const json_t *row);
 /* What stands in @row under "KEY" or "KEY.KEY", or NULL. */
 const json_t *print_lookup(const json_t *row, const char *key);
 
+/* The same as a number; 0 when there is none. */
+json_int_t print_number(const json_t *row, const char *key);
+
 /* A value as it is: a word, a number, or a list with commas. */
 void print_value(FILE *out, const json_t *value);
 

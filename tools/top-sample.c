@@ -13,17 +13,12 @@
 
 #define USEC_PER_SEC 1000000
 
-static uint64_t now_us(void)
+uint64_t top_clock_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * (uint64_t)USEC_PER_SEC + now.tv_nsec / 1000;
-}
-
-static json_int_t number(const json_t *row, const char *key)
-{
-	return json_integer_value(print_lookup(row, key));
 }
 
 static void set_number(json_t *row, const char *key, json_int_t value)
@@ -47,7 +42,7 @@ static void find_rates(struct top_sample *sample, const struct top_sample *last)
 		set_number(sample->rates, key,
 			   last->totals ?
 			   per_second(json_integer_value(value),
-				      number(last->totals, key),
+				      print_number(last->totals, key),
 				      sample->us - last->us) : 0);
 }
 
@@ -61,10 +56,10 @@ static void add_rates(json_t *row, const json_t *before, bool first,
 	json_int_t in = 0, out = 0;
 
 	if (!first) {
-		in = per_second(number(row, "bytes_in"),
-				number(before, "bytes_in"), us);
-		out = per_second(number(row, "bytes_out"),
-				 number(before, "bytes_out"), us);
+		in = per_second(print_number(row, "bytes_in"),
+				print_number(before, "bytes_in"), us);
+		out = per_second(print_number(row, "bytes_out"),
+				 print_number(before, "bytes_out"), us);
 	}
 	set_number(row, "in_per_s", in);
 	set_number(row, "out_per_s", out);
@@ -73,8 +68,8 @@ static void add_rates(json_t *row, const json_t *before, bool first,
 
 static void complete_session(json_t *row)
 {
-	set_number(row, "retrans", number(row, "client_tcp.retrans") +
-		   number(row, "server_tcp.retrans"));
+	set_number(row, "retrans", print_number(row, "client_tcp.retrans") +
+		   print_number(row, "server_tcp.retrans"));
 }
 
 static void index_sessions(struct top_sample *sample,
@@ -87,7 +82,7 @@ static void index_sessions(struct top_sample *sample,
 	sample->by_id = json_object();
 	json_array_foreach(sample->sessions, i, row) {
 		snprintf(id, sizeof(id), "%" JSON_INTEGER_FORMAT,
-			 number(row, "id"));
+			 print_number(row, "id"));
 		add_rates(row, json_object_get(last->by_id, id), !last->by_id,
 			  sample->us - last->us);
 		complete_session(row);
@@ -108,7 +103,7 @@ int top_sample_take(struct ctx *ctx, struct top_sample *sample)
 {
 	json_t *totals = json_array();
 	struct top_sample next = {
-		.us = now_us(),
+		.us = top_clock_us(),
 		.pools = json_array(),
 		.sessions = json_array(),
 	};
@@ -164,7 +159,7 @@ static json_t *common(const struct grouping *grouping, const json_t *session)
 
 static void add_to(json_t *group, const char *key, json_int_t value)
 {
-	set_number(group, key, number(group, key) + value);
+	set_number(group, key, print_number(group, key) + value);
 }
 
 /* The slowest of a group gives its round trip: a mean would hide it. */
@@ -172,15 +167,15 @@ static void add_session(json_t *group, const struct grouping *grouping,
 			const json_t *session)
 {
 	const json_t *tcp = json_object_get(session, grouping->tcp);
-	json_int_t rtt = number(tcp, "rtt_us");
+	json_int_t rtt = print_number(tcp, "rtt_us");
 
 	add_to(group, "sessions", 1);
-	add_to(group, "in_per_s", number(session, "in_per_s"));
-	add_to(group, "out_per_s", number(session, "out_per_s"));
-	add_to(group, "rate", number(session, "rate"));
-	add_to(group, "retrans", number(tcp, "retrans"));
-	add_to(group, "sndq", number(tcp, "sndq"));
-	if (rtt > number(group, "rtt_us") ||
+	add_to(group, "in_per_s", print_number(session, "in_per_s"));
+	add_to(group, "out_per_s", print_number(session, "out_per_s"));
+	add_to(group, "rate", print_number(session, "rate"));
+	add_to(group, "retrans", print_number(tcp, "retrans"));
+	add_to(group, "sndq", print_number(tcp, "sndq"));
+	if (rtt > print_number(group, "rtt_us") ||
 	    !json_object_get(group, "rtt_us"))
 		set_number(group, "rtt_us", rtt);
 }

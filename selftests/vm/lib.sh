@@ -18,6 +18,26 @@ die() {
 	exit 1
 }
 
+# not_installed PACKAGE... prints those that this machine does not have.
+not_installed() {
+	local package
+
+	for package; do
+		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null |
+			grep -qx installed || echo "$package"
+	done
+}
+
+# install_packages PACKAGE... on this machine, as root; none is nothing to do.
+install_packages() {
+	(($#)) || return 0
+	((EUID == 0)) || die "as root: apt-get install $*"
+	say "installing $*"
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get -qq update
+	apt-get -qq install --no-install-recommends "$@" >/dev/null
+}
+
 # Hold a lock of that name until this process ends. Several "make vm" may run
 # at once, and all of them first want the same files.
 lock() {

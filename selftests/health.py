@@ -14,7 +14,7 @@ from netlink_raw import Netlink
 from peer import (BACK, BACK6, PATIENCE, PROXY, SERVER, EchoServer, Failed, connect,
                   expect, expect_between, kp, limit, listen, main, netem,
                   read_exactly, run, scene, show, tcp_sockets, wait_for,
-                  wait_gone)
+                  wait_gone, written)
 
 SPEC = yaml.safe_load((pathlib.Path(__file__).parent.parent / "docs" /
                        "netlink" / "kproxy.yaml").read_text())
@@ -30,22 +30,18 @@ INTERVAL = 0.2 * PATIENCE
 OTHER = ("10.2.0.3", 9000)
 
 
-def name(address):
-    return (f"[{address[0]}]:{address[1]}" if ":" in address[0]
-            else f"{address[0]}:{address[1]}")
-
-
 def ms(seconds):
     return f"{round(seconds * 1000)}ms"
 
 
 def health(address=BACK):
     return next(s["health"] for s in show("server show app")
-                if s["address"] == name(address))
+                if s["address"] == written(address))
 
 
 def wait_health(want, address=BACK, seconds=20):
-    wait_for(lambda: health(address) == want, f"{name(address)} is {want}",
+    wait_for(lambda: health(address) == want,
+             f"{written(address)} is {want}",
              seconds)
 
 
@@ -55,7 +51,7 @@ def checked(*servers, options=""):
     kp(f"upstream set app check tcp interval {ms(INTERVAL)} "
        f"timeout {ms(INTERVAL)} {options}")
     for server in servers:
-        kp(f"server add app {name(server)}")
+        kp(f"server add app {written(server)}")
     try:
         yield
     finally:
@@ -183,7 +179,7 @@ def events():
 @scene("checks go on and off at run time, and leave nothing behind")
 def on_and_off():
     echo = EchoServer()
-    kp(f"server add app {name(BACK)}")
+    kp(f"server add app {written(BACK)}")
     expect(health(), "unknown", "health without checks")
     for _ in range(5):
         kp(f"upstream set app check tcp interval {ms(INTERVAL)}")
@@ -196,7 +192,7 @@ def on_and_off():
     count = echo.clients
     time.sleep(INTERVAL * 3)
     expect(echo.clients, count, "checks after they went off")
-    kp(f"server del app {name(BACK)}")
+    kp(f"server del app {written(BACK)}")
     echo.close()
 
 
@@ -204,9 +200,9 @@ def on_and_off():
 def drained():
     echo = EchoServer()
     with checked(BACK):
-        kp(f"server set app {name(BACK)} state drain")
+        kp(f"server set app {written(BACK)} state drain")
         wait_health("up")
-        kp(f"server del app {name(BACK)}")
+        kp(f"server del app {written(BACK)}")
         wait_for(lambda: not tcp_sockets(), "no socket is left")
         count = echo.clients
         time.sleep(INTERVAL * 3)
@@ -261,16 +257,16 @@ def storm():
     n = 0
     while time.monotonic() < end:
         n += 1
-        kp(f"server add app {name(BACK)} weight {1 + n % 256}")
-        kp(f"server add app {name(OTHER)}")
+        kp(f"server add app {written(BACK)} weight {1 + n % 256}")
+        kp(f"server add app {written(OTHER)}")
         kp(f"upstream set app balance {balances[n % 4]}")
         with contextlib.closing(EchoServer()):
             with contextlib.suppress(OSError), connect() as sock:
                 sock.sendall(b"x")
                 sock.recv(1)
         kp(f"upstream set app check {'off' if n % 3 == 0 else 'tcp'}")
-        kp(f"server del app {name(BACK)}")
-        kp(f"server del app {name(OTHER)}")
+        kp(f"server del app {written(BACK)}")
+        kp(f"server del app {written(OTHER)}")
     kp("upstream set app check off balance roundrobin interval 2s "
        "timeout 1s rise 2 fall 3")
     wait_gone()

@@ -561,6 +561,25 @@ class Hurt:
         return self.broken
 
 
+def written(address):
+    """An address as the command reads and writes it."""
+    return ("[%s]:%d" if ":" in address[0] else "%s:%d") % address[:2]
+
+
+@contextlib.contextmanager
+def servers(*addresses):
+    """Listeners that are servers of the upstream, for a while."""
+    listeners = [listen(address) for address in addresses]
+    for address in addresses:
+        kp(f"server add app {written(address)}")
+    try:
+        yield listeners
+    finally:
+        for address, listener in zip(addresses, listeners):
+            kp(f"server del app {written(address)}")
+            listener.close()
+
+
 class EchoServer:
     """Echoes on an address until it is closed; counts its clients."""
 

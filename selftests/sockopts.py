@@ -534,6 +534,26 @@ def one_at_a_time():
         kp("listener set web maxconn 0")
 
 
+def held_up(word):
+    """A session, and a client behind it whose bytes are in the backlog."""
+    first = fast_pair()
+    expect_alive(*first)
+    waiting = connect()
+    waiting.sendall(word)
+    wait_acked(waiting)
+    return first, waiting
+
+
+def let_on(first):
+    """The client behind that session is let on, to a server that listens now."""
+    listener = fast_listen()
+    for sock in first:
+        sock.close()
+    server = accept(listener)
+    listener.close()
+    return server
+
+
 def data_in_syn(packets):
     """TCP payload of SYNs, as captured."""
     found = b""
@@ -553,18 +573,10 @@ def fastopen_connect():
         cookies()
         word = b"data that came before the server was asked"
         with one_at_a_time(), capture(SERVER) as to_server:
-            first = fast_pair()
-            expect_alive(*first)
-            listener = fast_listen()
-            waiting = connect()
-            waiting.sendall(word)
-            wait_acked(waiting)
+            first, waiting = held_up(word)
             active = counter(PROXY, "TcpExtTCPFastOpenActive")
             passive = counter(SERVER, "TcpExtTCPFastOpenPassive")
-            for sock in first:
-                sock.close()
-            server = accept(listener)
-            listener.close()
+            server = let_on(first)
             expect(read_exactly(server, len(word)), word, "the bytes")
             expect(data_in_syn(to_server()), word, "bytes in a SYN")
             expect(counter(PROXY, "TcpExtTCPFastOpenActive") - active, 1,
@@ -576,14 +588,8 @@ def fastopen_connect():
             expect(session["bytes_in"], len(word) + 4, "bytes in")
             close_both((waiting, server))
     with one_at_a_time(), capture(SERVER) as to_server:
-        first = fast_pair()
-        waiting = connect()
-        waiting.sendall(b"not early")
-        wait_acked(waiting)
-        listener = fast_listen()
-        for sock in first:
-            sock.close()
-        server = accept(listener)
+        first, waiting = held_up(b"not early")
+        server = let_on(first)
         expect(read_exactly(server, 9), b"not early", "the bytes")
         expect(data_in_syn(to_server()), b"", "bytes in a SYN without it")
 
@@ -595,17 +601,9 @@ def fastopen_header():
         cookies()
         word = b"data that came before the server was asked"
         with one_at_a_time(), capture(SERVER) as to_server:
-            first = fast_pair()
-            expect_alive(*first)
+            first, waiting = held_up(word)
             kp("upstream set app send-proxy v1")
-            listener = fast_listen()
-            waiting = connect()
-            waiting.sendall(word)
-            wait_acked(waiting)
-            for sock in first:
-                sock.close()
-            server = accept(listener)
-            listener.close()
+            server = let_on(first)
             kp("upstream set app send-proxy off")
             want = b"PROXY TCP4 10.1.0.2 10.1.0.1 %d 8000\r\n%s" % (
                 waiting.getsockname()[1], word)
@@ -621,16 +619,9 @@ def fastopen_large():
     total = scaled(256 * KB, 32 * KB)
     with options(1, "fastopen on"), one_at_a_time():
         cookies()
-        first = fast_pair()
-        expect_alive(*first)
-        listener = fast_listen()
-        waiting = connect()
         stream = Stream(14)
-        waiting.sendall(stream.take(30000))
-        wait_acked(waiting)
-        for sock in first:
-            sock.close()
-        server = accept(listener)
+        first, waiting = held_up(stream.take(30000))
+        server = let_on(first)
         threads = Threads()
         threads.go(send_stream, waiting, stream, total)
         receive_stream(server, Stream(14), 30000 + total)
@@ -675,11 +666,7 @@ def silent(address):
 
 def second_gets(word, answer):
     """The first server does not take the bytes, so that a backup must."""
-    first = fast_pair()
-    expect_alive(*first)
-    waiting = connect()
-    waiting.sendall(word)
-    wait_acked(waiting)
+    first, waiting = held_up(word)
     listener = listen(SPARE)
     before = show("server show app")[0]["stats"]["connect_failures"]
     with answer:

@@ -8,30 +8,21 @@ from collections import Counter
 
 from peer import (BACK, BACK6, PROXY, accept, connect, expect, expect_alive,
                   expect_between, expect_reset, knock, kp, listen, main, run,
-                  say, scaled, scene, sessions, show, stats, sysctl, wait_for,
-                  wait_gone)
+                  say, scaled, scene, servers, sessions, show, stats, sysctl,
+                  wait_for, wait_gone, written)
 
 ELEVEN, TWELVE, SIX = "10.2.0.11", "10.2.0.12", "fd02::11"
 OTHER = ("10.2.0.3", 9000)
-
-
-def name(address):
-    return ("[%s]:%d" if ":" in address[0] else "%s:%d") % address
 
 
 @contextlib.contextmanager
 def source(words, *addresses):
     """Connect from there to these servers, for a while."""
     kp(f"upstream set app source {words}")
-    listeners = [listen(address) for address in addresses]
-    for address in addresses:
-        kp(f"server add app {name(address)}")
     try:
-        yield listeners
+        with servers(*addresses) as listeners:
+            yield listeners
     finally:
-        for address, listener in zip(addresses, listeners):
-            kp(f"server del app {name(address)}")
-            listener.close()
         kp("upstream set app source default")
 
 
@@ -203,8 +194,8 @@ def ports():
         expect(show("server show app")[0]["health"], "unknown",
                "the health of a server that is not to blame")
         # The same ports, to another server.
-        kp(f"server set app {name(BACK)} state drain")
-        kp(f"server add app {name(OTHER)}")
+        kp(f"server set app {written(BACK)} state drain")
+        kp(f"server add app {written(OTHER)}")
         with listen(OTHER) as other:
             fill(other)
         expect(len(seen), 4 * PORTS, "of two servers")
@@ -213,7 +204,7 @@ def ports():
         expect_alive(kept[-2], kept[-1])
         for sock in kept:
             sock.close()
-        kp(f"server del app {name(OTHER)}")
+        kp(f"server del app {written(OTHER)}")
     kp("upstream set app eject 0 retries 2")
     wait_gone(60)
 
@@ -221,12 +212,12 @@ def ports():
 @scene("a source that cannot reach a server fails as a connect does")
 def unreachable():
     kp("upstream set app source 127.0.0.1 retries 0")
-    kp(f"server add app {name(BACK)}")
+    kp(f"server add app {written(BACK)}")
     kp("listener set web connect-timeout 500ms")
     before = stats()["connect_failures"]
     turned_away()
     expect(stats()["connect_failures"] - before, 1, "failures")
-    kp(f"server del app {name(BACK)}")
+    kp(f"server del app {written(BACK)}")
     kp("listener set web connect-timeout 5s")
     kp("upstream set app source default retries 2")
     wait_gone()

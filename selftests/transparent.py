@@ -7,31 +7,14 @@ import errno
 import socket
 
 from peer import (BACK, BACK6, CLIENT, MB, accept, both_ways, connect, expect,
-                  expect_alive, expect_reset, knock, kp, limit, listen, main,
-                  new_socket, read_exactly, scaled, scene, sessions, show,
-                  stats, wait_for, wait_gone)
+                  expect_alive, expect_reset, knock, kp, limit, main,
+                  new_socket, read_exactly, scaled, scene, servers, sessions,
+                  show, stats, wait_for, wait_gone, written)
 
 NOBODY, NOBODY6 = ("10.9.0.7", 80), ("fd09::7", 80)
 HERE, HERE6 = "10.1.0.2", "fd01::2"
 # Whom a client connects to, a server of the same family, who the client is.
 FAMILIES = ((NOBODY, BACK, HERE), (NOBODY6, BACK6, HERE6))
-
-
-def name(address):
-    return ("[%s]:%d" if ":" in address[0] else "%s:%d") % address[:2]
-
-
-@contextlib.contextmanager
-def servers(*addresses):
-    listeners = [listen(address) for address in addresses]
-    for address in addresses:
-        kp(f"server add app {name(address)}")
-    try:
-        yield listeners
-    finally:
-        for address, listener in zip(addresses, listeners):
-            kp(f"server del app {name(address)}")
-            listener.close()
 
 
 @contextlib.contextmanager
@@ -50,7 +33,7 @@ def nobody():
             client = connect(to)
             server = accept(listener)
             expect(client.getpeername()[:2], to, "whom the client sees")
-            expect(sessions()[0]["local"], name(to), "local")
+            expect(sessions()[0]["local"], written(to), "local")
             expect(show("listener show web")[0]["transparent"], "on",
                    "transparent as it is shown")
             both_ways(client, server, scaled(1 * MB))
@@ -97,7 +80,7 @@ def switched():
 @scene("a transparent listener may stand at an address that is nobody's")
 def bound():
     for address in (("10.9.0.8", 80), ("fd09::8", 80)):
-        words = f"listener add other {name(address)} upstream app"
+        words = f"listener add other {written(address)} upstream app"
         done = kp(words, check=False)
         expect("is not local" in done.stderr, True, done.stderr.strip())
         kp(f"{words} transparent on")
@@ -129,7 +112,7 @@ def client_address():
             expect(server.getpeername()[:2], client.getsockname()[:2],
                    "whom the server sees")
             expect(server.getpeername()[0], here, "its address")
-            expect(sessions()[0]["source"], name(client.getsockname()),
+            expect(sessions()[0]["source"], written(client.getsockname()),
                    "source of the session")
             both_ways(client, server, scaled(1 * MB), seed=2)
             client.close()
@@ -204,9 +187,9 @@ def other_family():
 @scene("a server that resets, and one that refuses, is told to such a client")
 def resets():
     with as_client():
-        kp(f"server add app {name(BACK)}")
+        kp(f"server add app {written(BACK)}")
         turned_away(NOBODY)
-        kp(f"server del app {name(BACK)}")
+        kp(f"server del app {written(BACK)}")
         with servers(BACK) as (listener,):
             client = connect(NOBODY)
             server = accept(listener)

@@ -349,6 +349,20 @@ add_proxy() {
 	add_addr kp-proxy front 10.1.0.1/24 fd01::1/64
 	add_addr kp-proxy back 10.2.0.1/24 fd02::1/64
 	add_addr kp-server eth0 10.2.0.2/24 10.2.0.3/24 10.2.0.4/24 fd02::2/64
+	know kp-proxy front kp-client eth0 10.1.0.2 fd01::2
+	know kp-proxy back kp-server eth0 10.2.0.2 10.2.0.3 10.2.0.4 fd02::2
+}
+
+# know NS DEVICE OTHER-NS ITS-DEVICE ADDRESS...: where these addresses are, for
+# ever. A link that loses everything would lose the answer to that question too,
+# and "no route to host" comes sooner than what a test waits for.
+know() {
+	local mac addr
+
+	mac=$(ip -n "$3" -j link show dev "$4" | jq -r '.[0].address')
+	for addr in "${@:5}"; do
+		echo "neigh replace $addr lladdr $mac dev $2 nud permanent"
+	done | ip -n "$1" -batch -
 }
 
 # The end of a cable goes away with the last reference to the namespace of its

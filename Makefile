@@ -65,7 +65,10 @@ export CLOCK PEERS WORK TOPOLOGY QUICK ALL SESSIONS REPEATS UPDATE
 vm: deps tools ## boot KERNEL and run RUN in it; without RUN, a shell
 	@$(vm)/run $(RUN)
 
-check: deps ## every test
+check: deps ## every test, each on one of the two kernels
+	@SPREAD=y selftests/run
+
+check-all: deps ## every test on both kernels, with all its bytes
 	@selftests/run
 
 check-debug: deps ## every test, on the debug kernel
@@ -114,7 +117,7 @@ help: ## this
 	@sed -nE 's/^([a-z][^:=]*):.*## (.*)/\1\n\t\2/p' $(MAKEFILE_LIST)
 
 .PHONY: all module tools install uninstall deb install-dkms deps \
-	module-6.12 module-7.3 module-kunit module-debug vm check \
+	module-6.12 module-7.3 module-kunit module-debug vm check check-all \
 	check-debug check-w1 check-sparse fuzz fuzz-parser coverage soak \
 	demo bench bench-gate lint clean distclean help
 .DEFAULT_GOAL := all

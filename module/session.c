@@ -27,6 +27,7 @@
 #include "listener.h"
 #include "log.h"
 #include "main.h"
+#include "memcg.h"
 #include "netlink.h"
 #include "netns.h"
 #include "session.h"
@@ -379,6 +380,8 @@ static bool session_use_socket(struct kproxy_session *s, struct socket *socket)
 	bool alive, go = false;
 
 	kproxy_sock_attach(&s->ends[KPROXY_SERVER], socket, NULL, &server_ops);
+	if (!kproxy_memcg_inherit(sk, s->ends[KPROXY_CLIENT].sk))
+		return false;
 	lock_sock(sk);
 	alive = sk->sk_state == TCP_ESTABLISHED && !sk->sk_err;
 	if (alive) {
@@ -442,6 +445,8 @@ static int session_connect(struct kproxy_session *s)
 				 &socket);
 	if (err)
 		return err;
+	/* Can't fail: it has received nothing. */
+	kproxy_memcg_inherit(socket->sk, s->ends[KPROXY_CLIENT].sk);
 	kproxy_sock_attach(ks, socket, NULL, &server_ops);
 	err = session_set_options(s, socket);
 	if (err)
@@ -963,6 +968,8 @@ void kproxy_session_start(struct kproxy_listener *l,
 				     l->name, hops);
 		goto err_client;
 	}
+	if (!kproxy_memcg_inherit(client->sk, from->sk))
+		goto err_client;
 	up = kproxy_listener_upstream(l);
 	if (!up)
 		goto err_client;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The header of the PROXY protocol on its way: from the socket of a client that
- * must send one, into a page for the server that wants one.
+ * What a client says first: the header of the PROXY protocol, on its way from the
+ * socket of a client that must send one, and into a page for the server that wants
+ * one; and the server name that a client of TLS asks for.
  *
  * Reading looks at what has come without taking it, so that never a byte behind
  * the header is touched: what the client sends after it, perhaps in the same
- * packet, stays in the socket's queue for the pump, in the pages it came in.
+ * packet, stays in the socket's queue for the pump, in the pages it came in. Of
+ * TLS nothing is taken at all, and only what leads to the name is looked at.
  */
 #include <linux/mm.h>
 #include <linux/net.h>
@@ -14,6 +16,7 @@
 #include <net/tcp.h>
 #include <uapi/linux/kproxy.h>
 
+#include "client-hello.h"
 #include "greeting.h"
 #include "pool.h"
 #include "proxy-protocol.h"
@@ -66,7 +69,7 @@ static int greeting_parse(struct kproxy_greeting *greeting,
 
 /**
  * kproxy_greeting_read() - read a client's header as far as it has come
- * @greeting: how far it was read; zeroed before the first call
+ * @greeting: how far it was read; zeroed before the first call, but for @proxy
  * @socket: the client's socket, owned by nobody
  * @source: where the client is, changed if the header says it
  * @destination: where it connected to, changed likewise
@@ -90,9 +93,71 @@ int kproxy_greeting_read(struct kproxy_greeting *greeting,
 			return err == -EAGAIN && ended ? -EPIPE : err;
 	}
 	greeting_take(greeting, sk);
-	if (!greeting->left)
-		return 0;
-	return ended ? -EPIPE : -EAGAIN;
+	if (greeting->left)
+		return ended ? -EPIPE : -EAGAIN;
+	greeting->proxy = false;
+	return 0;
+}
+
+/* Where in a socket's queue a look at the stream is; the socket is owned. */
+struct look {
+	struct sock *sk;
+	/* the packet with the byte that was read last, or NULL behind all */
+	struct sk_buff *skb;
+};
+
+/* For kproxy_hello_parse(): copies of the few bytes that it wants to see. */
+static int look_read(void *arg, u32 at, u8 *to, u32 len)
+{
+	struct look *look = arg;
+	u32 start = tcp_sk(look->sk)->copied_seq, offset, part;
+
+	while (look->skb) {
+		offset = start + at - TCP_SKB_CB(look->skb)->seq;
+		if (offset < look->skb->len) {
+			part = min(len, look->skb->len - offset);
+			if (skb_copy_bits(look->skb, offset, to, part))
+				return -EIO;
+			to += part;
+			at += part;
+			len -= part;
+			if (!len)
+				return 0;
+		}
+		look->skb = skb_peek_next(look->skb,
+					  &look->sk->sk_receive_queue);
+	}
+	return -EAGAIN;
+}
+
+/**
+ * kproxy_greeting_name() - the server name that a client of TLS asks for
+ * @greeting: how far it was looked for
+ * @socket: the client's socket, owned by nobody
+ * @name: where it goes, in lower case, KPROXY_HELLO_NAME_SIZE bytes
+ *
+ * Nothing is taken from the socket, so that it can be asked for again.
+ *
+ * Context: process, may sleep.
+ * Return: 0; -EAGAIN when more must come; another errno when there is no name.
+ */
+int kproxy_greeting_name(struct kproxy_greeting *greeting,
+			 struct socket *socket, char *name)
+{
+	struct sock *sk = socket->sk;
+	struct look look = { .sk = sk };
+	u32 offset;
+	int err;
+
+	lock_sock(sk);
+	/* Drops packets that a merge has left empty. */
+	look.skb = tcp_recv_skb(sk, tcp_sk(sk)->copied_seq, &offset);
+	err = kproxy_hello_parse(&greeting->hello, look_read, &look, name);
+	/* No more will come. */
+	if (err == -EAGAIN && sock_flag(sk, SOCK_DONE))
+		err = -EPROTO;
+	release_sock(sk);
+	return err;
 }
 
 /**

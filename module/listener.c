@@ -21,6 +21,7 @@
 #include "main.h"
 #include "netlink.h"
 #include "netns.h"
+#include "route.h"
 #include "session.h"
 #include "session-table.h"
 #include "source.h"
@@ -618,6 +619,9 @@ static void listener_publish(struct kproxy_change *change)
 		return;
 	if (c->add)
 		list_move_tail(&l->node, &l->kn->listeners);
+	/* Its first client must be led by them. */
+	if (c->add && c->staged)
+		kproxy_route_publish(l);
 	if (c->upstream != l->upstream)
 		listener_use(l, c->upstream);
 	if (fresh)
@@ -881,7 +885,7 @@ int kproxy_listener_del(struct kproxy_listener *l, bool kill,
 	struct listener_change *c;
 
 	lockdep_assert_held(&kn->lock);
-	if (kn->staging && l->change)
+	if (kn->staging && (l->change || l->route_change))
 		return kproxy_change_twice(extack);
 	c = listener_change_new(l, NULL, &l->options);
 	if (!c)
@@ -946,6 +950,7 @@ void kproxy_listener_put(struct kproxy_listener *l)
 	kproxy_stats_free(l->stats);
 	kproxy_prefixes_free(rcu_dereference_protected(l->options.prefixes,
 						       true));
+	kproxy_routes_free(rcu_dereference_protected(l->routes, true));
 	kfree_rcu(l, rcu);
 }
 
@@ -1002,6 +1007,18 @@ listener_next_upstream(const struct kproxy_listener *l)
 {
 	return l->change ? to_listener_change(l->change)->upstream :
 			   l->upstream;
+}
+
+/**
+ * kproxy_listener_goes() - will a transaction delete a listener
+ * @l: the listener, its namespace's lock held by who has the transaction
+ *
+ * Return: whether it will.
+ */
+bool kproxy_listener_goes(const struct kproxy_listener *l)
+{
+	lockdep_assert_held(&l->kn->lock);
+	return l->change && to_listener_change(l->change)->del;
 }
 
 /**

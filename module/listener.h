@@ -21,6 +21,7 @@
 struct kproxy_change;
 struct kproxy_listener;
 struct kproxy_net;
+struct kproxy_routes;
 struct kproxy_upstream;
 struct netlink_ext_ack;
 
@@ -80,10 +81,13 @@ struct kproxy_listener {
 	/* of accepted clients */
 	struct kproxy_rate rate;
 
-	/* Under the configuration lock; options read by any. */
+	/* Under the configuration lock; options and, by RCU, routes read by any. */
 	struct list_head node;
 	struct kproxy_listener_options options;
+	/* beside the options, as each accept looks at it; NULL: there are none */
+	struct kproxy_routes __rcu *routes;
 	struct kproxy_change *change;
+	struct kproxy_change *route_change;
 	struct kproxy_drain drain;
 
 	struct rcu_head rcu;
@@ -113,6 +117,7 @@ void kproxy_listener_put(struct kproxy_listener *l);
 void kproxy_listener_refused(struct kproxy_listener *l);
 void kproxy_listener_session_ended(struct kproxy_listener *l);
 struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);
+bool kproxy_listener_goes(const struct kproxy_listener *l);
 bool kproxy_listener_will_use(const struct kproxy_upstream *up);
 
 #endif /* _KPROXY_LISTENER_H */

@@ -320,8 +320,32 @@ static const struct nla_policy kproxy_listener_drain_nl_policy[KPROXY_A_LISTENER
 	[KPROXY_A_LISTENER_DRAIN_DEADLINE] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_drain_deadline_range),
 };
 
+/* KPROXY_CMD_ROUTE_GET - do */
+static const struct nla_policy kproxy_route_get_do_nl_policy[KPROXY_A_ROUTE_SNI + 1] = {
+	[KPROXY_A_ROUTE_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_ROUTE_SNI] = { .type = NLA_NUL_STRING, .len = KPROXY_SNI_MAX, },
+};
+
+/* KPROXY_CMD_ROUTE_GET - dump */
+static const struct nla_policy kproxy_route_get_dump_nl_policy[KPROXY_A_ROUTE_LISTENER + 1] = {
+	[KPROXY_A_ROUTE_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+};
+
+/* KPROXY_CMD_ROUTE_ADD - do */
+static const struct nla_policy kproxy_route_add_nl_policy[KPROXY_A_ROUTE_UPSTREAM + 1] = {
+	[KPROXY_A_ROUTE_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_ROUTE_SNI] = { .type = NLA_NUL_STRING, .len = KPROXY_SNI_MAX, },
+	[KPROXY_A_ROUTE_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+};
+
+/* KPROXY_CMD_ROUTE_DEL - do */
+static const struct nla_policy kproxy_route_del_nl_policy[KPROXY_A_ROUTE_SNI + 1] = {
+	[KPROXY_A_ROUTE_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_ROUTE_SNI] = { .type = NLA_NUL_STRING, .len = KPROXY_SNI_MAX, },
+};
+
 /* Ops table for kproxy */
-const struct genl_split_ops kproxy_nl_ops[24] = {
+const struct genl_split_ops kproxy_nl_ops[28] = {
 	{
 		.cmd		= KPROXY_CMD_LISTENER_GET,
 		.doit		= kproxy_nl_listener_get_doit,
@@ -483,6 +507,34 @@ const struct genl_split_ops kproxy_nl_ops[24] = {
 		.doit		= kproxy_nl_listener_drain_doit,
 		.policy		= kproxy_listener_drain_nl_policy,
 		.maxattr	= KPROXY_A_LISTENER_DRAIN_DEADLINE,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_ROUTE_GET,
+		.doit		= kproxy_nl_route_get_doit,
+		.policy		= kproxy_route_get_do_nl_policy,
+		.maxattr	= KPROXY_A_ROUTE_SNI,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_ROUTE_GET,
+		.dumpit		= kproxy_nl_route_get_dumpit,
+		.policy		= kproxy_route_get_dump_nl_policy,
+		.maxattr	= KPROXY_A_ROUTE_LISTENER,
+		.flags		= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= KPROXY_CMD_ROUTE_ADD,
+		.doit		= kproxy_nl_route_add_doit,
+		.policy		= kproxy_route_add_nl_policy,
+		.maxattr	= KPROXY_A_ROUTE_UPSTREAM,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_ROUTE_DEL,
+		.doit		= kproxy_nl_route_del_doit,
+		.policy		= kproxy_route_del_nl_policy,
+		.maxattr	= KPROXY_A_ROUTE_SNI,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };

@@ -96,6 +96,8 @@ static bool can_be_staged(u8 cmd)
 	case KPROXY_CMD_SERVER_ADD:
 	case KPROXY_CMD_SERVER_SET:
 	case KPROXY_CMD_SERVER_DEL:
+	case KPROXY_CMD_ROUTE_ADD:
+	case KPROXY_CMD_ROUTE_DEL:
 		return true;
 	default:
 		return false;

@@ -9,6 +9,7 @@
 struct genl_info;
 struct kproxy_listener;
 struct kproxy_net;
+struct kproxy_route;
 struct kproxy_server;
 struct kproxy_session;
 struct kproxy_source;
@@ -42,6 +43,8 @@ void kproxy_netlink_notify(const struct kproxy_net *kn, unsigned int group,
 			   u8 cmd, kproxy_netlink_put put, const void *object,
 			   gfp_t gfp);
 void kproxy_netlink_listener_event(const struct kproxy_listener *l, u8 cmd);
+void kproxy_netlink_route_event(const struct kproxy_listener *l,
+				const struct kproxy_route *route, u8 cmd);
 void kproxy_netlink_upstream_event(const struct kproxy_upstream *up, u8 cmd);
 void kproxy_netlink_server_event(const struct kproxy_server *server, u8 cmd);
 void kproxy_netlink_session_event(const struct kproxy_session *s, u8 cmd);

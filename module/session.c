@@ -21,6 +21,7 @@
 #include "admission.h"
 #include "balance.h"
 #include "choice.h"
+#include "client-hello.h"
 #include "compat.h"
 #include "fastopen.h"
 #include "health.h"
@@ -30,6 +31,7 @@
 #include "memcg.h"
 #include "netlink.h"
 #include "netns.h"
+#include "route.h"
 #include "session.h"
 #include "session-pump.h"
 #include "session-table.h"
@@ -652,10 +654,23 @@ static void session_leave(struct kproxy_session *s)
 		kproxy_admission_leave(&s->kn->admission, s->admitted, jiffies);
 }
 
-/* A new session is its listener's new upstream's, if there is one. */
+/* Where its client is led by the server name that it asks for, if it is. */
+static struct kproxy_upstream *session_route(struct kproxy_session *s)
+{
+	char name[KPROXY_HELLO_NAME_SIZE];
+
+	if (!s->greeting.name ||
+	    kproxy_greeting_name(&s->greeting, s->ends[KPROXY_CLIENT].socket,
+				 name))
+		return NULL;
+	return kproxy_route_upstream(s->listener, name);
+}
+
+/* A new session is the upstream's that its listener names now, if there is one. */
 static bool session_follow(struct kproxy_session *s)
 {
-	struct kproxy_upstream *up = kproxy_listener_upstream(s->listener);
+	struct kproxy_upstream *up = session_route(s) ?:
+				     kproxy_listener_upstream(s->listener);
 	struct kproxy_upstream *old = s->upstream;
 
 	if (!up)
@@ -689,13 +704,34 @@ static void session_begun(struct kproxy_session *s)
 	kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_BEGIN_NTF);
 }
 
-/* Read on in the client's header; when all of it is there, the session begins. */
+/* Hear what the client says first: 0; -EAGAIN when more must come; a failure. */
+static int session_hear(struct kproxy_session *s)
+{
+	struct socket *client = s->ends[KPROXY_CLIENT].socket;
+	char name[KPROXY_HELLO_NAME_SIZE];
+	int err;
+
+	if (s->greeting.proxy) {
+		err = kproxy_greeting_read(&s->greeting, client, &s->client,
+					   &s->local);
+		if (err)
+			return err;
+	}
+	if (!s->greeting.name)
+		return 0;
+	err = kproxy_greeting_name(&s->greeting, client, name);
+	if (err == -EAGAIN)
+		return err;
+	session_follow(s);
+	return 0;
+}
+
+/* Hear on; when all is there, the session begins. */
 static void session_greet(struct kproxy_session *s)
 {
 	int err;
 
-	err = kproxy_greeting_read(&s->greeting, s->ends[KPROXY_CLIENT].socket,
-				   &s->client, &s->local);
+	err = session_hear(s);
 	if (err == -EAGAIN)
 		return;
 	if (!err)
@@ -873,8 +909,10 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	if (!s)
 		return NULL;
 	memset(s, 0, sizeof(*s));
-	s->state = READ_ONCE(l->options.accept_proxy) ? KPROXY_GREETING :
-							KPROXY_CONNECTING;
+	s->greeting.proxy = READ_ONCE(l->options.accept_proxy);
+	s->greeting.name = rcu_access_pointer(l->routes);
+	s->state = s->greeting.proxy || s->greeting.name ? KPROXY_GREETING :
+							   KPROXY_CONNECTING;
 	INIT_WORK(&s->pump_work, kproxy_session_pump_work);
 	INIT_WORK(&s->life_work, session_life_work);
 	mutex_init(&s->life);

@@ -17,6 +17,7 @@
 #include "listener.h"
 #include "netlink.h"
 #include "netns.h"
+#include "route.h"
 #include "session-table.h"
 #include "transaction.h"
 #include "upstream.h"
@@ -244,16 +245,39 @@ static int refuse_used(const struct upstream_change *c,
 	return -EBUSY;
 }
 
+/* It may be deleted when neither a listener nor a route leads to it. */
+static int upstream_check_unused(const struct upstream_change *c,
+				 struct netlink_ext_ack *extack)
+{
+	const struct kproxy_upstream *up = c->up;
+	const struct kproxy_listener *l;
+
+	if (c->staged ? kproxy_listener_will_use(up) : up->users)
+		return refuse_used(c, extack);
+	l = kproxy_route_user(up, c->staged);
+	if (!l)
+		return 0;
+	if (c->staged)
+		NL_SET_ERR_MSG_FMT(extack,
+				   "upstream \"%s\": a route still leads to it",
+				   up->name);
+	else
+		NL_SET_ERR_MSG_FMT(extack,
+				   "a route of listener \"%s\" still leads to it",
+				   l->name);
+	return -EBUSY;
+}
+
 static int upstream_prepare(struct kproxy_change *change,
 			    struct netlink_ext_ack *extack)
 {
 	struct upstream_change *c = to_upstream_change(change);
 	struct kproxy_upstream *up = c->up;
 
-	if (c->del && (c->staged ? kproxy_listener_will_use(up) : up->users))
-		return refuse_used(c, extack);
+	if (c->del)
+		return upstream_check_unused(c, extack);
 	/* Of many changes, one by one, the last one is built, and soon enough. */
-	if (c->del || !c->staged)
+	if (!c->staged)
 		return 0;
 	return kproxy_choice_prepare(&up->choice,
 				     c->set ? c->options.balance :
@@ -572,10 +596,10 @@ int kproxy_upstream_set(struct kproxy_upstream *up,
  * @up: the upstream, its namespace's lock held; the caller's no more
  * @extack: gets the reason of a refusal
  *
- * In a transaction, listeners are asked when it is committed.
+ * In a transaction, listeners and routes are asked when it is committed.
  *
  * Context: process, may sleep.
- * Return: 0; -EBUSY while a listener names it; -ENOMEM; of a transaction also
+ * Return: 0; -EBUSY while a listener or a route names it; -ENOMEM; of a transaction also
  * -EBUSY when it is changed already, or -ESTALE.
  */
 int kproxy_upstream_del(struct kproxy_upstream *up,

@@ -46,13 +46,16 @@ SERVERS = ("10.2.0.2", "10.2.0.2", "10.2.0.3", "10.2.0.99", "fd02::2", "10.1.0.1
 # No server can stand there.
 NOWHERE = ("0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::1",
            "::ffff:10.2.0.2")
+SERVER_NAMES = (b"a.example", b"A.Example", b"*.example", b"*.a.example",
+                b"b", b"b", b"_-9." + b"n" * 200, b"*", b"a..b", b"a.", b"")
 # What a transaction keeps for its commit.
 STAGED = [n for name, n in COMMAND.items()
-          if name.split("-")[0] in ("listener", "upstream", "server") and
+          if name.split("-")[0] in ("listener", "upstream", "server",
+                                "route") and
           name.split("-")[-1] in ("add", "set", "del")]
 WEIGHTS = {"listener-add": 6, "upstream-add": 4, "server-add": 8,
            "listener-set": 3, "server-set": 4, "listener-del": 3,
-           "server-del": 3}
+           "server-del": 3, "route-add": 4, "route-del": 2}
 
 
 def binary(address):
@@ -105,6 +108,8 @@ class Generator:
         rng, kind = self.rng, attribute["type"]
         if kind == "binary":
             return self.networks()
+        if attribute["name"] == "sni":
+            return rng.choice(SERVER_NAMES) + b"\0"
         if kind == "string":
             return self.name()
         if kind == "flag":
@@ -128,7 +133,8 @@ class Generator:
         words = []
         for kind, attribute in self.requests[command, mode].items():
             many = 1
-            if attribute["name"] not in ("name", "address", "upstream"):
+            if (attribute["name"] not in ("name", "address", "upstream") and
+                    op["attribute-set"] != "route"):
                 rare = attribute["name"] in REFUSABLE
                 many = self.rng.random() < (0.03 if rare else 0.35)
             elif attribute.get("multi-attr") and self.rng.random() < 0.2:
@@ -402,7 +408,8 @@ class Worker:
             self.dump = Netlink()
             self.dump.family = self.looker.family
             name = self.rng.choice(("listener-get", "upstream-get",
-                                    "server-get", "session-get"))
+                                    "server-get", "route-get",
+                                    "session-get"))
             self.dump.send(self.dump.family,
                            struct.pack("=BBH", COMMAND[name], 1, 0),
                            REQUEST | DUMP)
@@ -428,7 +435,8 @@ class Worker:
 
     def look(self):
         rows = []
-        for name in "listener-get", "upstream-get", "server-get":
+        for name in ("listener-get", "upstream-get", "server-get",
+                     "route-get"):
             answer = self.looker.ask(COMMAND[name], flags=REQUEST | DUMP)
             expect(answer.errno, 0, name)
             rows.append(answer.replies)

@@ -9,7 +9,7 @@ import struct
 from netlink_raw import (ACK, CTRL_GETPOLICY, DUMP, GENL_CTRL, REQUEST,
                          Netlink, attr, attrs, configuration)
 from netlink_spec import (ATTR, COMMAND, HEADERS, OPERATIONS, SETS, SPEC,
-                          WIDTH, E, L, S, U, bounds, constant, endpoint,
+                          WIDTH, E, L, R, S, U, bounds, constant, endpoint,
                           open_netlink, requested)
 from peer import Failed, expect, expect_alive, kp, main, pair, scene, show
 
@@ -154,6 +154,7 @@ def replies():
     expect_alive(*ends)
     # Without it nothing is said of connections that are made ahead.
     kp("upstream set app preconnect 1")
+    kp("route add web sni a.example upstream app")
     nl = open_netlink()
     for op in OPERATIONS:
         reply = op.get("dump", {}).get("reply")
@@ -168,6 +169,7 @@ def replies():
             expect({kind for kind, _ in attrs(message[4:])}, want,
                    f"attributes of {op['name']}")
     kp("upstream set app preconnect 0")
+    kp("route del web sni a.example")
 
 
 # Bad input
@@ -194,6 +196,14 @@ def missing():
                        missing=S["upstream"])
         expect_refused(nl.ask(COMMAND[op], attr(S["upstream"], "app")),
                        errno.EINVAL, op, missing=S["address"])
+    web, sni = attr(R["listener"], "web"), attr(R["sni"], "a.example")
+    for op in "route-add", "route-del", "route-get":
+        expect_refused(nl.ask(COMMAND[op]), errno.EINVAL, op,
+                       missing=R["listener"])
+        expect_refused(nl.ask(COMMAND[op], web), errno.EINVAL, op,
+                       missing=R["sni"])
+    expect_refused(nl.ask(COMMAND["route-add"], web, sni), errno.EINVAL,
+                   "route-add", missing=R["upstream"])
     expect_refused(nl.ask(COMMAND["session-kill"]), errno.EINVAL,
                    "session-kill of all", "which sessions")
     expect(configuration(), before, "the configuration")
@@ -321,6 +331,22 @@ def refusals():
                    errno.EINVAL, "an empty name", None, HEADERS)
     expect_refused(nl.ask(COMMAND["upstream-del"], attr(U["name"], "app")),
                    errno.EBUSY, "an upstream in use", "use", HEADERS)
+    web, sni = attr(R["listener"], "web"), attr(R["sni"], "a.example")
+    for listener, pattern, upstream, number_, message, at in (
+            (web, sni, "none", errno.ENOENT, "no such upstream",
+             len(web) + len(sni)),
+            (attr(R["listener"], "none"), sni, "app", errno.ENOENT,
+             "no such listener", 0),
+            (web, attr(R["sni"], "a..b"), "app", errno.EINVAL,
+             "a server name is", len(web)),
+            (web, attr(R["sni"], "s" * 256), "app", errno.EINVAL, None,
+             len(web))):
+        expect_refused(nl.ask(COMMAND["route-add"], listener, pattern,
+                              attr(R["upstream"], upstream)),
+                       number_, f"a route of {pattern}", message, HEADERS + at)
+    for op in "route-del", "route-get":
+        expect_refused(nl.ask(COMMAND[op], web, sni), errno.ENOENT, op,
+                       "no route", HEADERS + len(web))
     expect(configuration(), before, "the configuration")
 
 

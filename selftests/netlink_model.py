@@ -13,7 +13,7 @@ import struct
 
 from netlink_raw import ACK, DUMP, NESTED, REQUEST, attrs
 from netlink_spec import (ATTR, COMMAND, CONSTANT, OPERATIONS, SETS, WIDTH, E,
-                          L, S, U, bounds, constant, requested)
+                          L, R, S, U, bounds, constant, requested)
 
 ECHO = 8
 # Refused by the policies or the headers: which errno is netlink's business.
@@ -33,6 +33,7 @@ CHOICES = {"retries": 2, "send-proxy": 0}
 REFUSABLE = ("congestion", "rcvbuf", "sndbuf", "fastopen", "keepalive", "mark",
              "source", "preconnect")
 NAME = re.compile(rb"[A-Za-z0-9._-]{1,63}")
+SERVER_NAME = re.compile(rb"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class Refused(Exception):
@@ -306,7 +307,7 @@ class Model:
         options = {kind: word.get(kind, default) for kind, default in zip(
             NUMBERS, DEFAULTS)}
         new = {"addresses": addresses, "upstream": word[L["upstream"]],
-               **options, **lists}
+               "routes": {}, **options, **lists}
         return lambda: self.listeners.update({name: new})
 
     def listener_set_do(self, word, found):
@@ -364,7 +365,8 @@ class Model:
 
     def upstream_del_do(self, word, _):
         name = self.find_upstream(word, U["name"])
-        if any(l["upstream"] == name for l in self.listeners.values()):
+        if any(name in (l["upstream"], *l["routes"].values())
+               for l in self.listeners.values()):
             raise Refused(errno.EBUSY)
         return lambda: self.upstreams.pop(name)
 
@@ -418,6 +420,47 @@ class Model:
         if S["upstream"] in word and word[S["upstream"]] not in self.upstreams:
             raise Refused(errno.ENOENT)
 
+    # Routes
+
+    def route_key(self, word):
+        name = self.name(word, R["listener"])
+        sni = word.get(R["sni"], b"")
+        if not SERVER_NAME.fullmatch(sni):
+            raise Refused(errno.EINVAL)
+        return name, sni.lower()
+
+    def find_route(self, word):
+        name, sni = self.route_key(word)
+        if name not in self.listeners:
+            raise Refused(errno.ENOENT)
+        routes = self.listeners[name]["routes"]
+        if sni not in routes:
+            raise Refused(errno.ENOENT)
+        return routes, sni
+
+    def route_add_do(self, word, _):
+        name, sni = self.route_key(word)
+        if R["upstream"] not in word:
+            raise Refused(errno.EINVAL)
+        upstream = word[R["upstream"]]
+        if name not in self.listeners or upstream not in self.upstreams:
+            raise Refused(errno.ENOENT)
+        routes = self.listeners[name]["routes"]
+        if sni in routes:
+            raise Refused(errno.EEXIST)
+        return lambda: routes.update({sni: upstream})
+
+    def route_del_do(self, word, _):
+        routes, sni = self.find_route(word)
+        return lambda: routes.pop(sni)
+
+    def route_get_do(self, word, _):
+        self.find_route(word)
+
+    def route_get_dump(self, word, _):
+        if word.get(R["listener"]) not in (None, *self.listeners):
+            raise Refused(errno.ENOENT)
+
     # Transactions: none has begun.
 
     def transaction_commit_do(self, *_):
@@ -467,6 +510,10 @@ class Model:
             return (mode == "dump" or found.get(X["id"], [0])[-1] > 1 << 30 or
                     any(found[X[n]][-1].startswith(self.prefix)
                         for n in ("listener", "upstream") if X[n] in found))
+        if set_ == "route":
+            return all(name.startswith(self.prefix)
+                       for kind in (R["listener"], R["upstream"])
+                       for name in found.get(kind, []))
         names = found.get(L["name"], []) if set_ != "totals" else []
         if set_ == "listener":
             names = names + found.get(L["upstream"], [])
@@ -481,7 +528,7 @@ class Model:
 
     # What the kernel shows, in the model's words
 
-    def compare(self, listeners, upstreams, servers):
+    def compare(self, listeners, upstreams, servers, routes):
         """What of these dumps is not as the model has it; None if all is."""
         got = {"listeners": {}, "upstreams": {}}
         for word, found in map(self.shown, listeners):
@@ -489,6 +536,7 @@ class Model:
                 "addresses": [self.shown_address(a)
                               for a in found[L["address"]]],
                 "upstream": word[L["upstream"]][:-1],
+                "routes": {},
                 **{kind: int.from_bytes(word[kind], "little")
                    for kind in NUMBERS},
                 **{kind: list(networks_of(word[kind])) for kind in NETWORKS}}
@@ -504,6 +552,10 @@ class Model:
                 self.shown_address(word[S["address"]])] = {
                     name: int.from_bytes(word[S[name]], "little")
                     for name in ("weight", "state")}
+        for word, _ in map(self.shown, routes):
+            if word[R["listener"]].startswith(self.prefix):
+                got["listeners"][word[R["listener"]][:-1]]["routes"][
+                    word[R["sni"]][:-1]] = word[R["upstream"]][:-1]
         want = {"listeners": self.listeners, "upstreams": self.upstreams}
         for kind, objects in want.items():
             shown = {name: value for name, value in got[kind].items()

@@ -26,8 +26,8 @@ WIDTH = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "uint": 8}
 
 HEADERS = 20  # netlink's and generic netlink's
 
-L, U, S, E = (ATTR["listener"], ATTR["upstream"], ATTR["server"],
-              ATTR["endpoint"])
+L, U, S, R, E = (ATTR["listener"], ATTR["upstream"], ATTR["server"],
+                 ATTR["route"], ATTR["endpoint"])
 
 
 def constant(value):

@@ -26,10 +26,12 @@ static const char *const verbs[CHANGE_STEPS] = {
 	[CHANGE_SET_UPSTREAM] = "set",
 	[CHANGE_SET_LISTENER] = "set",
 	[CHANGE_ADD_LISTENER] = "add",
+	[CHANGE_DEL_ROUTE] = "delete",
+	[CHANGE_ADD_ROUTE] = "add",
 	[CHANGE_DEL_UPSTREAM] = "delete",
 };
 
-/* The steps that add, set and delete an object. */
+/* The steps that add, set and delete an object; what can't be set is added anew. */
 static const struct steps {
 	const struct object *object;
 	enum change_step add;
@@ -42,6 +44,7 @@ static const struct steps {
 	  CHANGE_DEL_SERVER },
 	{ &listener_object, CHANGE_ADD_LISTENER, CHANGE_SET_LISTENER,
 	  CHANGE_DEL_LISTENER },
+	{ &route_object, CHANGE_ADD_ROUTE, CHANGE_ADD_ROUTE, CHANGE_DEL_ROUTE },
 };
 
 static const struct steps *steps_of(const struct object *object)
@@ -51,6 +54,42 @@ static const struct steps *steps_of(const struct object *object)
 	while (s->object != object)
 		s++;
 	return s;
+}
+
+static const char *member(const json_t *row, const char *key)
+{
+	return json_string_value(json_object_get(row, key));
+}
+
+/* Move each route to a list of its listener. */
+static void hand_out_routes(json_t *listeners, json_t *routes)
+{
+	json_t *lists = json_object(), *row;
+	size_t i;
+
+	json_array_foreach(listeners, i, row) {
+		json_object_set_new(row, "routes", json_array());
+		json_object_set(lists, member(row, "name"),
+				json_object_get(row, "routes"));
+	}
+	/* One whose listener is newer than our list has none. */
+	json_array_foreach(routes, i, row)
+		json_array_append(json_object_get(lists,
+						  member(row, "listener")),
+				  row);
+	json_decref(lists);
+}
+
+static int load_routes(struct ctx *ctx, json_t *listeners)
+{
+	json_t *routes = json_array();
+	int status;
+
+	status = view_rows(ctx, &route_view, routes);
+	if (!status)
+		hand_out_routes(listeners, routes);
+	json_decref(routes);
+	return status;
 }
 
 int running_load(struct ctx *ctx, struct running *running)
@@ -63,6 +102,8 @@ int running_load(struct ctx *ctx, struct running *running)
 	status = view_rows(ctx, &upstream_view, running->upstreams);
 	if (!status)
 		status = view_rows(ctx, &listener_view, running->listeners);
+	if (!status)
+		status = load_routes(ctx, running->listeners);
 	ctx->stats = stats;
 	return status;
 }
@@ -101,17 +142,20 @@ static void index_add(struct index *index, const struct object *object,
 
 static void index_all(struct index *index, const struct running *running)
 {
-	json_t *row, *server;
+	json_t *row, *inner;
 	size_t i, j;
 
 	index->by_key = json_object();
 	json_array_foreach(running->upstreams, i, row) {
 		index_add(index, &upstream_object, row);
-		json_array_foreach(json_object_get(row, "servers"), j, server)
-			index_add(index, &server_object, server);
+		json_array_foreach(json_object_get(row, "servers"), j, inner)
+			index_add(index, &server_object, inner);
 	}
-	json_array_foreach(running->listeners, i, row)
+	json_array_foreach(running->listeners, i, row) {
 		index_add(index, &listener_object, row);
+		json_array_foreach(json_object_get(row, "routes"), j, inner)
+			index_add(index, &route_object, inner);
+	}
 }
 
 static void index_free(struct index *index)
@@ -248,7 +292,8 @@ static void find_set(struct changes *changes, const struct definition *d,
 	changes->n--;
 }
 
-static void find_add(struct changes *changes, const struct definition *d)
+static struct change *find_add(struct changes *changes,
+			       const struct definition *d)
 {
 	struct change *change;
 	size_t i;
@@ -257,26 +302,53 @@ static void find_add(struct changes *changes, const struct definition *d)
 			    d->place);
 	for (i = 0; i < d->n_words; i++)
 		add_word(change, d->words[i], d->from[i]);
+	return change;
 }
 
-static const char *member(const json_t *row, const char *key)
+static bool is_gone(const struct index *index, const struct object *object,
+		    const char *name)
 {
-	return json_string_value(json_object_get(row, key));
-}
+	json_t *row = json_pack("{s:s}", "name", name);
+	const struct known *known = index_find(index, object, row);
 
-/* A deleted upstream takes its servers with it. */
-static bool goes_with_upstream(const struct index *index,
-			       const struct known *known)
-{
-	const struct known *up;
-	json_t *row;
-
-	if (known->object != &server_object)
-		return false;
-	row = json_pack("{s:s}", "name", member(known->row, "upstream"));
-	up = index_find(index, &upstream_object, row);
 	json_decref(row);
-	return up && !up->kept;
+	return known && !known->kept;
+}
+
+/* A deleted upstream takes its servers with it, a listener its routes. */
+static bool goes_with_outer(const struct index *index,
+			    const struct known *known)
+{
+	if (known->object == &server_object)
+		return is_gone(index, &upstream_object,
+			       member(known->row, "upstream"));
+	if (known->object == &route_object)
+		return is_gone(index, &listener_object,
+			       member(known->row, "listener"));
+	return false;
+}
+
+static void delete_route(struct changes *changes, const json_t *row)
+{
+	struct origin nowhere = {};
+	struct change *change;
+
+	change = change_new(changes, &route_object, CHANGE_DEL_ROUTE,
+			    nowhere.place);
+	add_word(change, member(row, "listener"), nowhere);
+	add_word(change, "sni", nowhere);
+	add_word(change, member(row, "sni"), nowhere);
+}
+
+static void replace_route(struct changes *changes, const struct definition *d,
+			  const json_t *row)
+{
+	json_t *have = json_object_get(row, "upstream");
+
+	if (json_equal(json_object_get(d->row, "upstream"), have))
+		return;
+	delete_route(changes, row);
+	note_was(find_add(changes, d), "upstream", have);
 }
 
 static void find_del(struct changes *changes, const struct index *index,
@@ -286,8 +358,12 @@ static void find_del(struct changes *changes, const struct index *index,
 	struct origin nowhere = {};
 	struct change *change;
 
-	if (known->kept || goes_with_upstream(index, known))
+	if (known->kept || goes_with_outer(index, known))
 		return;
+	if (known->object == &route_object) {
+		delete_route(changes, known->row);
+		return;
+	}
 	change = change_new(changes, known->object,
 			    steps_of(known->object)->del, nowhere.place);
 	add_word(change, member(known->row, server ? "upstream" : "name"),
@@ -314,7 +390,10 @@ void changes_find(struct changes *changes, const struct config *config,
 			continue;
 		}
 		known->kept = true;
-		find_set(changes, d, known->row);
+		if (d->object == &route_object)
+			replace_route(changes, d, known->row);
+		else
+			find_set(changes, d, known->row);
 	}
 	for (i = 0; i < index.n; i++)
 		find_del(changes, &index, &index.list[i]);
@@ -372,13 +451,15 @@ static int print_one(struct ctx *ctx, const struct change *change, void *arg)
 static int pack_one(struct ctx *ctx, const struct change *change, void *arg)
 {
 	bool server = change->object == &server_object;
+	bool route = change->object == &route_object;
 	json_t *row, *options = json_object();
 	size_t i = 1 + server;
 
 	(void)ctx;
 	row = json_pack("{s:s,s:s,s:s}", "change", verbs[change->step],
 			"object", change->object->name,
-			server ? "upstream" : "name", change->words[0]);
+			server ? "upstream" : route ? "listener" : "name",
+			change->words[0]);
 	if (server)
 		json_object_set_new(row, "address",
 				    json_string(change->words[1]));

@@ -21,6 +21,8 @@ enum change_step {
 	CHANGE_SET_UPSTREAM,
 	CHANGE_SET_LISTENER,
 	CHANGE_ADD_LISTENER,
+	CHANGE_DEL_ROUTE,
+	CHANGE_ADD_ROUTE,
 	CHANGE_DEL_UPSTREAM,
 
 	CHANGE_STEPS
@@ -34,7 +36,8 @@ enum change_step {
  * @from: where each was read, nowhere for a deletion
  * @n_words: how many
  * @place: where in the file the object is
- * @was: the options that it has so far, of a CHANGE_SET_*
+ * @was: the options that it has so far, of a CHANGE_SET_*; of a route that is
+ *	deleted and added again, where it leads
  */
 struct change {
 	const struct object *object;
@@ -54,7 +57,7 @@ struct changes {
 /**
  * struct running - what the kernel has
  * @upstreams: array of upstreams, with their servers
- * @listeners: array of listeners
+ * @listeners: array of listeners, each with an array of its routes
  */
 struct running {
 	json_t *upstreams;

@@ -164,12 +164,27 @@ static json_t *pack_upstream(const json_t *row)
 	return upstream;
 }
 
+static json_t *pack_route(const json_t *row)
+{
+	json_t *route = json_object();
+
+	json_object_set(route, "sni", json_object_get(row, "sni"));
+	json_object_set(route, "upstream", json_object_get(row, "upstream"));
+	return route;
+}
+
 static json_t *pack_listener(const json_t *row)
 {
-	json_t *listener = json_object();
+	json_t *listener = json_object(), *routes = json_array(), *route;
+	size_t i;
 
 	json_object_set(listener, "listen", json_object_get(row, "addresses"));
 	copy_options(listener, &listener_object, row);
+	json_array_foreach(json_object_get(row, "routes"), i, route)
+		json_array_append_new(routes, pack_route(route));
+	if (json_array_size(routes))
+		json_object_set(listener, "routes", routes);
+	json_decref(routes);
 	return listener;
 }
 

@@ -54,6 +54,7 @@ extern const struct object monitor_object;
 extern const struct object log_object;
 extern const struct object metrics_object;
 extern const struct object run_object;
+extern const struct object route_object;
 extern const struct object top_object;
 extern const struct object version_object;
 extern const struct object help_object;
@@ -75,6 +76,7 @@ extern const struct view listener_view;
 extern const struct view upstream_view;
 extern const struct view server_view;
 extern const struct view session_view;
+extern const struct view route_view;
 extern const struct view stats_view;
 extern const struct view pool_view;
 

@@ -201,11 +201,13 @@ static int add_value(struct reader *r, struct definition *d, const char *what,
  * struct partial - a definition that is being read
  * @d: the definition
  * @special: the key that is no option
- * @found: its value, or NULL so far
+ * @inner: another one, of a list of objects that belong to it, or NULL
+ * @found: the value of @special, or NULL so far
  */
 struct partial {
 	struct definition *d;
 	const char *special;
+	const char *inner;
 	yaml_node_t *found;
 };
 
@@ -225,7 +227,8 @@ static int add_option(struct reader *r, yaml_node_t *key, yaml_node_t *value,
 {
 	struct partial *partial = arg;
 
-	if (!strcmp(text_of(key), partial->special))
+	if (!strcmp(text_of(key), partial->special) ||
+	    (partial->inner && !strcmp(text_of(key), partial->inner)))
 		return STATUS_DONE;
 	add_scalar(partial->d, key);
 	return add_value(r, partial->d, text_of(key), value);
@@ -297,9 +300,11 @@ static void use_address(struct definition *d, const char *key)
 }
 
 static int read_options(struct reader *r, struct definition *d,
-			yaml_node_t *mapping, const char *special)
+			yaml_node_t *mapping, const char *special,
+			const char *inner)
 {
-	struct partial partial = { .d = d, .special = special };
+	struct partial partial = { .d = d, .special = special,
+				   .inner = inner };
 	int status;
 
 	status = read_mapping(r, mapping, add_option, &partial);
@@ -339,33 +344,52 @@ static int read_server(struct reader *r, const yaml_node_t *upstream,
 	add_scalar(d, upstream);
 	status = add_value(r, d, "address", address);
 	if (!status)
-		status = read_options(r, d, mapping, "address");
+		status = read_options(r, d, mapping, "address", NULL);
 	if (!status)
 		use_address(d, "address");
 	return status;
 }
 
-static int read_servers(struct reader *r, const yaml_node_t *upstream,
-			const yaml_node_t *list)
+/* The words of a route are what its command calls options, in any order. */
+static int read_route(struct reader *r, const yaml_node_t *listener,
+		      yaml_node_t *mapping)
 {
-	const yaml_node_item_t *item;
-	int status = STATUS_DONE;
+	struct definition *d;
 
-	if (!list || is_nothing(list))
-		return STATUS_DONE;
+	d = definition_new(r, &route_object, mapping);
+	add_scalar(d, listener);
+	return read_options(r, d, mapping, "", NULL);
+}
+
+/* Reads an object that belongs to another one. */
+typedef int (*inner_fn)(struct reader *r, const yaml_node_t *outer,
+			yaml_node_t *mapping);
+
+/* The list of those that belong to @outer, which is @key of @mapping. */
+static int read_inner(struct reader *r, const yaml_node_t *outer,
+		      yaml_node_t *mapping, const char *key, inner_fn fn)
+{
+	struct partial partial = { .special = key };
+	const yaml_node_item_t *item;
+	const yaml_node_t *list;
+	int status;
+
+	status = read_mapping(r, mapping, find_special, &partial);
+	list = partial.found;
+	if (status || !list || is_nothing(list))
+		return status;
 	at(r, list);
 	if (list->type != YAML_SEQUENCE_NODE)
-		return ctx_refuse(r->ctx, "\"servers\" must be a list");
+		return ctx_refuse(r->ctx, "\"%s\" must be a list", key);
 	for (item = list->data.sequence.items.start;
 	     !status && item < list->data.sequence.items.top; item++)
-		status = read_server(r, upstream, node(r, *item));
+		status = fn(r, outer, node(r, *item));
 	return status;
 }
 
 static int read_upstream(struct reader *r, yaml_node_t *key,
 			 yaml_node_t *value, void *arg)
 {
-	struct partial partial = { .special = "servers" };
 	struct definition *d;
 	int status;
 
@@ -373,11 +397,9 @@ static int read_upstream(struct reader *r, yaml_node_t *key,
 	d = definition_new(r, &upstream_object, key);
 	r->ctx->name = text_of(key);
 	add_scalar(d, key);
-	status = read_options(r, d, value, "servers");
+	status = read_options(r, d, value, "servers", NULL);
 	if (!status)
-		status = read_mapping(r, value, find_special, &partial);
-	if (!status)
-		status = read_servers(r, key, partial.found);
+		status = read_inner(r, key, value, "servers", read_server);
 	return status;
 }
 
@@ -396,10 +418,11 @@ static int read_listener(struct reader *r, yaml_node_t *key,
 	if (!status)
 		status = add_value(r, d, "listen", listen);
 	if (!status)
-		status = read_options(r, d, value, "listen");
-	if (!status)
-		use_address(d, "addresses");
-	return status;
+		status = read_options(r, d, value, "listen", "routes");
+	if (status)
+		return status;
+	use_address(d, "addresses");
+	return read_inner(r, key, value, "routes", read_route);
 }
 
 static int read_section(struct reader *r, yaml_node_t *key, yaml_node_t *value,
@@ -433,7 +456,7 @@ const char *config_option(const struct definition *d, const char *name,
 size_t config_key_words(const struct object *object)
 {
 	/* A listener's addresses stand where a server's address does. */
-	return object == &upstream_object ? 1 : 2;
+	return object == &upstream_object || object == &route_object ? 1 : 2;
 }
 
 static const char *member(const json_t *row, const char *key)
@@ -443,12 +466,17 @@ static const char *member(const json_t *row, const char *key)
 
 char *config_key(const struct object *object, const json_t *row)
 {
-	bool server = object == &server_object;
+	const char *outer = member(row, "name"), *inner = "";
 	char *key;
 
-	if (asprintf(&key, "%s %s %s", object->name,
-		     server ? member(row, "upstream") : member(row, "name"),
-		     server ? member(row, "address") : "") < 0)
+	if (object == &server_object) {
+		outer = member(row, "upstream");
+		inner = member(row, "address");
+	} else if (object == &route_object) {
+		outer = member(row, "listener");
+		inner = member(row, "sni");
+	}
+	if (asprintf(&key, "%s %s %s", object->name, outer, inner) < 0)
 		alloc_failed();
 	return key;
 }
@@ -532,16 +560,37 @@ static int check_server(struct ctx *ctx, const struct definition *d,
 	return STATUS_DONE;
 }
 
+/* @counts has how many routes each listener has. */
+static int check_route(struct ctx *ctx, const struct definition *d, bool twice,
+		       json_t *counts)
+{
+	json_int_t n = json_integer_value(json_object_get(counts, d->words[0]));
+	struct origin from = {};
+	const char *sni = config_option(d, "sni", &from);
+
+	about(ctx, d, &from, 0);
+	if (twice)
+		return ctx_refuse(ctx, "sni %s: the listener has a route for it already",
+				  sni);
+	if (n >= KPROXY_ROUTES_MAX)
+		return ctx_refuse(ctx, "sni %s: the listener has %d routes, which is the most",
+				  sni, KPROXY_ROUTES_MAX);
+	json_object_set_new(counts, d->words[0], json_integer(n + 1));
+	return STATUS_DONE;
+}
+
 /**
  * struct beside - what was seen so far of a file
  * @keys: of all objects
  * @owners: listeners, by address
  * @counts: of servers, by upstream
+ * @routes: how many, by listener
  */
 struct beside {
 	json_t *keys;
 	json_t *owners;
 	json_t *counts;
+	json_t *routes;
 };
 
 static int check_beside(struct ctx *ctx, const struct definition *d,
@@ -554,6 +603,8 @@ static int check_beside(struct ctx *ctx, const struct definition *d,
 	free(key);
 	if (d->object == &server_object)
 		return check_server(ctx, d, twice, beside->counts);
+	if (d->object == &route_object)
+		return check_route(ctx, d, twice, beside->routes);
 	if (d->object == &listener_object)
 		return check_addresses(ctx, d, beside->owners);
 	return STATUS_DONE;
@@ -563,7 +614,7 @@ static int check_beside(struct ctx *ctx, const struct definition *d,
 static int check_all(struct ctx *ctx, const struct config *config)
 {
 	struct beside beside = {
-		json_object(), json_object(), json_object()
+		json_object(), json_object(), json_object(), json_object()
 	};
 	int status = STATUS_DONE;
 	size_t i;
@@ -571,12 +622,14 @@ static int check_all(struct ctx *ctx, const struct config *config)
 	for (i = 0; !status && i < config->n; i++)
 		status = check_beside(ctx, &config->list[i], &beside);
 	for (i = 0; !status && i < config->n; i++)
-		if (config->list[i].object == &listener_object)
+		if (config->list[i].object == &listener_object ||
+		    config->list[i].object == &route_object)
 			status = check_upstream(ctx, &config->list[i],
 						beside.keys);
 	json_decref(beside.keys);
 	json_decref(beside.owners);
 	json_decref(beside.counts);
+	json_decref(beside.routes);
 	return status;
 }
 

@@ -31,7 +31,7 @@ struct definition {
 
 /**
  * struct config - what a configuration file says
- * @list: upstreams, servers and listeners, in the order of the file
+ * @list: upstreams, servers, listeners and routes, in the order of the file
  * @n: how many
  */
 struct config {
@@ -52,7 +52,7 @@ void config_free(struct config *config);
 
 /*
  * The words that name an object on a command line: its name, or an upstream
- * and an address.
+ * and an address, or for a route its listener.
  */
 size_t config_key_words(const struct object *object);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "token.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -40,12 +41,45 @@ static const struct scale {
 	{ "bit", 1 },
 };
 
+#define SNI_CHARS TOKEN_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+	"abcdefghijklmnopqrstuvwxyz-_"
+
 const char *token_name(const char *text)
 {
 	size_t len = strlen(text);
 
 	if (!len || len > KPROXY_NAME_MAX || strspn(text, TOKEN_NAME_CHARS) != len)
 		return "a name is 1 to 63 of A-Za-z0-9._-";
+	return NULL;
+}
+
+#define SNI_REFUSED \
+	"a server name is letters, digits, - and _ with dots between, perhaps after \"*.\""
+
+/* As the kernel's kproxy_route_pattern(). */
+static bool is_pattern(const char *text)
+{
+	size_t len;
+
+	if (!strncmp(text, "*.", 2))
+		text += 2;
+	do {
+		len = strspn(text, SNI_CHARS);
+		text += len;
+	} while (len && *text++ == '.');
+	return len && !text[-1];
+}
+
+const char *token_sni(const char *text, char *sni)
+{
+	size_t len = strlen(text), i;
+
+	if (len > KPROXY_SNI_MAX)
+		return "a server name is at most 255 bytes long";
+	if (!is_pattern(text))
+		return SNI_REFUSED;
+	for (i = 0; i <= len; i++)
+		sni[i] = tolower((unsigned char)text[i]);
 	return NULL;
 }
 

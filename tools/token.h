@@ -14,6 +14,8 @@
  * it, and returns NULL or, as a constant string, the reason.
  */
 const char *token_name(const char *text);
+/* The pattern in lower case goes to @sni, KPROXY_SNI_MAX + 1 bytes. */
+const char *token_sni(const char *text, char *sni);
 const char *token_number(const char *text, uint64_t *value);
 const char *token_port(const char *text, uint16_t *port);
 const char *token_time(const char *text, uint64_t *ms);

@@ -188,6 +188,28 @@ refused 1 'session: filter "client" is given twice' \
 	session show client 10.0.0.1 client 10.0.0.2
 refused 1 'session: client "10.0.0.0/33": prefix length must be 0 to 32' \
 	session kill client 10.0.0.0/33
+refused 1 'route: LISTENER is missing, try "kproxy route help"' route add
+refused 1 'route "web": sni PATTERN is missing, try "kproxy route help"' \
+	route add web upstream app
+refused 1 'route "web": upstream NAME is missing, try "kproxy route help"' \
+	route add web sni a.example
+refused 1 'route "web": sni PATTERN is missing, try "kproxy route help"' \
+	route del web
+refused 1 'route "web": PATTERN is missing, try "kproxy route help"' \
+	route del web sni
+refused 1 'route "web": unexpected "host", must be sni or upstream' \
+	route add web host a.example upstream app
+refused 1 'route "web": unexpected "host", must be sni' \
+	route del web host a.example
+refused 1 'route "web": "sni" is given twice' route add web sni a sni b
+refused 1 'route "web": sni *: a server name is letters, digits, - and _ with dots between, perhaps after "*."' \
+	route add web sni '*' upstream app
+refused 1 "route \"web\": sni $(printf '%0256d' 0): a server name is at most 255 bytes long" \
+	route del web sni "$(printf '%0256d' 0)"
+refused 1 'route "web": upstream "a b": a name is 1 to 63 of A-Za-z0-9._-' \
+	route add web sni a.example upstream 'a b'
+refused 1 'route "a b": a name is 1 to 63 of A-Za-z0-9._-' route show 'a b'
+refused 1 'route "web": unexpected "x"' route show web x
 refused 1 'stats: unexpected "x"' stats show x
 refused 1 'pool: unexpected "x"' pool show x
 
@@ -228,6 +250,8 @@ file_accepted 'sections and objects may be empty' \
 	'upstreams:\n  a:\n  b: {servers: }\n  c: ~\nlisteners:\n'
 file_accepted 'listeners may come first' \
 	'listeners: {w: {upstream: a, listen: "*:80"}}\nupstreams: {a: }\n'
+file_accepted 'a listener may have routes' \
+	'upstreams: {a: }\nlisteners: {w: {upstream: a, listen: "*:80", routes: [{upstream: a, sni: "*.b"}]}, v: {upstream: a, listen: "*:81", routes: }}\n'
 file_accepted 'an alias stands for what it names' \
 	'upstreams:\n  a: &a\n    servers: [{address: "10.0.0.1:80"}]\n  b: *a\n'
 file_accepted 'JSON is YAML' \
@@ -299,6 +323,23 @@ file_refused 3:14: ' listener "w": "*:80,*:81": more than one item' \
 	'listeners:\n  w:\n    listen: ["*:80,*:81"]\n'
 file_refused 4:37: ' listener "v": address *:80: listener "w" has it already' \
 	'upstreams: {a: }\nlisteners:\n  w: {upstream: a, listen: "*:80"}\n  v: {upstream: a, listen: ["*:81", "*:80"]}\n'
+# file_refused PLACE LINE ROUTES: those of a listener.
+routes_refused() {
+	file_refused "$1" "$2" \
+		"upstreams: {a: }\\nlisteners:\\n  w:\\n    upstream: a\\n    listen: \"*:80\"\\n    routes: $3\\n"
+}
+routes_refused 6:13: ' listener "w": "routes" must be a list' '{sni: b}'
+routes_refused 6:14: ' route: "b" must be a mapping' '[b]'
+routes_refused 6:14: ' route "w": upstream NAME is missing, try "kproxy route help"' \
+	'[{sni: b}]'
+routes_refused 6:15: ' route "w": unexpected "host", must be sni or upstream' \
+	'[{host: b, upstream: a}]'
+routes_refused 6:20: ' route "w": sni b.: a server name is letters, digits, - and _ with dots between, perhaps after "*."' \
+	'[{sni: b., upstream: a}]'
+routes_refused 6:33: ' route "w": upstream c: the file has no such upstream' \
+	'[{sni: b, upstream: c}]'
+routes_refused 6:43: ' route "w": sni B: the listener has a route for it already' \
+	'[{sni: b, upstream: a}, {sni: B, upstream: a}]'
 refused 1 '/no/such: No such file or directory' config check /no/such
 refused 1 '/dev/zero: larger than 16 MiB' config check /dev/zero
 refused 1 'config: FILE is missing, try "kproxy config help"' config apply

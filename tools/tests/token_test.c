@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <sys/socket.h>
 
+#include <linux/kproxy.h>
+
 #include "addr.h"
 #include "batch.h"
 #include "compiler.h"
@@ -77,6 +79,20 @@ static const struct test_case names[] = {
 	  "123456789012345678901234567890123456789012345678901234567890123" },
 	{ "1234567890123456789012345678901234567890123456789012345678901234",
 	  bad_name },
+};
+
+#define BAD_SNI \
+	"! a server name is letters, digits, - and _ with dots between, perhaps after \"*.\""
+
+static const struct test_case snis[] = {
+	{ "example.com", "example.com" }, { "WWW.Example.COM", "www.example.com" },
+	{ "*.Example.com", "*.example.com" }, { "*.com", "*.com" },
+	{ "localhost", "localhost" }, { "_a-1.b", "_a-1.b" },
+	{ "", BAD_SNI }, { "*", BAD_SNI }, { "*.", BAD_SNI }, { ".", BAD_SNI },
+	{ ".com", BAD_SNI }, { "a.", BAD_SNI }, { "a..b", BAD_SNI },
+	{ "*.*.a", BAD_SNI }, { "a.*.b", BAD_SNI }, { "*a.b", BAD_SNI },
+	{ "a b", BAD_SNI }, { "\xc3\xbc.example", BAD_SNI },
+	{ "a.b,c.d", BAD_SNI },
 };
 
 static const char bad_port[] = "! port must be 1 to 65535";
@@ -232,6 +248,18 @@ static void run_prefix(const char *in, char *out, size_t size)
 	snprintf(out, size, "%s /%u", text, len);
 }
 
+static void run_sni(const char *in, char *out, size_t size)
+{
+	char sni[KPROXY_SNI_MAX + 1];
+	const char *why;
+
+	why = token_sni(in, sni);
+	if (why)
+		reason(out, size, why);
+	else
+		snprintf(out, size, "%s", sni);
+}
+
 static void run_line(const char *in, char *out, size_t size)
 {
 	char line[64], *words[33];
@@ -289,6 +317,7 @@ int main(void)
 	run("rate", rates, ARRAY_SIZE(rates), run_rate);
 	run("number", numbers, ARRAY_SIZE(numbers), run_number);
 	run("name", names, ARRAY_SIZE(names), run_name);
+	run("sni", snis, ARRAY_SIZE(snis), run_sni);
 	run("endpoint", endpoints, ARRAY_SIZE(endpoints), run_endpoint);
 	run("prefix", prefixes, ARRAY_SIZE(prefixes), run_prefix);
 	run("line", lines, ARRAY_SIZE(lines), run_line);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_ROUTE_H
+#define _KPROXY_ROUTE_H
+
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+#include <uapi/linux/kproxy.h>
+
+struct kproxy_listener;
+struct kproxy_upstream;
+struct netlink_ext_ack;
+
+/* From a server name of TLS to an upstream; constant, in one table or more. */
+struct kproxy_route {
+	/* held */
+	struct kproxy_upstream *upstream;
+	/* one for each table */
+	refcount_t refs;
+	struct rcu_head rcu;
+	/* in lower case: a name, or "*." and what a name ends with */
+	char sni[KPROXY_SNI_MAX + 1];
+};
+
+/* The routes of a listener: a table that never changes; readers under RCU. */
+struct kproxy_routes {
+	struct rcu_head rcu;
+	unsigned int n;
+	/* in the order of their names */
+	struct kproxy_route *route[] __counted_by(n);
+};
+
+bool kproxy_route_pattern(char *pattern, const char *text);
+struct kproxy_route *kproxy_route_match(const struct kproxy_routes *routes,
+					const char *name);
+const struct kproxy_routes *kproxy_routes_now(const struct kproxy_listener *l);
+void kproxy_routes_free(struct kproxy_routes *routes);
+struct kproxy_route *kproxy_route_find(const struct kproxy_listener *l,
+				       const char *pattern);
+int kproxy_route_add(struct kproxy_listener *l, const char *pattern,
+		     struct kproxy_upstream *up, struct netlink_ext_ack *extack);
+int kproxy_route_del(struct kproxy_listener *l,
+		     const struct kproxy_route *route,
+		     struct netlink_ext_ack *extack);
+void kproxy_route_publish(struct kproxy_listener *l);
+const struct kproxy_listener *kproxy_route_user(const struct kproxy_upstream *up,
+						bool staged);
+struct kproxy_upstream *kproxy_route_upstream(const struct kproxy_listener *l,
+					      const char *name);
+
+#endif /* _KPROXY_ROUTE_H */

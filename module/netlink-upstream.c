@@ -6,6 +6,7 @@
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netns.h"
+#include "session-table.h"
 #include "upstream.h"
 
 /* Find the upstream that attribute @attr of a request names, which it has. */
@@ -454,6 +455,7 @@ static int reply_server(struct kproxy_server *server, struct genl_info *info)
 
 int kproxy_nl_server_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	kproxy_session_count_stalls(kproxy_net(genl_info_net(info)));
 	return on_server(info, reply_server);
 }
 
@@ -503,10 +505,15 @@ static int dump_servers(struct sk_buff *skb, struct netlink_callback *cb,
 int kproxy_nl_server_get_dumpit(struct sk_buff *skb,
 				struct netlink_callback *cb)
 {
-	struct kproxy_net *kn = kproxy_netlink_dump_lock(cb);
+	struct dump_ctx *ctx = (void *)cb->ctx;
+	struct kproxy_net *kn;
 	int err;
 
-	err = dump_servers(skb, cb, kn, (void *)cb->ctx);
+	/* Once for all its parts. */
+	if (!ctx->upstream)
+		kproxy_session_count_stalls(kproxy_net(genl_info_net(genl_info_dump(cb))));
+	kn = kproxy_netlink_dump_lock(cb);
+	err = dump_servers(skb, cb, kn, ctx);
 	kproxy_netlink_unlock(kn);
 	return err;
 }

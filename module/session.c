@@ -712,6 +712,18 @@ static void session_greet(struct kproxy_session *s)
 		session_reach(s);
 }
 
+/* By the reason, which is final. */
+static void session_count_end(const struct kproxy_session *s)
+{
+	enum kproxy_counter counter = KPROXY_ENDS + s->reason;
+
+	kproxy_stats_inc(s->net_stats, counter);
+	kproxy_stats_inc(s->listener_stats, counter);
+	/* It may have waited for a server in vain. */
+	if (session_server(s))
+		kproxy_stats_inc(session_server(s)->stats, counter);
+}
+
 static void session_end(struct kproxy_session *s, bool graceful)
 {
 	struct kproxy_server *server = session_server(s);
@@ -726,6 +738,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 			kproxy_sock_detach(&s->ends[side]);
 	timer_shutdown_sync(&s->timer);
 	cancel_work_sync(&s->pump_work);
+	kproxy_session_end_stalls(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		if (!s->ends[side].socket)
@@ -736,6 +749,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 			kproxy_sock_abort(&s->ends[side]);
 	}
 	if (s->begun) {
+		session_count_end(s);
 		kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_END_NTF);
 		kproxy_log_session(READ_ONCE(s->kn->log), s);
 	}

@@ -127,6 +127,8 @@ struct kproxy_session {
 	ktime_t began_real;
 	/* when a server had answered, 0 before; read when it has ended */
 	ktime_t connected;
+	/* by source, by cmpxchg(): what is in the counters of the pump's stall */
+	u64 stall_counted[KPROXY_SIDES];
 	struct kproxy_session_times times;
 	/* under @life; readers may see one that is half written */
 	union kproxy_addr client;

@@ -8,7 +8,7 @@ import shutil
 from peer import (Failed, expect, kp, main, pair, read_exactly, run, scene,
                   show, stats, wait_gone)
 
-SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="[^"]*",?)+)\})? (\d+)$')
+SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="[^"]*",?)+)\})? (\d+(?:\.\d{6})?)$')
 
 
 def metrics():
@@ -33,7 +33,7 @@ def metrics():
         expect(name, family, "the name of a sample")
         key = (name, labels or "")
         expect(key in found, False, f"twice: {key}")
-        found[key] = int(value)
+        found[key] = float(value) if "." in value else int(value)
     return found
 
 

@@ -19,18 +19,25 @@
 #include <kproxy_version.h>
 #include "view.h"
 
+struct family;
+struct metric;
+
+/* Print the samples of one object. */
+typedef void (*samples_fn)(const struct family *family,
+			   const struct metric *metric, const json_t *row);
+
 /**
  * struct metric - a value of each object of a kind
  * @name: behind the kind's prefix; a counter's ends in _total
  * @key: where the value stands in the object
  * @help: what it is
- * @value: makes it of the object, NULL when it is what @key says
+ * @print: prints it, NULL for the number that @key says
  */
 struct metric {
 	const char *name;
 	const char *key;
 	const char *help;
-	json_int_t (*value)(const json_t *row);
+	samples_fn print;
 };
 
 /* A label, and where its value stands in the object; the last has no name. */
@@ -53,6 +60,93 @@ struct family {
 	const struct metric *metrics;
 };
 
+/* A scope may be the name of any device. */
+static void print_escaped(const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\\' || *text == '"')
+			putchar('\\');
+		putchar(*text);
+	}
+}
+
+static void print_label(const json_t *value)
+{
+	if (json_is_string(value))
+		print_escaped(json_string_value(value));
+	else
+		print_value(stdout, value);
+}
+
+/* Up to the value, with a label more if @name is not NULL. */
+static void print_sample(const struct family *family,
+			 const struct metric *metric, const json_t *row,
+			 const char *name, const char *value)
+{
+	const struct label *label = family->labels;
+	const char *before = "{";
+
+	printf("%s%s", family->prefix, metric->name);
+	for (; label->name; label++) {
+		printf("%s%s=\"", before, label->name);
+		print_label(json_object_get(row, label->key));
+		putchar('"');
+		before = ",";
+	}
+	if (name) {
+		printf("%s%s=\"%s\"", before, name, value);
+		before = ",";
+	}
+	printf(*before == ',' ? "} " : " ");
+}
+
+static void print_plain(const struct family *family,
+			const struct metric *metric, const json_t *row)
+{
+	print_sample(family, metric, row, NULL, NULL);
+	printf("%" JSON_INTEGER_FORMAT "\n", print_number(row, metric->key));
+}
+
+/* Whether it is meant to take sessions, and can as far as is known. */
+static void print_server_up(const struct family *family,
+			    const struct metric *metric, const json_t *row)
+{
+	const char *state = json_string_value(json_object_get(row, "state"));
+	const char *health = json_string_value(json_object_get(row, "health"));
+	bool up = !strcmp(state, "up") &&
+		  (!strcmp(health, "up") || !strcmp(health, "unknown"));
+
+	print_sample(family, metric, row, NULL, NULL);
+	printf("%d\n", up);
+}
+
+/* Microseconds, in seconds. */
+static void print_seconds(const struct family *family,
+			  const struct metric *metric, const json_t *row)
+{
+	json_int_t us = print_number(row, metric->key);
+
+	print_sample(family, metric, row, NULL, NULL);
+	printf("%" JSON_INTEGER_FORMAT ".%06" JSON_INTEGER_FORMAT "\n",
+	       us / 1000000, us % 1000000);
+}
+
+/* One for each reason. */
+static void print_ends(const struct family *family,
+		       const struct metric *metric, const json_t *row)
+{
+	const char *reason;
+	json_t *value;
+
+	json_object_foreach((json_t *)print_lookup(row, metric->key), reason,
+			    value) {
+		print_sample(family, metric, row, "reason", reason);
+		printf("%" JSON_INTEGER_FORMAT "\n",
+		       json_integer_value(value));
+	}
+}
+
+
 static const struct metric totals[] = {
 	{ "active_sessions", "sessions", "Sessions alive.", NULL },
 	{ "sessions_total", "sessions_total", "Sessions begun.", NULL },
@@ -70,6 +164,12 @@ static const struct metric totals[] = {
 	  "Runs of a pump that were not put off.", NULL },
 	{ "pumps_deferred_total", "pumps_deferred",
 	  "Runs of a pump put off because a lock was busy.", NULL },
+	{ "ends_total", "ends", "Sessions ended, by reason.",
+	  print_ends },
+	{ "stall_client_seconds_total", "stall_client_us",
+	  "Time that clients did not take what was theirs.", print_seconds },
+	{ "stall_server_seconds_total", "stall_server_us",
+	  "Time that servers did not take what was theirs.", print_seconds },
 	{}
 };
 
@@ -81,21 +181,17 @@ static const struct metric of_listener[] = {
 	  "Connects to a server that failed.", NULL },
 	{ "bytes_in_total", "stats.bytes_in", "Bytes from clients.", NULL },
 	{ "bytes_out_total", "stats.bytes_out", "Bytes to clients.", NULL },
+	{ "ends_total", "stats.ends", "Sessions ended, by reason.",
+	  print_ends },
+	{ "stall_client_seconds_total", "stats.stall_client_us",
+	  "Time that clients did not take what was theirs.", print_seconds },
+	{ "stall_server_seconds_total", "stats.stall_server_us",
+	  "Time that servers did not take what was theirs.", print_seconds },
 	{}
 };
 
-/* Whether it is meant to take sessions, and can as far as is known. */
-static json_int_t server_up(const json_t *row)
-{
-	const char *state = json_string_value(json_object_get(row, "state"));
-	const char *health = json_string_value(json_object_get(row, "health"));
-
-	return !strcmp(state, "up") &&
-	       (!strcmp(health, "up") || !strcmp(health, "unknown"));
-}
-
 static const struct metric of_server[] = {
-	{ "up", NULL, "1 if it takes new sessions.", server_up },
+	{ "up", NULL, "1 if it takes new sessions.", print_server_up },
 	{ "weight", "weight", "Its share of new sessions.", NULL },
 	{ "active_sessions", "stats.sessions", "Sessions alive.", NULL },
 	{ "sessions_total", "stats.sessions_total", "Sessions begun.", NULL },
@@ -103,6 +199,12 @@ static const struct metric of_server[] = {
 	  "Connects to it that failed.", NULL },
 	{ "bytes_in_total", "stats.bytes_in", "Bytes to it.", NULL },
 	{ "bytes_out_total", "stats.bytes_out", "Bytes from it.", NULL },
+	{ "ends_total", "stats.ends", "Sessions ended, by reason.",
+	  print_ends },
+	{ "stall_client_seconds_total", "stats.stall_client_us",
+	  "Time that clients did not take what was theirs.", print_seconds },
+	{ "stall_server_seconds_total", "stats.stall_server_us",
+	  "Time that servers did not take what was theirs.", print_seconds },
 	{}
 };
 
@@ -135,45 +237,6 @@ static const struct family families[] = {
 	{ "kproxy_pool_", &pool_view, pool_labels, of_pool },
 };
 
-/* A scope may be the name of any device. */
-static void print_escaped(const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '\\' || *text == '"')
-			putchar('\\');
-		putchar(*text);
-	}
-}
-
-static void print_label(const json_t *value)
-{
-	if (json_is_string(value))
-		print_escaped(json_string_value(value));
-	else
-		print_value(stdout, value);
-}
-
-static void print_labels(const json_t *row, const struct label *label)
-{
-	const char *before = "{";
-
-	for (; label->name; label++) {
-		printf("%s%s=\"", before, label->name);
-		print_label(json_object_get(row, label->key));
-		putchar('"');
-		before = ",";
-	}
-	if (*before == ',')
-		putchar('}');
-}
-
-static json_int_t metric_value(const struct metric *metric, const json_t *row)
-{
-	if (metric->value)
-		return metric->value(row);
-	return print_number(row, metric->key);
-}
-
 static bool is_counter(const char *name)
 {
 	static const char suffix[] = "_total";
@@ -192,12 +255,9 @@ static void print_metric(const struct family *family,
 	if (!is_counter(metric->name))
 		printf("# TYPE %s%s gauge\n", family->prefix, metric->name);
 	printf("# HELP %s%s %s\n", family->prefix, metric->name, metric->help);
-	json_array_foreach(rows, i, row) {
-		printf("%s%s", family->prefix, metric->name);
-		print_labels(row, family->labels);
-		printf(" %" JSON_INTEGER_FORMAT "\n",
-		       metric_value(metric, row));
-	}
+	json_array_foreach(rows, i, row)
+		(metric->print ? metric->print : print_plain)(family, metric,
+							      row);
 }
 
 static int print_family(struct ctx *ctx, const struct family *family)

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Why sessions end and which side is slow, as it is counted."""
+
+import contextlib
+import json
+import time
+
+from peer import (FRONT, Failed, Stream, Threads, connect, expect,
+                  expect_alive, expect_between, expect_eof, expect_reset,
+                  fill_quickly, keep, kp, main, pair, receive_stream, reset,
+                  scene, sessions, show, stats, wait_for, wait_gone)
+
+SIDES = ("client", "server")
+
+
+def counted():
+    """What is counted by the listener, by the server, and by all of them."""
+    return {"listener": show("listener show web")[0]["stats"],
+            "server": show("server show app")[0]["stats"],
+            "totals": stats()}
+
+
+def reasons(rows):
+    """Sessions that have ended, by reason, where there were any."""
+    return {of: {why: n for why, n in row["ends"].items() if n}
+            for of, row in rows.items()}
+
+
+@contextlib.contextmanager
+def ends_as(reason, server=True):
+    """What happens inside ends one session, for this reason alone."""
+    before = reasons(counted())
+    yield
+    wait_gone()
+    after = reasons(counted())
+    for of, ends in before.items():
+        if of != "server" or server:
+            ends[reason] = ends.get(reason, 0) + 1
+        expect(after[of], ends, f"{reason}: ends of the {of}")
+
+
+@scene("before a session has ended none is counted, of any reason")
+def none():
+    for of, row in counted().items():
+        expect(set(row["ends"].values()), {0}, f"ends of the {of}")
+        expect("none" in row["ends"], False, "what goes on is no end")
+        for side in SIDES:
+            expect(row[f"stall_{side}_us"], 0, f"stall of the {of}")
+
+
+@scene("each end is counted once, by its reason")
+def ends():
+    for closed, why in enumerate(("client_fin", "server_fin")):
+        with ends_as(why):
+            first, second = pair()[::1 - 2 * closed]
+            first.close()
+            expect_eof(second, "the other side")
+            second.close()
+    for closed, why in enumerate(("client_reset", "server_reset")):
+        with ends_as(why):
+            client, server = pair()
+            expect_alive(client, server)
+            first, second = (client, server)[::1 - 2 * closed]
+            reset(first)
+            expect_reset(second, "the other side")
+    with ends_as("killed"):
+        client, server = pair()
+        kp("session kill listener web")
+    with ends_as("idle_timeout"):
+        kp("listener set web idle-timeout 200ms")
+        client, server = pair()
+        expect_reset(client, "a silent client")
+        kp("listener set web idle-timeout 10m")
+    with ends_as("server_down"):
+        client, server = pair()
+        kp("server set app 10.2.0.2:9000 state down")
+        expect_reset(client, "the client")
+        kp("server set app 10.2.0.2:9000 state up")
+    with ends_as("unreachable"):
+        with contextlib.suppress(ConnectionResetError):
+            expect_reset(keep(connect(FRONT)), "nobody listens")
+
+
+@scene("the reasons of a listener add up to the sessions that it has begun")
+def sum_of_ends():
+    row = counted()["listener"]
+    expect(sum(row["ends"].values()), row["sessions_total"], "all ends")
+
+
+@scene("metrics have each reason of each listener and server")
+def metrics():
+    lines = kp("metrics").stdout.splitlines()
+    rows = counted()
+    labels = {"listener": 'listener="web",',
+              "server": 'upstream="app",server="10.2.0.2:9000",',
+              "totals": ""}
+    for of, row in rows.items():
+        prefix = "kproxy_" if of == "totals" else f"kproxy_{of}_"
+        for why, n in row["ends"].items():
+            line = (f'{prefix}ends_total{{{labels[of]}reason="{why}"}} {n}')
+            expect(line in lines, True, line)
+
+
+def moving(side):
+    """The other side has written until nobody takes more: who reads, how."""
+    client, server = pair()
+    writer, reader = (server, client) if side == "client" else (client, server)
+    return writer, reader, fill_quickly(writer, Stream(3))
+
+
+def stalls(row):
+    return {side: row[f"stall_{side}_us"] for side in SIDES}
+
+
+def stall_of(side):
+    """A side that does not read, then reads."""
+    other = SIDES[side == "client"]
+    key = f"stall_{side}_us"
+    start = counted()
+    writer, reader, sent = moving(side)
+    first = sessions()[0]
+    began = time.monotonic()
+    wait_for(lambda: sessions()[0][key] > first[key] + 300_000,
+             "the stall goes on")
+    took = (time.monotonic() - began) * 1e6
+    expect_between(sessions()[0][key], 300_000,
+                   sessions()[0]["age_ms"] * 1000 + 1000, "microseconds")
+    expect_between(took, 300_000 * 0.9, 1e12, "time that has passed")
+    # It is counted while it goes on, and nothing of it twice.
+    last = start
+    for _ in range(5):
+        now = counted()
+        for of, row in now.items():
+            grown = row[key] - start[of][key]
+            expect_between(grown, 300_000, sessions()[0][key],
+                           f"{key} of the {of}")
+            expect_between(row[key], last[of][key], 1 << 60, "only grows")
+        last = now
+    expect(sessions()[0][f"stall_{other}_us"], 0, "of the other side")
+    threads = Threads()
+    threads.go(writer.shutdown, 1)
+    threads.go(receive_stream, reader, Stream(3), sent)
+    threads.join(60)
+    # All is passed on, so that it is over.
+    whole = sessions()[0][key]
+    time.sleep(0.5)
+    expect(sessions()[0][key], whole, "when it is over")
+    for of, row in counted().items():
+        expect_between(row[key] - start[of][key], whole - 1, whole + 1,
+                       f"{key} of the {of} when it is over")
+    writer.close()
+    reader.close()
+    wait_gone()
+    record = json.loads(kp("-j log").stdout)[-1]
+    expect(record[key], whole, "in the log")
+    expect(record[f"stall_{other}_us"], 0, "of the other side in the log")
+
+
+@scene("a side that does not read is the one that is waited for")
+def waited_for():
+    for side in SIDES:
+        stall_of(side)
+
+
+@scene("a session that ends while it is stalled has counted it")
+def ends_stalled():
+    start = counted()
+    _, reader, _ = moving("server")
+    wait_for(lambda: sessions()[0]["stall_server_us"] > 200_000, "it stalls")
+    kp("session kill listener web")
+    expect(len(sessions()), 0, "sessions") if not sessions() else wait_gone()
+    reset(reader)
+    wait_gone()
+    record = json.loads(kp("-j log").stdout)[-1]
+    expect(record["reason"], "killed", "the reason")
+    if record["stall_server_us"] < 200_000:
+        raise Failed(f"the log has {record['stall_server_us']} us")
+    for of, row in counted().items():
+        expect_between(row["stall_server_us"] - start[of]["stall_server_us"],
+                       record["stall_server_us"] - 1,
+                       record["stall_server_us"] + 1, f"of the {of}")
+
+
+main()

@@ -14,6 +14,7 @@
 #include "pump.h"
 #include "session.h"
 #include "session-pump.h"
+#include "trace.h"
 
 static const enum kproxy_reason failed_reason[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_REASON_CLIENT_RESET,
@@ -105,9 +106,14 @@ static void session_stall(struct kproxy_session *s, enum kproxy_side source,
 	struct kproxy_pump *pump = &s->pumps[source];
 	s64 now = ktime_get_ns();
 
-	WRITE_ONCE(pump->stall, pump->stall + (full ? -now : now));
-	if (!full)
-		kproxy_session_count_stall(s, source);
+	if (full) {
+		WRITE_ONCE(pump->stall, pump->stall - now);
+		trace_kproxy_stall(s, !source);
+		return;
+	}
+	WRITE_ONCE(pump->stall, pump->stall + now);
+	kproxy_session_count_stall(s, source);
+	trace_kproxy_resume(s, !source, pump->stall / NSEC_PER_USEC);
 }
 
 /**
@@ -135,6 +141,7 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 	result = kproxy_pump_run(&s->pumps[source], s->ends[source].sk,
 				 s->ends[!source].sk, &kproxy_pool, &moved);
 	session_account(s, source, &moved);
+	trace_kproxy_pump(s, source, &moved, result);
 	/* Not when it goes on, so that a full destination costs no clock. */
 	if (unlikely((result == KPROXY_PUMP_FULL) !=
 		     (s->pumps[source].stall < 0)))

@@ -271,7 +271,10 @@ static bool session_established(struct kproxy_session *s)
 /* RCU is held. */
 static void session_go(struct kproxy_session *s)
 {
-	kproxy_health_connected(rcu_dereference(s->server));
+	struct kproxy_server *server = rcu_dereference(s->server);
+
+	trace_kproxy_connect(s, server, 0);
+	kproxy_health_connected(server);
 	session_arm(s);
 	/* What came before, and what failed before, is looked at now. */
 	kproxy_session_kick(s, KPROXY_CLIENT);
@@ -431,6 +434,7 @@ static int session_connect(struct kproxy_session *s)
 	int err;
 
 	s->pumps[KPROXY_CLIENT].ahead = 0;
+	s->asked = ktime_get();
 	err = session_introduce(s);
 	if (err)
 		return err;
@@ -533,6 +537,7 @@ static bool session_next_server(struct kproxy_session *s, int err)
 {
 	struct kproxy_server *server = session_server(s);
 
+	trace_kproxy_connect(s, server, err);
 	session_count(s, KPROXY_CONNECT_FAILURES);
 	if (kproxy_health_blames(err))
 		kproxy_health_failed(server);
@@ -748,6 +753,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		else
 			kproxy_sock_abort(&s->ends[side]);
 	}
+	trace_kproxy_close(s);
 	if (s->begun) {
 		session_count_end(s);
 		kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_END_NTF);
@@ -920,6 +926,7 @@ static int session_publish(struct kproxy_session *s)
 	atomic_inc(&s->kn->live);
 	kproxy_listener_hold(s->listener);
 	atomic_inc(&s->listener->sessions);
+	trace_kproxy_accept(s);
 	return 0;
 }
 

@@ -4,14 +4,19 @@
 
 import contextlib
 import json
+import pathlib
+import re
 import time
 
-from peer import (FRONT, Failed, Stream, Threads, connect, expect,
+from peer import (BACK, FRONT, Failed, Stream, Threads, connect, expect,
                   expect_alive, expect_between, expect_eof, expect_reset,
                   fill_quickly, keep, kp, main, pair, receive_stream, reset,
-                  scene, sessions, show, stats, wait_for, wait_gone)
+                  run, scene, sessions, show, stats, wait_for, wait_gone)
 
 SIDES = ("client", "server")
+DOCUMENT = pathlib.Path(__file__).parent.parent / "docs/observability.md"
+TRACING = pathlib.Path("/sys/kernel/tracing")
+EVENTS = TRACING / "events/kproxy"
 
 
 def counted():
@@ -180,6 +185,124 @@ def ends_stalled():
         expect_between(row["stall_server_us"] - start[of]["stall_server_us"],
                        record["stall_server_us"] - 1,
                        record["stall_server_us"] + 1, f"of the {of}")
+
+
+@contextlib.contextmanager
+def traced():
+    """A list of what the trace points have told when this is over."""
+    ours = TRACING / "instances/kproxy-test"
+    ours.mkdir()
+    try:
+        (ours / "events/kproxy/enable").write_text("1")
+        told = []
+        yield told
+        (ours / "events/kproxy/enable").write_text("0")
+        for line in (ours / "trace").read_text().splitlines():
+            match = re.search(r": kproxy_([a-z]+): session=(\d+) (.*)", line)
+            if match:
+                told.append((match[1], int(match[2]), match[3]))
+    finally:
+        ours.rmdir()
+
+
+@scene("trace points tell the story of a session")
+def story():
+    with traced() as told:
+        writer, reader, sent = moving("server")
+        number = sessions()[0]["id"]
+        here = "%s:%d" % writer.getsockname()
+        wait_for(lambda: sessions()[0]["stall_server_us"], "it stalls")
+        threads = Threads()
+        threads.go(writer.shutdown, 1)
+        threads.go(receive_stream, reader, Stream(3), sent)
+        threads.join(60)
+        reader.close()
+        expect_eof(writer, "the client")
+        writer.close()
+        wait_gone()
+    expect({who for _, who, _ in told}, {number}, "sessions")
+    names = [name for name, _, _ in told]
+    for first, then in zip(("accept", "connect", "pump", "stall", "resume"),
+                           ("connect", "pump", "stall", "resume", "close")):
+        expect(names.index(first) < names.index(then), True,
+               f"{first} before {then}: {names[:50]}")
+    expect("state" in names, True, "states")
+    expect(names.count("stall"), names.count("resume"), "ends of stalls")
+    expect((names.count("accept"), names[-1]), (1, "close"), "begin and end")
+    words = {name: text for name, _, text in told}
+    expect(words["accept"], f"listener=web client={here}", "accept")
+    expect(re.fullmatch(r"upstream=app server=%s:%d us=\d+ error=0" % BACK,
+                        words["connect"]) is not None, True,
+           words["connect"])
+    moved = sum(int(n) for name, _, text in told if name == "pump" and
+                "from=client" in text
+                for n in re.findall(r"(?:spliced|copied)=(\d+)", text))
+    expect(moved, sent, "bytes of all runs")
+    expect(words["resume"].startswith("waited_for=server "), True,
+           words["resume"])
+    record = json.loads(kp("-j log").stdout)[-1]
+    for word in (f"bytes_in={sent}", f"reason={record['reason']}",
+                 f"stall_server_us={record['stall_server_us']}",
+                 "stall_client_us=0", "listener=web"):
+        expect(word in words["close"].split(), True,
+               f"{word}: {words['close']}")
+
+
+@scene("a connect that fails is traced with its error")
+def refused():
+    with traced() as told:
+        with contextlib.suppress(ConnectionResetError):
+            expect_reset(keep(connect(FRONT)), "nobody listens")
+        wait_gone()
+    errors = [text for name, _, text in told if name == "connect"]
+    expect(bool(errors) and all("error=-111" in text for text in errors), True,
+           f"connects: {errors}")
+    expect("reason=unreachable" in told[-1][2], True, told[-1])
+
+
+def fields(event):
+    """Of a trace point, without those that all have."""
+    text = (EVENTS / event / "format").read_text().split("\n\n")[1]
+    return set(re.findall(r"(\w+)(?:\[\d*\])?;\toffset", text))
+
+
+@scene("the document has each trace point, with its fields")
+def documented():
+    rows = {}
+    for line in DOCUMENT.read_text().splitlines():
+        match = re.match(r"\| `(kproxy_[a-z]+)` \|.*\| (.*) \|", line)
+        if match:
+            rows[match[1]] = set(re.findall(r"`([a-z_]+)`", match[2]))
+    expect(set(rows), {path.name for path in EVENTS.iterdir()
+                       if path.is_dir()}, "trace points")
+    for event, told in rows.items():
+        expect(told, fields(event), f"fields of {event}")
+
+
+@scene("what the document types shows what it says")
+def typed():
+    blocks = re.findall(r"^```sh\n(cd /sys.*?)^```$", DOCUMENT.read_text(),
+                        re.M | re.S)
+    expect(len(blocks), 2, "histograms")
+    for block, want in zip(blocks, (r"upstream: app +, error: +0 ",
+                                    r"listener: web +, us: ~ 2\^\d+ ")):
+        home, order, show_it = block.splitlines()
+        run("bash", "-ec", f"{home}\n{order}")
+        client, server = pair()
+        client.close()
+        expect_eof(server, "the server")
+        server.close()
+        wait_gone()
+        shown = run("bash", "-ec", f"{home}\n{show_it}").stdout
+        run("bash", "-ec", f"{home}\n{order.replace('hist', '!hist', 1)}")
+        expect(re.search(want, shown) is not None, True, shown)
+    text = DOCUMENT.read_text()
+    for event, program in re.findall(r"tracepoint:kproxy:(\w+) (\{.*\})",
+                                     text):
+        told = set(re.findall(r"args->(\w+)", program))
+        expect(told - fields(event), set(), f"fields of {event}")
+    for event in re.findall(r"kproxy:(kproxy_\w+)", text):
+        expect((EVENTS / event).is_dir(), True, event)
 
 
 main()

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Why sessions ended and which side is slow is counted, for each listener and
-# server.
+# server; trace points tell the rest, as the document says.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 6
+plan 10
 load
 topology
 simple_proxy
-scenes 6
+[[ -d /sys/kernel/tracing/instances ]] ||
+	mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null || true
+scenes 10
 finish

@@ -249,6 +249,28 @@ static int put_preconnect(struct sk_buff *skb,
 	return 0;
 }
 
+/* Nothing where nothing was counted. */
+static int put_histogram(struct sk_buff *skb, int attr,
+			 const struct kproxy_server *server,
+			 enum kproxy_latency_kind kind)
+{
+	struct kproxy_histogram sum;
+	struct nlattr *nest;
+	int i;
+
+	if (!kproxy_latency_sum(server->latency, kind, &sum))
+		return 0;
+	nest = nla_nest_start(skb, attr);
+	if (!nest || nla_put_uint(skb, KPROXY_A_HISTOGRAM_SUM_US, sum.sum_us))
+		return -EMSGSIZE;
+	for (i = 0; i < KPROXY_HISTOGRAM_BUCKETS; i++)
+		if (nla_put_uint(skb, KPROXY_A_HISTOGRAM_BUCKET,
+				 sum.buckets[i]))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 static int put_server(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_server *server = object;
@@ -265,7 +287,11 @@ static int put_server(struct sk_buff *skb, const void *object)
 	    nla_put_u32(skb, KPROXY_A_SERVER_MAXCONN,
 			server->options.maxconn) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_BACKUP, server->options.backup) ||
-	    put_preconnect(skb, server))
+	    put_preconnect(skb, server) ||
+	    put_histogram(skb, KPROXY_A_SERVER_CONNECT_TIME, server,
+			  KPROXY_LATENCY_CONNECT) ||
+	    put_histogram(skb, KPROXY_A_SERVER_SESSION_TIME, server,
+			  KPROXY_LATENCY_SESSION))
 		return -EMSGSIZE;
 	kproxy_stats_sum(server->stats, &sum);
 	return kproxy_netlink_put_counters(skb, KPROXY_A_SERVER_STATS, &sum,

@@ -3,6 +3,7 @@
 #define _KPROXY_PUMP_H
 
 #include <linux/cache.h>
+#include <linux/compiler.h>
 #include <linux/types.h>
 
 #include "pool.h"
@@ -64,5 +65,11 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 
 void kproxy_pump_drop_head(struct kproxy_pump *pump);
 u64 kproxy_pump_stalled(const struct kproxy_pump *pump);
+
+/* Whether its destination has no room now. */
+static inline bool kproxy_pump_stalls(const struct kproxy_pump *pump)
+{
+	return READ_ONCE(pump->stall) < 0;
+}
 
 #endif /* _KPROXY_PUMP_H */

@@ -127,7 +127,7 @@ void kproxy_session_end_stalls(struct kproxy_session *s)
 	enum kproxy_side source;
 
 	for (source = KPROXY_CLIENT; source < KPROXY_SIDES; source++)
-		if (s->pumps[source].stall < 0)
+		if (kproxy_pump_stalls(&s->pumps[source]))
 			session_stall(s, source, false);
 }
 
@@ -137,15 +137,16 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 {
 	struct kproxy_pump_moved moved = {};
 	enum kproxy_pump_result result;
+	bool full;
 
 	result = kproxy_pump_run(&s->pumps[source], s->ends[source].sk,
 				 s->ends[!source].sk, &kproxy_pool, &moved);
 	session_account(s, source, &moved);
 	trace_kproxy_pump(s, source, &moved, result);
 	/* Not when it goes on, so that a full destination costs no clock. */
-	if (unlikely((result == KPROXY_PUMP_FULL) !=
-		     (s->pumps[source].stall < 0)))
-		session_stall(s, source, result == KPROXY_PUMP_FULL);
+	full = result == KPROXY_PUMP_FULL;
+	if (unlikely(full != kproxy_pump_stalls(&s->pumps[source])))
+		session_stall(s, source, full);
 	switch (result) {
 	case KPROXY_PUMP_EOF:
 		kproxy_session_eof(s, source);

@@ -144,8 +144,8 @@ void kproxy_session_count_stalls(struct kproxy_net *kn)
 	rhashtable_walk_start(&iter);
 	while ((s = rhashtable_walk_next(&iter))) {
 		if (IS_ERR(s) ||
-		    (READ_ONCE(s->pumps[KPROXY_CLIENT].stall) >= 0 &&
-		     READ_ONCE(s->pumps[KPROXY_SERVER].stall) >= 0) ||
+		    (!kproxy_pump_stalls(&s->pumps[KPROXY_CLIENT]) &&
+		     !kproxy_pump_stalls(&s->pumps[KPROXY_SERVER])) ||
 		    !refcount_inc_not_zero(&s->refs))
 			continue;
 		for (source = KPROXY_CLIENT; source < KPROXY_SIDES; source++)

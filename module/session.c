@@ -274,6 +274,8 @@ static void session_go(struct kproxy_session *s)
 	struct kproxy_server *server = rcu_dereference(s->server);
 
 	trace_kproxy_connect(s, server, 0);
+	kproxy_latency_add(server->latency, KPROXY_LATENCY_CONNECT,
+			   ktime_us_delta(s->connected, s->asked));
 	kproxy_health_connected(server);
 	session_arm(s);
 	/* What came before, and what failed before, is looked at now. */
@@ -717,7 +719,7 @@ static void session_greet(struct kproxy_session *s)
 		session_reach(s);
 }
 
-/* By the reason, which is final. */
+/* By the reason, which is final, and by how long it was. */
 static void session_count_end(const struct kproxy_session *s)
 {
 	enum kproxy_counter counter = KPROXY_ENDS + s->reason;
@@ -727,6 +729,10 @@ static void session_count_end(const struct kproxy_session *s)
 	/* It may have waited for a server in vain. */
 	if (session_server(s))
 		kproxy_stats_inc(session_server(s)->stats, counter);
+	if (s->connected)
+		kproxy_latency_add(session_server(s)->latency,
+				   KPROXY_LATENCY_SESSION,
+				   ktime_us_delta(ktime_get(), s->began_mono));
 }
 
 static void session_end(struct kproxy_session *s, bool graceful)

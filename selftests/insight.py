@@ -10,8 +10,8 @@ import time
 
 from peer import (BACK, FRONT, Failed, Stream, Threads, connect, expect,
                   expect_alive, expect_between, expect_eof, expect_reset,
-                  fill_quickly, keep, kp, main, pair, receive_stream, reset,
-                  run, scene, sessions, show, stats, wait_for, wait_gone)
+                  fill_quickly, keep, kp, main, netem, pair, receive_stream,
+                  reset, run, scene, sessions, show, stats, wait_for, wait_gone)
 
 SIDES = ("client", "server")
 DOCUMENT = pathlib.Path(__file__).parent.parent / "docs/observability.md"
@@ -185,6 +185,38 @@ def ends_stalled():
         expect_between(row["stall_server_us"] - start[of]["stall_server_us"],
                        record["stall_server_us"] - 1,
                        record["stall_server_us"] + 1, f"of the {of}")
+
+
+@scene("times are in the bucket that they belong to")
+def times():
+    # Counted anew.
+    kp("server add app 10.2.0.3:9000")
+    kp("server set app 10.2.0.2:9000 weight 0")
+    expect("connect_time" in show("server show app")[1], False, "before")
+    with netem("kp-server", "eth0", "delay", "60ms"):
+        client, server = pair(at=("10.2.0.3", 9000))
+        row = show("server show app")[1]
+        expect("session_time" in row, False, "while it lives")
+        bucket, = row["connect_time"]["buckets"]
+        spent = row["connect_time"]["sum_us"]
+        expect_between(spent, 60_000, 1e9, "time to connect")
+        expect_between(bucket["below_us"], spent + 1, spent * 1.5 + 1,
+                       "end of its bucket")
+        time.sleep(0.3)
+        client.close()
+        expect_eof(server, "the server")
+        server.close()
+        wait_gone()
+    life = show("server show app")[1]["session_time"]
+    record = json.loads(kp("-j log").stdout)[-1]
+    expect_between(life["sum_us"] / 1000, record["duration_ms"] - 50,
+                   record["duration_ms"] + 1, "as in the log")
+    bucket, = life["buckets"]
+    for part in ("p50_us", "p99_us"):
+        expect_between(life[part], bucket["below_us"] / 2, bucket["below_us"],
+                       part)
+    kp("server del app 10.2.0.3:9000")
+    kp("server set app 10.2.0.2:9000 weight 1")
 
 
 @contextlib.contextmanager

@@ -7,11 +7,11 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 10
+plan 11
 load
 topology
 simple_proxy
 [[ -d /sys/kernel/tracing/instances ]] ||
 	mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null || true
-scenes 10
+scenes 11
 finish

@@ -10,9 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <linux/kproxy.h>
+
 #include "args.h"
 #include "cmd.h"
 #include "ctx.h"
+#include "histogram.h"
 #include "nl.h"
 #include "print.h"
 #include "request.h"
@@ -78,15 +81,19 @@ static void print_label(const json_t *value)
 		print_value(stdout, value);
 }
 
-/* Up to the value, with a label more if @name is not NULL. */
-static void print_sample(const struct family *family,
-			 const struct metric *metric, const json_t *row,
-			 const char *name, const char *value)
+/*
+ * Up to the value: a sample whose name ends in @suffix, with a label more if
+ * @name is not NULL.
+ */
+static void print_sample_of(const struct family *family,
+			    const struct metric *metric, const char *suffix,
+			    const json_t *row, const char *name,
+			    const char *value)
 {
 	const struct label *label = family->labels;
 	const char *before = "{";
 
-	printf("%s%s", family->prefix, metric->name);
+	printf("%s%s%s", family->prefix, metric->name, suffix);
 	for (; label->name; label++) {
 		printf("%s%s=\"", before, label->name);
 		print_label(json_object_get(row, label->key));
@@ -98,6 +105,55 @@ static void print_sample(const struct family *family,
 		before = ",";
 	}
 	printf(*before == ',' ? "} " : " ");
+}
+
+static void print_sample(const struct family *family,
+			 const struct metric *metric, const json_t *row,
+			 const char *name, const char *value)
+{
+	print_sample_of(family, metric, "", row, name, value);
+}
+
+/* Nothing of an object that has none. */
+static void print_if_any(const struct family *family,
+			 const struct metric *metric, const json_t *row)
+{
+	if (!print_lookup(row, metric->key))
+		return;
+	print_sample(family, metric, row, NULL, NULL);
+	printf("%" JSON_INTEGER_FORMAT "\n", print_number(row, metric->key));
+}
+
+static void print_us_as_seconds(json_int_t us)
+{
+	printf("%" JSON_INTEGER_FORMAT ".%06" JSON_INTEGER_FORMAT "\n",
+	       us / 1000000, us % 1000000);
+}
+
+/* A bucket for each power of two, up to which all shorter ones are counted. */
+static void print_histogram(const struct family *family,
+			    const struct metric *metric, const json_t *row)
+{
+	const json_t *histogram = json_object_get(row, metric->key);
+	json_int_t us = KPROXY_HISTOGRAM_FIRST, count;
+	char end[32];
+	int i;
+
+	if (!histogram)
+		return;
+	count = print_number(histogram, "count");
+	for (i = 0; i < KPROXY_HISTOGRAM_BUCKETS / 2; i++, us *= 2) {
+		snprintf(end, sizeof(end), "%.6f", us / 1000000.0);
+		print_sample_of(family, metric, "_bucket", row, "le", end);
+		printf("%" JSON_INTEGER_FORMAT "\n",
+		       histogram_below(histogram, us));
+	}
+	print_sample_of(family, metric, "_bucket", row, "le", "+Inf");
+	printf("%" JSON_INTEGER_FORMAT "\n", count);
+	print_sample_of(family, metric, "_sum", row, NULL, NULL);
+	print_us_as_seconds(print_number(histogram, "sum_us"));
+	print_sample_of(family, metric, "_count", row, NULL, NULL);
+	printf("%" JSON_INTEGER_FORMAT "\n", count);
 }
 
 static void print_plain(const struct family *family,
@@ -124,11 +180,8 @@ static void print_server_up(const struct family *family,
 static void print_seconds(const struct family *family,
 			  const struct metric *metric, const json_t *row)
 {
-	json_int_t us = print_number(row, metric->key);
-
 	print_sample(family, metric, row, NULL, NULL);
-	printf("%" JSON_INTEGER_FORMAT ".%06" JSON_INTEGER_FORMAT "\n",
-	       us / 1000000, us % 1000000);
+	print_us_as_seconds(print_number(row, metric->key));
 }
 
 /* One for each reason. */
@@ -199,6 +252,16 @@ static const struct metric of_server[] = {
 	  "Connects to it that failed.", NULL },
 	{ "bytes_in_total", "stats.bytes_in", "Bytes to it.", NULL },
 	{ "bytes_out_total", "stats.bytes_out", "Bytes from it.", NULL },
+	{ "preconnect_ready", "preconnect.ready",
+	  "Idle connections that a session can take.", print_if_any },
+	{ "preconnect_used_total", "preconnect.used",
+	  "Sessions that took an idle connection.", print_if_any },
+	{ "preconnect_missed_total", "preconnect.missed",
+	  "Sessions that found no idle connection.", print_if_any },
+	{ "connect_time_seconds", "connect_time",
+	  "How long it took to connect.", print_histogram },
+	{ "session_time_seconds", "session_time", "How long sessions lived.",
+	  print_histogram },
 	{ "ends_total", "stats.ends", "Sessions ended, by reason.",
 	  print_ends },
 	{ "stall_client_seconds_total", "stats.stall_client_us",
@@ -246,6 +309,15 @@ static bool is_counter(const char *name)
 	       !strcmp(name + len - strlen(suffix), suffix);
 }
 
+static bool is_histogram(const char *name)
+{
+	static const char suffix[] = "_time_seconds";
+	size_t len = strlen(name);
+
+	return len >= sizeof(suffix) &&
+	       !strcmp(name + len - strlen(suffix), suffix);
+}
+
 static void print_metric(const struct family *family,
 			 const struct metric *metric, const json_t *rows)
 {
@@ -253,7 +325,8 @@ static void print_metric(const struct family *family,
 	size_t i;
 
 	if (!is_counter(metric->name))
-		printf("# TYPE %s%s gauge\n", family->prefix, metric->name);
+		printf("# TYPE %s%s %s\n", family->prefix, metric->name,
+		       is_histogram(metric->name) ? "histogram" : "gauge");
 	printf("# HELP %s%s %s\n", family->prefix, metric->name, metric->help);
 	json_array_foreach(rows, i, row)
 		(metric->print ? metric->print : print_plain)(family, metric,

@@ -108,6 +108,8 @@ void print_us(FILE *out, const struct column *column, const json_t *row)
 {
 	json_int_t us = print_number(row, column->key);
 
+	if (!print_lookup(row, column->key))
+		return;
 	if (us < 1000)
 		fprintf(out, "%" JSON_INTEGER_FORMAT "us", us);
 	else if (us < 1000000)

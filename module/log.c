@@ -195,7 +195,10 @@ static void put_record(struct kproxy_log_record *record,
 	put_endpoint(&record->server, server ? &server->addr : &none);
 	strscpy_pad(record->listener, s->listener->name);
 	strscpy_pad(record->upstream, s->upstream->name);
-	memset(record->reserved, 0, sizeof(record->reserved));
+	record->stall_client_us =
+		kproxy_pump_stalled(&s->pumps[KPROXY_SERVER]) / NSEC_PER_USEC;
+	record->stall_server_us =
+		kproxy_pump_stalled(&s->pumps[KPROXY_CLIENT]) / NSEC_PER_USEC;
 }
 
 /**

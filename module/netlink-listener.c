@@ -9,6 +9,7 @@
 #include "netlink-gen.h"
 #include "netlink-prefixes.h"
 #include "netns.h"
+#include "session-table.h"
 #include "upstream.h"
 
 /* When a drain that has neither a rate nor a deadline is over. */
@@ -356,6 +357,7 @@ static int reply_listener(struct kproxy_net *kn, struct kproxy_listener *l,
 
 int kproxy_nl_listener_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	kproxy_session_count_stalls(kproxy_net(genl_info_net(info)));
 	return on_listener(info, reply_listener);
 }
 
@@ -374,6 +376,7 @@ int kproxy_nl_listener_get_start(struct netlink_callback *cb)
 		if (rcu_access_pointer(l->options.prefixes))
 			cb->min_dump_alloc = KPROXY_NETLINK_OBJECT_MAX;
 	kproxy_netlink_unlock(kn);
+	kproxy_session_count_stalls(kn);
 	return kproxy_nl_bare_start(cb);
 }
 

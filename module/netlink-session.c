@@ -71,6 +71,20 @@ static int put_transferred(struct sk_buff *skb, const struct kproxy_session *s)
 	return 0;
 }
 
+/* For how long each side had bytes waiting that it did not take. */
+static int put_stalls(struct sk_buff *skb, const struct kproxy_session *s)
+{
+	u64 server = kproxy_pump_stalled(&s->pumps[KPROXY_CLIENT]);
+	u64 client = kproxy_pump_stalled(&s->pumps[KPROXY_SERVER]);
+
+	if (nla_put_uint(skb, KPROXY_A_SESSION_STALL_CLIENT_US,
+			 client / NSEC_PER_USEC) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_STALL_SERVER_US,
+			 server / NSEC_PER_USEC))
+		return -EMSGSIZE;
+	return 0;
+}
+
 /* And how they were moved. */
 static int put_moved(struct sk_buff *skb, const struct kproxy_session *s)
 {
@@ -123,7 +137,8 @@ static int put_session(struct sk_buff *skb, const void *object)
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
 					       &server->addr)) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_STATE, session_state(state)) ||
-	    put_times(skb, s) || put_transferred(skb, s) || put_moved(skb, s))
+	    put_times(skb, s) || put_transferred(skb, s) || put_moved(skb, s) ||
+	    put_stalls(skb, s))
 		return -EMSGSIZE;
 	if (!kproxy_state_linked(state))
 		return 0;
@@ -152,7 +167,7 @@ static int put_session_event(struct sk_buff *skb, const void *object)
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
 					       &server->addr)) ||
-	    put_transferred(skb, s) ||
+	    put_transferred(skb, s) || put_stalls(skb, s) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_REASON, READ_ONCE(s->reason)) ||
 	    nla_put_uint(skb, KPROXY_A_SESSION_START_MS,
 			 ktime_to_ms(s->began_real)) ||
@@ -397,6 +412,7 @@ static int reply_totals(struct genl_info *info, bool reset)
 	struct kproxy_net *kn = kproxy_net(genl_info_net(info));
 	struct totals totals;
 
+	kproxy_session_count_stalls(kn);
 	kproxy_net_totals(kn, &totals.sum, reset);
 	totals.sessions = atomic_read(&kn->sessions.nelems);
 	return kproxy_netlink_reply(info, put_totals, &totals);

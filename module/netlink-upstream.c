@@ -6,6 +6,7 @@
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netns.h"
+#include "session-table.h"
 #include "upstream.h"
 
 /* Find the upstream that attribute @attr of a request names, which it has. */
@@ -248,6 +249,28 @@ static int put_preconnect(struct sk_buff *skb,
 	return 0;
 }
 
+/* Nothing where nothing was counted. */
+static int put_histogram(struct sk_buff *skb, int attr,
+			 const struct kproxy_server *server,
+			 enum kproxy_latency_kind kind)
+{
+	struct kproxy_histogram sum;
+	struct nlattr *nest;
+	int i;
+
+	if (!kproxy_latency_sum(server->latency, kind, &sum))
+		return 0;
+	nest = nla_nest_start(skb, attr);
+	if (!nest || nla_put_uint(skb, KPROXY_A_HISTOGRAM_SUM_US, sum.sum_us))
+		return -EMSGSIZE;
+	for (i = 0; i < KPROXY_HISTOGRAM_BUCKETS; i++)
+		if (nla_put_uint(skb, KPROXY_A_HISTOGRAM_BUCKET,
+				 sum.buckets[i]))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 static int put_server(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_server *server = object;
@@ -264,7 +287,11 @@ static int put_server(struct sk_buff *skb, const void *object)
 	    nla_put_u32(skb, KPROXY_A_SERVER_MAXCONN,
 			server->options.maxconn) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_BACKUP, server->options.backup) ||
-	    put_preconnect(skb, server))
+	    put_preconnect(skb, server) ||
+	    put_histogram(skb, KPROXY_A_SERVER_CONNECT_TIME, server,
+			  KPROXY_LATENCY_CONNECT) ||
+	    put_histogram(skb, KPROXY_A_SERVER_SESSION_TIME, server,
+			  KPROXY_LATENCY_SESSION))
 		return -EMSGSIZE;
 	kproxy_stats_sum(server->stats, &sum);
 	return kproxy_netlink_put_counters(skb, KPROXY_A_SERVER_STATS, &sum,
@@ -454,6 +481,7 @@ static int reply_server(struct kproxy_server *server, struct genl_info *info)
 
 int kproxy_nl_server_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	kproxy_session_count_stalls(kproxy_net(genl_info_net(info)));
 	return on_server(info, reply_server);
 }
 
@@ -503,10 +531,15 @@ static int dump_servers(struct sk_buff *skb, struct netlink_callback *cb,
 int kproxy_nl_server_get_dumpit(struct sk_buff *skb,
 				struct netlink_callback *cb)
 {
-	struct kproxy_net *kn = kproxy_netlink_dump_lock(cb);
+	struct dump_ctx *ctx = (void *)cb->ctx;
+	struct kproxy_net *kn;
 	int err;
 
-	err = dump_servers(skb, cb, kn, (void *)cb->ctx);
+	/* Once for all its parts. */
+	if (!ctx->upstream)
+		kproxy_session_count_stalls(kproxy_net(genl_info_net(genl_info_dump(cb))));
+	kn = kproxy_netlink_dump_lock(cb);
+	err = dump_servers(skb, cb, kn, ctx);
 	kproxy_netlink_unlock(kn);
 	return err;
 }

@@ -398,6 +398,25 @@ int kproxy_netlink_put_addr(struct sk_buff *skb, int attr,
 	return 0;
 }
 
+static_assert((int)KPROXY_A_ENDS_MAX == (int)KPROXY_REASON_MAX);
+
+/* How many sessions have ended by each reason, which is its attribute. */
+static int put_ends(struct sk_buff *skb, const struct kproxy_stats *sum)
+{
+	struct nlattr *nest = nla_nest_start(skb, KPROXY_A_COUNTERS_ENDS);
+	int reason;
+
+	if (!nest)
+		return -EMSGSIZE;
+	for (reason = KPROXY_REASON_NONE + 1; reason <= KPROXY_REASON_MAX;
+	     reason++)
+		if (nla_put_uint(skb, reason,
+				 sum->count[KPROXY_ENDS + reason]))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 /**
  * kproxy_netlink_put_counters() - write a set of counters
  * @skb: the message
@@ -411,7 +430,7 @@ int kproxy_netlink_put_counters(struct sk_buff *skb, int attr,
 				const struct kproxy_stats *sum,
 				unsigned int sessions)
 {
-	static const u8 attrs[KPROXY_COUNTERS] = {
+	static const u8 attrs[] = {
 		[KPROXY_SESSIONS_TOTAL] = KPROXY_A_COUNTERS_SESSIONS_TOTAL,
 		[KPROXY_REFUSED] = KPROXY_A_COUNTERS_REFUSED,
 		[KPROXY_CONNECT_FAILURES] = KPROXY_A_COUNTERS_CONNECT_FAILURES,
@@ -427,9 +446,15 @@ int kproxy_netlink_put_counters(struct sk_buff *skb, int attr,
 
 	if (!nest || nla_put_uint(skb, KPROXY_A_COUNTERS_SESSIONS, sessions))
 		return -EMSGSIZE;
-	for (i = 0; i < KPROXY_COUNTERS; i++)
+	for (i = 0; i < ARRAY_SIZE(attrs); i++)
 		if (nla_put_uint(skb, attrs[i], sum->count[i]))
 			return -EMSGSIZE;
+	if (nla_put_uint(skb, KPROXY_A_COUNTERS_STALL_CLIENT_US,
+			 sum->count[KPROXY_STALL_CLIENT] / NSEC_PER_USEC) ||
+	    nla_put_uint(skb, KPROXY_A_COUNTERS_STALL_SERVER_US,
+			 sum->count[KPROXY_STALL_SERVER] / NSEC_PER_USEC) ||
+	    put_ends(skb, sum))
+		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
 }

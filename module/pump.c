@@ -13,6 +13,7 @@
  */
 #include <linux/bvec.h>
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/net.h>
 #include <linux/skbuff.h>
 #include <net/sock.h>
@@ -370,6 +371,25 @@ void kproxy_pump_drop_head(struct kproxy_pump *pump)
 	if (pump->head.len)
 		put_page(pump->head.page);
 	pump->head.len = 0;
+}
+
+/**
+ * kproxy_pump_stalled() - for how long a pump's destination had no room
+ * @pump: the direction
+ *
+ * Context: any.
+ * Return: nanoseconds, with those of a stall that goes on.
+ */
+u64 kproxy_pump_stalled(const struct kproxy_pump *pump)
+{
+	s64 stall, now;
+
+	/* One word has it all; only the clock must be of the same moment. */
+	do {
+		stall = READ_ONCE(pump->stall);
+		now = stall < 0 ? ktime_get_ns() : 0;
+	} while (stall != READ_ONCE(pump->stall));
+	return stall + now;
 }
 
 /**

@@ -3,6 +3,7 @@
 #define _KPROXY_PUMP_H
 
 #include <linux/cache.h>
+#include <linux/compiler.h>
 #include <linux/types.h>
 
 #include "pool.h"
@@ -44,6 +45,11 @@ struct kproxy_pump {
 	bool ended;
 	/* inside tcp_sendmsg_locked(): the pump's own doing, no news */
 	bool sending;
+	/*
+	 * For how long the destination had no room, in nanoseconds; while it has
+	 * none, less the time by the clock when that began, so below 0.
+	 */
+	s64 stall;
 } ____cacheline_aligned_in_smp;
 
 /* What one run has passed on, in bytes. */
@@ -58,5 +64,12 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 					struct kproxy_pump_moved *moved);
 
 void kproxy_pump_drop_head(struct kproxy_pump *pump);
+u64 kproxy_pump_stalled(const struct kproxy_pump *pump);
+
+/* Whether its destination has no room now. */
+static inline bool kproxy_pump_stalls(const struct kproxy_pump *pump)
+{
+	return READ_ONCE(pump->stall) < 0;
+}
 
 #endif /* _KPROXY_PUMP_H */

@@ -6,6 +6,7 @@
  * order of their addresses.
  */
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -13,6 +14,7 @@
 #include "pump.h"
 #include "session.h"
 #include "session-pump.h"
+#include "trace.h"
 
 static const enum kproxy_reason failed_reason[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_REASON_CLIENT_RESET,
@@ -22,6 +24,12 @@ static const enum kproxy_reason failed_reason[KPROXY_SIDES] = {
 static const enum kproxy_counter bytes_counter[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_BYTES_IN,
 	[KPROXY_SERVER] = KPROXY_BYTES_OUT,
+};
+
+/* Who does not take it is the other side. */
+static const enum kproxy_counter stall_counter[KPROXY_SIDES] = {
+	[KPROXY_CLIENT] = KPROXY_STALL_SERVER,
+	[KPROXY_SERVER] = KPROXY_STALL_CLIENT,
 };
 
 /**
@@ -65,16 +73,80 @@ static void session_account(struct kproxy_session *s, enum kproxy_side source,
 	kproxy_stats_add(s->server_stats, bytes_counter[source], bytes);
 }
 
+/**
+ * kproxy_session_count_stall() - bring the counters up to date with a stall
+ * @s: the session, held or kept from ending by the caller; it was connected
+ * @source: the source of the direction
+ *
+ * Who lists counters and the end of a stall may come at the same time: what one
+ * of them has added is in stall_counted.
+ *
+ * Context: any.
+ */
+void kproxy_session_count_stall(struct kproxy_session *s,
+				enum kproxy_side source)
+{
+	u64 stalled = kproxy_pump_stalled(&s->pumps[source]);
+	u64 counted = READ_ONCE(s->stall_counted[source]);
+
+	do {
+		if (stalled <= counted)
+			return;
+	} while (!try_cmpxchg(&s->stall_counted[source], &counted, stalled));
+	stalled -= counted;
+	kproxy_stats_add(s->net_stats, stall_counter[source], stalled);
+	kproxy_stats_add(s->listener_stats, stall_counter[source], stalled);
+	kproxy_stats_add(s->server_stats, stall_counter[source], stalled);
+}
+
+/* The destination has no room any more, or has room again. */
+static void session_stall(struct kproxy_session *s, enum kproxy_side source,
+			  bool full)
+{
+	struct kproxy_pump *pump = &s->pumps[source];
+	s64 now = ktime_get_ns();
+
+	if (full) {
+		WRITE_ONCE(pump->stall, pump->stall - now);
+		trace_kproxy_stall(s, !source);
+		return;
+	}
+	WRITE_ONCE(pump->stall, pump->stall + now);
+	kproxy_session_count_stall(s, source);
+	trace_kproxy_resume(s, !source, pump->stall / NSEC_PER_USEC);
+}
+
+/**
+ * kproxy_session_end_stalls() - no direction waits any more
+ * @s: the session, whose pumps do not run any more
+ *
+ * Context: process.
+ */
+void kproxy_session_end_stalls(struct kproxy_session *s)
+{
+	enum kproxy_side source;
+
+	for (source = KPROXY_CLIENT; source < KPROXY_SIDES; source++)
+		if (kproxy_pump_stalls(&s->pumps[source]))
+			session_stall(s, source, false);
+}
+
 /* Bottom halves off; both sockets locked, the destination owned by nobody. */
 static enum kproxy_pump_result session_run(struct kproxy_session *s,
 					   enum kproxy_side source)
 {
 	struct kproxy_pump_moved moved = {};
 	enum kproxy_pump_result result;
+	bool full;
 
 	result = kproxy_pump_run(&s->pumps[source], s->ends[source].sk,
 				 s->ends[!source].sk, &kproxy_pool, &moved);
 	session_account(s, source, &moved);
+	trace_kproxy_pump(s, source, &moved, result);
+	/* Not when it goes on, so that a full destination costs no clock. */
+	full = result == KPROXY_PUMP_FULL;
+	if (unlikely(full != kproxy_pump_stalls(&s->pumps[source])))
+		session_stall(s, source, full);
 	switch (result) {
 	case KPROXY_PUMP_EOF:
 		kproxy_session_eof(s, source);

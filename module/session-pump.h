@@ -13,6 +13,9 @@ void kproxy_session_data_ready(struct kproxy_session *s,
 			       enum kproxy_side source);
 void kproxy_session_write_space(struct kproxy_session *s,
 				enum kproxy_side side);
+void kproxy_session_count_stall(struct kproxy_session *s,
+				enum kproxy_side source);
+void kproxy_session_end_stalls(struct kproxy_session *s);
 void kproxy_session_pump_work(struct work_struct *work);
 
 #endif /* _KPROXY_SESSION_PUMP_H */

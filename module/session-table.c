@@ -10,6 +10,7 @@
 #include "listener.h"
 #include "netns.h"
 #include "session.h"
+#include "session-pump.h"
 #include "session-table.h"
 #include "upstream.h"
 
@@ -123,6 +124,36 @@ static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
 	rhashtable_walk_stop(&iter);
 	rhashtable_walk_exit(&iter);
 	return killed;
+}
+
+/**
+ * kproxy_session_count_stalls() - count the stalls that go on, up to now
+ * @kn: the namespace's root
+ *
+ * Otherwise they are counted when they are over.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_session_count_stalls(struct kproxy_net *kn)
+{
+	struct rhashtable_iter iter;
+	struct kproxy_session *s;
+	enum kproxy_side source;
+
+	rhashtable_walk_enter(&kn->sessions, &iter);
+	rhashtable_walk_start(&iter);
+	while ((s = rhashtable_walk_next(&iter))) {
+		if (IS_ERR(s) ||
+		    (!kproxy_pump_stalls(&s->pumps[KPROXY_CLIENT]) &&
+		     !kproxy_pump_stalls(&s->pumps[KPROXY_SERVER])) ||
+		    !refcount_inc_not_zero(&s->refs))
+			continue;
+		for (source = KPROXY_CLIENT; source < KPROXY_SIDES; source++)
+			kproxy_session_count_stall(s, source);
+		kproxy_session_put(s);
+	}
+	rhashtable_walk_stop(&iter);
+	rhashtable_walk_exit(&iter);
 }
 
 static bool test_filter(const struct kproxy_session *s, const void *arg)

@@ -33,6 +33,7 @@ void kproxy_session_kill_listener(const struct kproxy_listener *l);
 unsigned int kproxy_session_kill_some(const struct kproxy_listener *l,
 				      unsigned int most);
 void kproxy_session_kill_server(const struct kproxy_server *server);
+void kproxy_session_count_stalls(struct kproxy_net *kn);
 void kproxy_session_kill_all(struct kproxy_net *kn);
 
 #endif /* _KPROXY_SESSION_TABLE_H */

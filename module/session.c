@@ -274,7 +274,12 @@ static bool session_established(struct kproxy_session *s)
 /* RCU is held. */
 static void session_go(struct kproxy_session *s)
 {
-	kproxy_health_connected(rcu_dereference(s->server));
+	struct kproxy_server *server = rcu_dereference(s->server);
+
+	trace_kproxy_connect(s, server, 0);
+	kproxy_latency_add(server->latency, KPROXY_LATENCY_CONNECT,
+			   ktime_us_delta(s->connected, s->asked));
+	kproxy_health_connected(server);
 	session_arm(s);
 	/* What came before, and what failed before, is looked at now. */
 	kproxy_session_kick(s, KPROXY_CLIENT);
@@ -436,6 +441,7 @@ static int session_connect(struct kproxy_session *s)
 	int err;
 
 	s->pumps[KPROXY_CLIENT].ahead = 0;
+	s->asked = ktime_get();
 	err = session_introduce(s);
 	if (err)
 		return err;
@@ -540,6 +546,7 @@ static bool session_next_server(struct kproxy_session *s, int err)
 {
 	struct kproxy_server *server = session_server(s);
 
+	trace_kproxy_connect(s, server, err);
 	session_count(s, KPROXY_CONNECT_FAILURES);
 	if (kproxy_health_blames(err))
 		kproxy_health_failed(server);
@@ -753,6 +760,22 @@ static void session_greet(struct kproxy_session *s)
 		session_reach(s);
 }
 
+/* By the reason, which is final, and by how long it was. */
+static void session_count_end(const struct kproxy_session *s)
+{
+	enum kproxy_counter counter = KPROXY_ENDS + s->reason;
+
+	kproxy_stats_inc(s->net_stats, counter);
+	kproxy_stats_inc(s->listener_stats, counter);
+	/* It may have waited for a server in vain. */
+	if (session_server(s))
+		kproxy_stats_inc(session_server(s)->stats, counter);
+	if (s->connected)
+		kproxy_latency_add(session_server(s)->latency,
+				   KPROXY_LATENCY_SESSION,
+				   ktime_us_delta(ktime_get(), s->began_mono));
+}
+
 static void session_end(struct kproxy_session *s, bool graceful)
 {
 	struct kproxy_server *server = session_server(s);
@@ -767,6 +790,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 			kproxy_sock_detach(&s->ends[side]);
 	timer_shutdown_sync(&s->timer);
 	cancel_work_sync(&s->pump_work);
+	kproxy_session_end_stalls(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		if (!s->ends[side].socket)
@@ -776,7 +800,9 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		else
 			kproxy_sock_abort(&s->ends[side]);
 	}
+	trace_kproxy_close(s);
 	if (s->begun) {
+		session_count_end(s);
 		kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_END_NTF);
 		kproxy_log_session(READ_ONCE(s->kn->log), s);
 	}
@@ -949,6 +975,7 @@ static int session_publish(struct kproxy_session *s)
 	atomic_inc(&s->kn->live);
 	kproxy_listener_hold(s->listener);
 	atomic_inc(&s->listener->sessions);
+	trace_kproxy_accept(s);
 	return 0;
 }
 

@@ -125,8 +125,12 @@ struct kproxy_session {
 	unsigned long began;
 	ktime_t began_mono;
 	ktime_t began_real;
+	/* under @life, before the connect: when the server was asked */
+	ktime_t asked;
 	/* when a server had answered, 0 before; read when it has ended */
 	ktime_t connected;
+	/* by source, by cmpxchg(): what is in the counters of the pump's stall */
+	u64 stall_counted[KPROXY_SIDES];
 	struct kproxy_session_times times;
 	/* under @life; readers may see one that is half written */
 	union kproxy_addr client;

@@ -4,6 +4,7 @@
 
 #include <linux/percpu.h>
 #include <linux/types.h>
+#include <uapi/linux/kproxy.h>
 
 enum kproxy_counter {
 	KPROXY_SESSIONS_TOTAL,
@@ -15,8 +16,13 @@ enum kproxy_counter {
 	KPROXY_BYTES_COPIED,
 	KPROXY_PUMPS_INLINE,
 	KPROXY_PUMPS_DEFERRED,
+	/* nanoseconds that clients, servers did not take what was theirs */
+	KPROXY_STALL_CLIENT,
+	KPROXY_STALL_SERVER,
+	/* sessions that have ended, by enum kproxy_reason */
+	KPROXY_ENDS,
 
-	KPROXY_COUNTERS
+	KPROXY_COUNTERS = KPROXY_ENDS + KPROXY_REASON_MAX + 1
 };
 
 /* One CPU's counters; written only by that CPU, read by any. */

@@ -757,7 +757,10 @@ server_new(struct kproxy_upstream *up, const union kproxy_addr *addr,
 	if (!server)
 		return NULL;
 	server->stats = kproxy_stats_new();
-	if (!server->stats || kproxy_preconnect_prepare(server)) {
+	server->latency = kproxy_latency_new();
+	if (!server->stats || !server->latency ||
+	    kproxy_preconnect_prepare(server)) {
+		kproxy_latency_free(server->latency);
 		kproxy_stats_free(server->stats);
 		kfree(server);
 		return NULL;
@@ -875,6 +878,7 @@ void kproxy_server_put(struct kproxy_server *server)
 		return;
 	kproxy_upstream_put(server->upstream);
 	kproxy_stats_free(server->stats);
+	kproxy_latency_free(server->latency);
 	kproxy_preconnect_free(server);
 	kfree_rcu(server, rcu);
 }

@@ -13,6 +13,7 @@
 #include "check.h"
 #include "choice.h"
 #include "health.h"
+#include "latency.h"
 #include "preconnect.h"
 #include "sockopts.h"
 #include "source.h"
@@ -95,6 +96,8 @@ struct kproxy_server {
 	union kproxy_addr addr;
 	u32 id;
 	struct kproxy_stats __percpu *stats;
+	/* a CPU's is there once it has counted */
+	struct kproxy_latency_slot __percpu *latency;
 
 	/* enum kproxy_server_flag, atomic bits */
 	unsigned long flags;

@@ -11,15 +11,17 @@ from peer import (Failed, accept, connect, expect, expect_alive, kp,
 COUNT = max(scaled(1030), 150)
 
 STATS = {"sessions", "sessions_total", "refused", "connect_failures",
-         "bytes_in", "bytes_out"}
+         "bytes_in", "bytes_out", "stall_client_us", "stall_server_us",
+         "ends"}
 KEYS = {
     "listener": {"name", "addresses", "upstream", "stats"},
     "upstream": {"name", "balance", "servers"},
-    "server": {"upstream", "address", "weight", "state", "health", "stats"},
+    "server": {"upstream", "address", "weight", "state", "health", "stats",
+               "connect_time"},
     "session": {"id", "listener", "upstream", "client", "local", "source",
                 "server", "state", "age_ms", "idle_ms", "cpu", "bytes_in",
                 "bytes_out", "bytes_spliced", "bytes_copied", "client_tcp",
-                "server_tcp"},
+                "server_tcp", "stall_client_us", "stall_server_us"},
     "pool": {"cpu", "pages", "pages_free", "sessions", "sessions_free",
              "page_refills", "session_refills", "fallbacks"},
     "stats": STATS | {"bytes_spliced", "bytes_copied", "pumps_inline",

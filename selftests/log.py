@@ -18,7 +18,8 @@ from peer import (BACK, BACK6, PROXY, EchoServer, Failed,
 FRONT6 = ("fd01::1", 8010)
 
 KEYS = {"id", "listener", "upstream", "client", "server", "start_ms",
-        "duration_ms", "connect_us", "bytes_in", "bytes_out", "reason"}
+        "duration_ms", "connect_us", "bytes_in", "bytes_out",
+        "stall_client_us", "stall_server_us", "reason"}
 
 
 def log():

@@ -2,13 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """The text of "kproxy metrics", and that its numbers are those of "show"."""
 
+import json
+import pathlib
 import re
 import shutil
 
-from peer import (Failed, expect, kp, main, pair, read_exactly, run, scene,
-                  show, stats, wait_gone)
+from peer import (EchoServer, connect, expect, expect_between, Failed, kp, main,
+                  pair, read_exactly, run, scene, show, stats, wait_for,
+                  wait_gone)
 
-SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="[^"]*",?)+)\})? (\d+)$')
+SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="[^"]*",?)+)\})? '
+                    r'(\d+(?:\.\d{6})?)$')
+DASHBOARD = (pathlib.Path(__file__).parent.parent /
+             "tools/packaging/grafana/kproxy.json")
 
 
 def metrics():
@@ -23,17 +29,22 @@ def metrics():
                 expect(word[3].endswith("."), True, f"a sentence: {line}")
                 family = word[2]
             else:
-                expect((word[1], word[3]), ("TYPE", "gauge"), line)
+                histogram = word[2].endswith("_time_seconds")
+                expect((word[1], word[3]),
+                       ("TYPE", "histogram" if histogram else "gauge"), line)
                 expect(word[2].endswith("_total"), False, line)
             continue
         match = SAMPLE.match(line)
         if not match:
             raise Failed(f"no sample: {line}")
         name, labels, value = match.groups()
-        expect(name, family, "the name of a sample")
+        if family.endswith("_time_seconds"):
+            expect(re.sub("_(bucket|sum|count)$", "", name), family, line)
+        else:
+            expect(name, family, "the name of a sample")
         key = (name, labels or "")
         expect(key in found, False, f"twice: {key}")
-        found[key] = int(value)
+        found[key] = float(value) if "." in value else int(value)
     return found
 
 
@@ -92,6 +103,78 @@ def grow():
             raise Failed(f"{key}: {value}, then {after[key]}")
     expect(after["kproxy_sessions_total", ""],
            before["kproxy_sessions_total", ""] + 1, "sessions")
+
+
+@scene("the times of each server are histograms")
+def histograms():
+    for sock in traffic():
+        sock.close()
+    wait_gone()
+    found = metrics()
+    labels = 'upstream="app",server="10.2.0.2:9000"'
+    shown = show("server show app")[0]
+    for key in ("connect_time", "session_time"):
+        name = f"kproxy_server_{key}_seconds"
+        buckets = [(float(re.search('le="([^"]*)"', where)[1]), value)
+                   for (what, where), value in found.items()
+                   if what == f"{name}_bucket" and where.startswith(labels)]
+        count = found[f"{name}_count", labels]
+        expect(count, shown[key]["count"], f"{key}: count")
+        expect(count, shown["stats"]["sessions_total"], f"{key}: sessions")
+        expect(buckets, sorted(buckets), f"{key}: in order")
+        expect([n for _, n in buckets], sorted(n for _, n in buckets),
+               f"{key}: each has all before it")
+        expect(buckets[-1], (float("inf"), count), f"{key}: the last")
+        expect(found[f"{name}_sum", labels] * 1e6 // 1,
+               shown[key]["sum_us"], f"{key}: sum")
+        expect_between(shown[key]["p50_us"], 0, shown[key]["p99_us"],
+                       f"{key}: half of them")
+        expect(sum(part["count"] for part in shown[key]["buckets"]), count,
+               f"{key}: all buckets")
+
+
+@scene("connections made ahead are counted, where there are any")
+def preconnect():
+    expect([name for name, _ in metrics() if "preconnect" in name], [],
+           "without them")
+    echo = EchoServer()
+    kp("upstream set app preconnect 2")
+    wait_for(lambda: show("server show app")[0]["preconnect"]["ready"],
+             "some are ready")
+    client = connect()
+    client.sendall(b"a")
+    read_exactly(client, 1)
+    found = metrics()
+    labels = 'upstream="app",server="10.2.0.2:9000"'
+    expect(found["kproxy_server_preconnect_used_total", labels] +
+           found["kproxy_server_preconnect_missed_total", labels], 1,
+           "used or missed")
+    expect("kproxy_server_preconnect_ready" in {name for name, _ in found},
+           True, "ready")
+    client.close()
+    check_dashboard(found)
+    kp("upstream set app preconnect 0")
+    echo.close()
+    wait_gone()
+
+
+def check_dashboard(found):
+    """Each metric that it has exists, and is broken down by what it has."""
+    names = {name for name, _ in found}
+    labels = {name: set(re.findall('([a-z]+)="', where))
+              for name, where in found}
+    used = 0
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel["targets"]:
+            expr = target["expr"]
+            for name in re.findall(r"\bkproxy_[a-z_]+", expr):
+                used += 1
+                expect(name in names, True, f"{name} of {panel['title']}")
+                by = re.search(r"by \(([a-z, ]+)\)", expr)
+                words = set(by[1].split(", ")) if by else set()
+                expect(words - labels[name] - {"instance"}, set(),
+                       f"labels of {name}")
+    expect_between(used, 20, 1000, "metrics of the dashboard")
 
 
 @scene("a namespace in which nothing is has metrics too")

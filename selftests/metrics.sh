@@ -6,9 +6,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 5
+plan 7
 load
 topology
 simple_proxy
-scenes 5
+scenes 7
 finish

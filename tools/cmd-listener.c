@@ -199,6 +199,12 @@ static const struct column columns[] = {
 	  .right = true, .stats = true },
 	{ .title = "OUT", .key = "stats.bytes_out", .text = print_bytes,
 	  .right = true, .stats = true },
+	{ .title = "CLIENT-STALL", .key = "stats.stall_client_us",
+	  .text = print_us, .right = true, .stats = true },
+	{ .title = "SERVER-STALL", .key = "stats.stall_server_us",
+	  .text = print_us, .right = true, .stats = true },
+	{ .title = "ENDS", .key = "stats.ends", .text = print_counts,
+	  .stats = true },
 	{ .title = "OPTIONS", .text = option_column, .arg = options },
 	{}
 };

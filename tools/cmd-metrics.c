@@ -10,27 +10,37 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <linux/kproxy.h>
+
 #include "args.h"
 #include "cmd.h"
 #include "ctx.h"
+#include "histogram.h"
 #include "nl.h"
 #include "print.h"
 #include "request.h"
 #include <kproxy_version.h>
 #include "view.h"
 
+struct family;
+struct metric;
+
+/* Print the samples of one object. */
+typedef void (*samples_fn)(const struct family *family,
+			   const struct metric *metric, const json_t *row);
+
 /**
  * struct metric - a value of each object of a kind
  * @name: behind the kind's prefix; a counter's ends in _total
  * @key: where the value stands in the object
  * @help: what it is
- * @value: makes it of the object, NULL when it is what @key says
+ * @print: prints it, NULL for the number that @key says
  */
 struct metric {
 	const char *name;
 	const char *key;
 	const char *help;
-	json_int_t (*value)(const json_t *row);
+	samples_fn print;
 };
 
 /* A label, and where its value stands in the object; the last has no name. */
@@ -53,6 +63,143 @@ struct family {
 	const struct metric *metrics;
 };
 
+/* A scope may be the name of any device. */
+static void print_escaped(const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\\' || *text == '"')
+			putchar('\\');
+		putchar(*text);
+	}
+}
+
+static void print_label(const json_t *value)
+{
+	if (json_is_string(value))
+		print_escaped(json_string_value(value));
+	else
+		print_value(stdout, value);
+}
+
+/*
+ * Up to the value: a sample whose name ends in @suffix, with a label more if
+ * @name is not NULL.
+ */
+static void print_sample_of(const struct family *family,
+			    const struct metric *metric, const char *suffix,
+			    const json_t *row, const char *name,
+			    const char *value)
+{
+	const struct label *label = family->labels;
+	const char *before = "{";
+
+	printf("%s%s%s", family->prefix, metric->name, suffix);
+	for (; label->name; label++) {
+		printf("%s%s=\"", before, label->name);
+		print_label(json_object_get(row, label->key));
+		putchar('"');
+		before = ",";
+	}
+	if (name) {
+		printf("%s%s=\"%s\"", before, name, value);
+		before = ",";
+	}
+	printf(*before == ',' ? "} " : " ");
+}
+
+static void print_sample(const struct family *family,
+			 const struct metric *metric, const json_t *row,
+			 const char *name, const char *value)
+{
+	print_sample_of(family, metric, "", row, name, value);
+}
+
+/* Nothing of an object that has none. */
+static void print_if_any(const struct family *family,
+			 const struct metric *metric, const json_t *row)
+{
+	if (!print_lookup(row, metric->key))
+		return;
+	print_sample(family, metric, row, NULL, NULL);
+	printf("%" JSON_INTEGER_FORMAT "\n", print_number(row, metric->key));
+}
+
+static void print_us_as_seconds(json_int_t us)
+{
+	printf("%" JSON_INTEGER_FORMAT ".%06" JSON_INTEGER_FORMAT "\n",
+	       us / 1000000, us % 1000000);
+}
+
+/* A bucket for each power of two, up to which all shorter ones are counted. */
+static void print_histogram(const struct family *family,
+			    const struct metric *metric, const json_t *row)
+{
+	const json_t *histogram = json_object_get(row, metric->key);
+	json_int_t us = KPROXY_HISTOGRAM_FIRST, count;
+	char end[32];
+	int i;
+
+	if (!histogram)
+		return;
+	count = print_number(histogram, "count");
+	for (i = 0; i < KPROXY_HISTOGRAM_BUCKETS / 2; i++, us *= 2) {
+		snprintf(end, sizeof(end), "%.6f", us / 1000000.0);
+		print_sample_of(family, metric, "_bucket", row, "le", end);
+		printf("%" JSON_INTEGER_FORMAT "\n",
+		       histogram_below(histogram, us));
+	}
+	print_sample_of(family, metric, "_bucket", row, "le", "+Inf");
+	printf("%" JSON_INTEGER_FORMAT "\n", count);
+	print_sample_of(family, metric, "_sum", row, NULL, NULL);
+	print_us_as_seconds(print_number(histogram, "sum_us"));
+	print_sample_of(family, metric, "_count", row, NULL, NULL);
+	printf("%" JSON_INTEGER_FORMAT "\n", count);
+}
+
+static void print_plain(const struct family *family,
+			const struct metric *metric, const json_t *row)
+{
+	print_sample(family, metric, row, NULL, NULL);
+	printf("%" JSON_INTEGER_FORMAT "\n", print_number(row, metric->key));
+}
+
+/* Whether it is meant to take sessions, and can as far as is known. */
+static void print_server_up(const struct family *family,
+			    const struct metric *metric, const json_t *row)
+{
+	const char *state = json_string_value(json_object_get(row, "state"));
+	const char *health = json_string_value(json_object_get(row, "health"));
+	bool up = !strcmp(state, "up") &&
+		  (!strcmp(health, "up") || !strcmp(health, "unknown"));
+
+	print_sample(family, metric, row, NULL, NULL);
+	printf("%d\n", up);
+}
+
+/* Microseconds, in seconds. */
+static void print_seconds(const struct family *family,
+			  const struct metric *metric, const json_t *row)
+{
+	print_sample(family, metric, row, NULL, NULL);
+	print_us_as_seconds(print_number(row, metric->key));
+}
+
+/* One for each reason. */
+static void print_ends(const struct family *family,
+		       const struct metric *metric, const json_t *row)
+{
+	const char *reason;
+	json_t *value;
+
+	json_object_foreach((json_t *)print_lookup(row, metric->key), reason,
+			    value) {
+		print_sample(family, metric, row, "reason", reason);
+		printf("%" JSON_INTEGER_FORMAT "\n",
+		       json_integer_value(value));
+	}
+}
+
+
 static const struct metric totals[] = {
 	{ "active_sessions", "sessions", "Sessions alive.", NULL },
 	{ "sessions_total", "sessions_total", "Sessions begun.", NULL },
@@ -70,6 +217,12 @@ static const struct metric totals[] = {
 	  "Runs of a pump that were not put off.", NULL },
 	{ "pumps_deferred_total", "pumps_deferred",
 	  "Runs of a pump put off because a lock was busy.", NULL },
+	{ "ends_total", "ends", "Sessions ended, by reason.",
+	  print_ends },
+	{ "stall_client_seconds_total", "stall_client_us",
+	  "Time that clients did not take what was theirs.", print_seconds },
+	{ "stall_server_seconds_total", "stall_server_us",
+	  "Time that servers did not take what was theirs.", print_seconds },
 	{}
 };
 
@@ -81,21 +234,17 @@ static const struct metric of_listener[] = {
 	  "Connects to a server that failed.", NULL },
 	{ "bytes_in_total", "stats.bytes_in", "Bytes from clients.", NULL },
 	{ "bytes_out_total", "stats.bytes_out", "Bytes to clients.", NULL },
+	{ "ends_total", "stats.ends", "Sessions ended, by reason.",
+	  print_ends },
+	{ "stall_client_seconds_total", "stats.stall_client_us",
+	  "Time that clients did not take what was theirs.", print_seconds },
+	{ "stall_server_seconds_total", "stats.stall_server_us",
+	  "Time that servers did not take what was theirs.", print_seconds },
 	{}
 };
 
-/* Whether it is meant to take sessions, and can as far as is known. */
-static json_int_t server_up(const json_t *row)
-{
-	const char *state = json_string_value(json_object_get(row, "state"));
-	const char *health = json_string_value(json_object_get(row, "health"));
-
-	return !strcmp(state, "up") &&
-	       (!strcmp(health, "up") || !strcmp(health, "unknown"));
-}
-
 static const struct metric of_server[] = {
-	{ "up", NULL, "1 if it takes new sessions.", server_up },
+	{ "up", NULL, "1 if it takes new sessions.", print_server_up },
 	{ "weight", "weight", "Its share of new sessions.", NULL },
 	{ "active_sessions", "stats.sessions", "Sessions alive.", NULL },
 	{ "sessions_total", "stats.sessions_total", "Sessions begun.", NULL },
@@ -103,6 +252,22 @@ static const struct metric of_server[] = {
 	  "Connects to it that failed.", NULL },
 	{ "bytes_in_total", "stats.bytes_in", "Bytes to it.", NULL },
 	{ "bytes_out_total", "stats.bytes_out", "Bytes from it.", NULL },
+	{ "preconnect_ready", "preconnect.ready",
+	  "Idle connections that a session can take.", print_if_any },
+	{ "preconnect_used_total", "preconnect.used",
+	  "Sessions that took an idle connection.", print_if_any },
+	{ "preconnect_missed_total", "preconnect.missed",
+	  "Sessions that found no idle connection.", print_if_any },
+	{ "connect_time_seconds", "connect_time",
+	  "How long it took to connect.", print_histogram },
+	{ "session_time_seconds", "session_time", "How long sessions lived.",
+	  print_histogram },
+	{ "ends_total", "stats.ends", "Sessions ended, by reason.",
+	  print_ends },
+	{ "stall_client_seconds_total", "stats.stall_client_us",
+	  "Time that clients did not take what was theirs.", print_seconds },
+	{ "stall_server_seconds_total", "stats.stall_server_us",
+	  "Time that servers did not take what was theirs.", print_seconds },
 	{}
 };
 
@@ -135,48 +300,18 @@ static const struct family families[] = {
 	{ "kproxy_pool_", &pool_view, pool_labels, of_pool },
 };
 
-/* A scope may be the name of any device. */
-static void print_escaped(const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '\\' || *text == '"')
-			putchar('\\');
-		putchar(*text);
-	}
-}
-
-static void print_label(const json_t *value)
-{
-	if (json_is_string(value))
-		print_escaped(json_string_value(value));
-	else
-		print_value(stdout, value);
-}
-
-static void print_labels(const json_t *row, const struct label *label)
-{
-	const char *before = "{";
-
-	for (; label->name; label++) {
-		printf("%s%s=\"", before, label->name);
-		print_label(json_object_get(row, label->key));
-		putchar('"');
-		before = ",";
-	}
-	if (*before == ',')
-		putchar('}');
-}
-
-static json_int_t metric_value(const struct metric *metric, const json_t *row)
-{
-	if (metric->value)
-		return metric->value(row);
-	return print_number(row, metric->key);
-}
-
 static bool is_counter(const char *name)
 {
 	static const char suffix[] = "_total";
+	size_t len = strlen(name);
+
+	return len >= sizeof(suffix) &&
+	       !strcmp(name + len - strlen(suffix), suffix);
+}
+
+static bool is_histogram(const char *name)
+{
+	static const char suffix[] = "_time_seconds";
 	size_t len = strlen(name);
 
 	return len >= sizeof(suffix) &&
@@ -190,14 +325,12 @@ static void print_metric(const struct family *family,
 	size_t i;
 
 	if (!is_counter(metric->name))
-		printf("# TYPE %s%s gauge\n", family->prefix, metric->name);
+		printf("# TYPE %s%s %s\n", family->prefix, metric->name,
+		       is_histogram(metric->name) ? "histogram" : "gauge");
 	printf("# HELP %s%s %s\n", family->prefix, metric->name, metric->help);
-	json_array_foreach(rows, i, row) {
-		printf("%s%s", family->prefix, metric->name);
-		print_labels(row, family->labels);
-		printf(" %" JSON_INTEGER_FORMAT "\n",
-		       metric_value(metric, row));
-	}
+	json_array_foreach(rows, i, row)
+		(metric->print ? metric->print : print_plain)(family, metric,
+							      row);
 }
 
 static int print_family(struct ctx *ctx, const struct family *family)

@@ -44,6 +44,10 @@ static const struct field end_fields[] = {
 	  .show = field_uint },
 	{ .key = "bytes_out", .attr = KPROXY_A_SESSION_BYTES_OUT,
 	  .show = field_uint },
+	{ .key = "stall_client_us", .attr = KPROXY_A_SESSION_STALL_CLIENT_US,
+	  .show = field_uint },
+	{ .key = "stall_server_us", .attr = KPROXY_A_SESSION_STALL_SERVER_US,
+	  .show = field_uint },
 	{ .key = "reason", .attr = KPROXY_A_SESSION_REASON,
 	  .show = field_word, .words = reason_words },
 	{}

@@ -6,6 +6,7 @@
 #include "counters.h"
 #include "ctx.h"
 #include "field.h"
+#include "histogram.h"
 #include "option.h"
 #include "print.h"
 #include "request.h"
@@ -120,6 +121,26 @@ static const struct field preconnect_field[] = {
 	{}
 };
 
+static const struct field time_fields[] = {
+	{ .key = "connect_time", .attr = KPROXY_A_SERVER_CONNECT_TIME,
+	  .show = field_histogram },
+	{ .key = "session_time", .attr = KPROXY_A_SERVER_SESSION_TIME,
+	  .show = field_histogram },
+	{}
+};
+
+/* Where nothing was counted there is nothing. */
+static void show_times(const struct ctx *ctx, struct nlattr **tb, json_t *row)
+{
+	const struct field *field;
+
+	for (field = time_fields; field->key; field++)
+		if (tb[field->attr])
+			json_object_set_new(row, field->key,
+					    field->show(ctx, field,
+							tb[field->attr]));
+}
+
 static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 {
 	struct nlattr *tb[FIELD_ATTR_MAX + 1];
@@ -133,6 +154,8 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 		fields_show(ctx, stats_field, tb, row);
 	if (ctx->stats && tb[KPROXY_A_SERVER_PRECONNECT])
 		fields_show(ctx, preconnect_field, tb, row);
+	if (ctx->stats)
+		show_times(ctx, tb, row);
 	return row;
 }
 
@@ -153,6 +176,20 @@ static const struct column columns[] = {
 	  .right = true, .stats = true },
 	{ .title = "OUT", .key = "stats.bytes_out", .text = print_bytes,
 	  .right = true, .stats = true },
+	{ .title = "CLIENT-STALL", .key = "stats.stall_client_us",
+	  .text = print_us, .right = true, .stats = true },
+	{ .title = "SERVER-STALL", .key = "stats.stall_server_us",
+	  .text = print_us, .right = true, .stats = true },
+	{ .title = "ENDS", .key = "stats.ends", .text = print_counts,
+	  .stats = true },
+	{ .title = "CONNECT-P50", .key = "connect_time.p50_us",
+	  .text = print_us, .right = true, .stats = true },
+	{ .title = "CONNECT-P99", .key = "connect_time.p99_us",
+	  .text = print_us, .right = true, .stats = true },
+	{ .title = "SESSION-P50", .key = "session_time.p50_us",
+	  .text = print_us, .right = true, .stats = true },
+	{ .title = "SESSION-P99", .key = "session_time.p99_us",
+	  .text = print_us, .right = true, .stats = true },
 	{ .title = "READY", .key = "preconnect.ready", .right = true,
 	  .stats = true },
 	{ .title = "USED", .key = "preconnect.used", .right = true,

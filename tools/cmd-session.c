@@ -64,6 +64,10 @@ static const struct field fields[] = {
 	  .show = field_nest, .nested = tcp_fields },
 	{ .key = "server_tcp", .attr = KPROXY_A_SESSION_SERVER_TCP,
 	  .show = field_nest, .nested = tcp_fields },
+	{ .key = "stall_client_us", .attr = KPROXY_A_SESSION_STALL_CLIENT_US,
+	  .show = field_uint },
+	{ .key = "stall_server_us", .attr = KPROXY_A_SESSION_STALL_SERVER_US,
+	  .show = field_uint },
 	{}
 };
 
@@ -102,6 +106,10 @@ static const struct column columns[] = {
 	  .stats = true },
 	{ .title = "SERVER-RTT-US", .key = "server_tcp.rtt_us", .right = true,
 	  .stats = true },
+	{ .title = "CLIENT-STALL", .key = "stall_client_us", .text = print_us,
+	  .right = true, .stats = true },
+	{ .title = "SERVER-STALL", .key = "stall_server_us", .text = print_us,
+	  .right = true, .stats = true },
 	{}
 };
 

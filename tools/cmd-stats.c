@@ -45,6 +45,11 @@ static const struct column columns[] = {
 	{ .title = "bytes copied", .key = "bytes_copied" },
 	{ .title = "pumps inline", .key = "pumps_inline" },
 	{ .title = "pumps deferred", .key = "pumps_deferred" },
+	{ .title = "waited for clients", .key = "stall_client_us",
+	  .text = print_us },
+	{ .title = "waited for servers", .key = "stall_server_us",
+	  .text = print_us },
+	{ .title = "sessions ended", .key = "ends", .text = print_counts },
 	{}
 };
 

@@ -3,8 +3,14 @@
 
 #include <linux/kproxy.h>
 
+#include "reason.h"
+
 #define COUNTER(key, attr) { key, KPROXY_A_COUNTERS_ ## attr, field_uint, \
 			     NULL, NULL }
+#define STALLS COUNTER("stall_client_us", STALL_CLIENT_US), \
+	       COUNTER("stall_server_us", STALL_SERVER_US)
+#define ENDS { "ends", KPROXY_A_COUNTERS_ENDS, field_by_word, reason_words, \
+	       NULL }
 
 const struct field counters_of_listener[] = {
 	COUNTER("sessions", SESSIONS),
@@ -13,6 +19,8 @@ const struct field counters_of_listener[] = {
 	COUNTER("connect_failures", CONNECT_FAILURES),
 	COUNTER("bytes_in", BYTES_IN),
 	COUNTER("bytes_out", BYTES_OUT),
+	STALLS,
+	ENDS,
 	{}
 };
 
@@ -22,6 +30,8 @@ const struct field counters_of_server[] = {
 	COUNTER("connect_failures", CONNECT_FAILURES),
 	COUNTER("bytes_in", BYTES_IN),
 	COUNTER("bytes_out", BYTES_OUT),
+	STALLS,
+	ENDS,
 	{}
 };
 
@@ -36,5 +46,7 @@ const struct field counters_of_netns[] = {
 	COUNTER("bytes_copied", BYTES_COPIED),
 	COUNTER("pumps_inline", PUMPS_INLINE),
 	COUNTER("pumps_deferred", PUMPS_DEFERRED),
+	STALLS,
+	ENDS,
 	{}
 };

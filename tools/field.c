@@ -118,6 +118,20 @@ json_t *field_nest(const struct ctx *ctx, const struct field *field,
 	return row;
 }
 
+json_t *field_by_word(const struct ctx *ctx, const struct field *field,
+		      struct nlattr *attr)
+{
+	struct nlattr *tb[FIELD_ATTR_MAX + 1];
+	json_t *row = json_object();
+	int i;
+
+	parse_nest(tb, attr);
+	for (i = 1; field->words[i]; i++)
+		json_object_set_new(row, field->words[i],
+				    field_uint(ctx, field, tb[i]));
+	return row;
+}
+
 void fields_show(const struct ctx *ctx, const struct field *table,
 		 struct nlattr **tb, json_t *row)
 {

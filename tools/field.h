@@ -16,7 +16,8 @@ struct nlattr;
  * @key: its name in JSON, NULL ends a table
  * @attr: its number
  * @show: makes JSON of it, and of NULL when the kernel did not send it
- * @words: for field_word(): what the numbers from 0 on are called
+ * @words: for field_word(): what the numbers from 0 on are called; for
+ *	field_by_word(): what the attributes are called, the first being none
  * @nested: for field_nest(): table of what is inside
  */
 struct field {
@@ -38,6 +39,10 @@ json_t *field_endpoint(const struct ctx *ctx, const struct field *field,
 		       struct nlattr *attr);
 json_t *field_nest(const struct ctx *ctx, const struct field *field,
 		   struct nlattr *attr);
+
+/* A nest of integers, one for each word. */
+json_t *field_by_word(const struct ctx *ctx, const struct field *field,
+		      struct nlattr *attr);
 
 /* Add all of a table to @row. @tb has FIELD_ATTR_MAX + 1 entries. */
 void fields_show(const struct ctx *ctx, const struct field *table,

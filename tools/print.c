@@ -104,6 +104,35 @@ void print_age(FILE *out, const struct column *column, const json_t *row)
 		fprintf(out, "%lldd%02lldh", s / 86400, s / 3600 % 24);
 }
 
+void print_us(FILE *out, const struct column *column, const json_t *row)
+{
+	json_int_t us = print_number(row, column->key);
+
+	if (!print_lookup(row, column->key))
+		return;
+	if (us < 1000)
+		fprintf(out, "%" JSON_INTEGER_FORMAT "us", us);
+	else if (us < 1000000)
+		fprintf(out, "%.1fms", us / 1000.0);
+	else
+		fprintf(out, "%.1fs", us / 1000000.0);
+}
+
+void print_counts(FILE *out, const struct column *column, const json_t *row)
+{
+	const char *before = "", *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)print_lookup(row, column->key), key,
+			    value) {
+		if (!json_integer_value(value))
+			continue;
+		fprintf(out, "%s%s=%" JSON_INTEGER_FORMAT, before, key,
+			json_integer_value(value));
+		before = ",";
+	}
+}
+
 static void render(struct layout *layout, const struct column *column,
 		   const json_t *row)
 {

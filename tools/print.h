@@ -77,4 +77,8 @@ void print_value(FILE *out, const json_t *value);
 void print_bytes(FILE *out, const struct column *column, const json_t *row);
 void print_age(FILE *out, const struct column *column, const json_t *row);
 
+/* Microseconds as 15.2ms; an object of counts as those that are not 0. */
+void print_us(FILE *out, const struct column *column, const json_t *row);
+void print_counts(FILE *out, const struct column *column, const json_t *row);
+
 #endif

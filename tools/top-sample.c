@@ -38,12 +38,15 @@ static void find_rates(struct top_sample *sample, const struct top_sample *last)
 	json_t *value;
 
 	sample->rates = json_object();
-	json_object_foreach(sample->totals, key, value)
+	json_object_foreach(sample->totals, key, value) {
+		if (!json_is_integer(value))
+			continue;
 		set_number(sample->rates, key,
 			   last->totals ?
 			   per_second(json_integer_value(value),
 				      print_number(last->totals, key),
 				      sample->us - last->us) : 0);
+	}
 }
 
 /*

@@ -51,8 +51,9 @@ struct kproxy_log_record {
 	struct kproxy_log_endpoint server;
 	char listener[KPROXY_LOG_NAME_SIZE];
 	char upstream[KPROXY_LOG_NAME_SIZE];
-	/* to 256 bytes */
-	__u64 reserved[2];
+	/* for how long there were bytes that the client, the server did not take */
+	__u64 stall_client_us;
+	__u64 stall_server_us;
 };
 
 #endif /* _UAPI_LINUX_KPROXY_LOG_H */

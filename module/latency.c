@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Histograms of times. Two buckets for each power of two, from 64 us to 71
+ * minutes, so that a value is known to half of itself at worst. Each CPU has its
+ * own, and only from the first time that it counts on: a server that a CPU has
+ * never had a session with costs it a pointer.
+ */
+#include <linux/bottom_half.h>
+#include <linux/build_bug.h>
+#include <linux/cpumask.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "latency.h"
+
+static bool histograms = true;
+module_param(histograms, bool, 0444);
+MODULE_PARM_DESC(histograms,
+		 "keep histograms of the times of each server: 1 KiB for each CPU that has sessions with it");
+
+#define FIRST_POWER ilog2(KPROXY_HISTOGRAM_FIRST)
+
+/**
+ * kproxy_latency_new() - make room for the histograms of a server
+ *
+ * Context: process, may sleep.
+ * Return: a slot for each CPU, for kproxy_latency_free(), or NULL.
+ */
+struct kproxy_latency_slot __percpu *kproxy_latency_new(void)
+{
+	return alloc_percpu_gfp(struct kproxy_latency_slot,
+				GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+}
+
+/**
+ * kproxy_latency_free() - free the histograms of a server
+ * @slots: from kproxy_latency_new(), or NULL
+ *
+ * Context: any.
+ */
+void kproxy_latency_free(struct kproxy_latency_slot __percpu *slots)
+{
+	int cpu;
+
+	if (!slots)
+		return;
+	for_each_possible_cpu(cpu)
+		kfree(per_cpu_ptr(slots, cpu)->own);
+	free_percpu(slots);
+}
+
+/**
+ * kproxy_latency_bucket() - where a time is counted
+ * @us: the time, in microseconds
+ *
+ * Context: any.
+ * Return: the number of its bucket.
+ */
+unsigned int kproxy_latency_bucket(u64 us)
+{
+	unsigned int power, bucket;
+
+	if (us < KPROXY_HISTOGRAM_FIRST)
+		return 0;
+	power = ilog2(us);
+	bucket = 1 + 2 * (power - FIRST_POWER) + ((us >> (power - 1)) & 1);
+	return min(bucket, KPROXY_HISTOGRAM_BUCKETS - 1U);
+}
+
+static struct kproxy_latency *own_latency(struct kproxy_latency_slot __percpu *slots)
+{
+	struct kproxy_latency_slot *slot = this_cpu_ptr(slots);
+
+	if (unlikely(!slot->own) && histograms)
+		/* A reader finds it zero, or not at all. */
+		smp_store_release(&slot->own,
+				  kzalloc(sizeof(*slot->own),
+					  GFP_ATOMIC | __GFP_NOWARN));
+	return slot->own;
+}
+
+/**
+ * kproxy_latency_add() - count a time
+ * @slots: the server's
+ * @kind: which time
+ * @us: how long it was, in microseconds
+ *
+ * When there is no memory for the first of a CPU it is not counted.
+ *
+ * Context: process or softirq.
+ */
+void kproxy_latency_add(struct kproxy_latency_slot __percpu *slots,
+			enum kproxy_latency_kind kind, u64 us)
+{
+	struct kproxy_histogram *h;
+	struct kproxy_latency *own;
+	unsigned int bucket = kproxy_latency_bucket(us);
+
+	BUILD_BUG_ON(sizeof(*own) > 1024);
+	local_bh_disable();
+	own = own_latency(slots);
+	if (likely(own)) {
+		h = &own->kinds[kind];
+		WRITE_ONCE(h->sum_us, h->sum_us + us);
+		WRITE_ONCE(h->buckets[bucket], h->buckets[bucket] + 1);
+	}
+	local_bh_enable();
+}
+
+/**
+ * kproxy_latency_sum() - add up the histograms of all CPUs
+ * @slots: the server's
+ * @kind: which of them
+ * @sum: the total
+ *
+ * Context: any.
+ * Return: false if nothing was ever counted.
+ */
+bool kproxy_latency_sum(struct kproxy_latency_slot __percpu *slots,
+			enum kproxy_latency_kind kind,
+			struct kproxy_histogram *sum)
+{
+	const struct kproxy_latency *one;
+	bool any = false;
+	int cpu, i;
+
+	memset(sum, 0, sizeof(*sum));
+	for_each_possible_cpu(cpu) {
+		/* pairs with the release in own_latency() */
+		one = smp_load_acquire(&per_cpu_ptr(slots, cpu)->own);
+		if (!one)
+			continue;
+		sum->sum_us += READ_ONCE(one->kinds[kind].sum_us);
+		for (i = 0; i < KPROXY_HISTOGRAM_BUCKETS; i++)
+			sum->buckets[i] += READ_ONCE(one->kinds[kind].buckets[i]);
+	}
+	for (i = 0; i < KPROXY_HISTOGRAM_BUCKETS; i++)
+		any |= sum->buckets[i];
+	return any;
+}

@@ -227,7 +227,7 @@ def stalled():
     count = max(scaled(1000), 100)
     before = best_speed()
     # Together they would use up TCP's memory, and that slows down everybody.
-    kp("listener set web rcvbuf 8192")
+    kp(f"listener add small {FRONT[0]}:8007 upstream app rcvbuf 8192")
     listener = listen(rcvbuf=4 * KB)
     small = {"net__ipv4__tcp_rmem": "4096 8192 8192",
              "net__ipv4__tcp_wmem": "4096 8192 8192"}
@@ -236,16 +236,16 @@ def stalled():
             stack.enter_context(sysctl(ns, **small))
         clients, servers = [], []
         for _ in range(count):
-            clients.append(connect())
+            clients.append(connect((FRONT[0], 8007)))
             servers.append(accept(listener))
         wait_for(lambda: fill_all(clients) or stalled_now() > 0.95 * count,
                  "they are stalled", 60)
     listener.close()
-    kp("listener set web rcvbuf 0")
     during = best_speed()
     for sock in clients + servers:
         sock.close()
     wait_gone(60)
+    kp("listener del small")
     after = best_speed()
     for what, *times in zip(("round trip", "bulk"), before, during, after):
         print(f"# {what}: {' '.join(f'{t * 1000:.2f}' for t in times)} ms "

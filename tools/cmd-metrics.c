@@ -199,7 +199,6 @@ static void print_ends(const struct family *family,
 	}
 }
 
-
 static const struct metric totals[] = {
 	{ "active_sessions", "sessions", "Sessions alive.", NULL },
 	{ "sessions_total", "sessions_total", "Sessions begun.", NULL },

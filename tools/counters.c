@@ -7,8 +7,6 @@
 
 #define COUNTER(key, attr) { key, KPROXY_A_COUNTERS_ ## attr, field_uint, \
 			     NULL, NULL }
-#define STALLS COUNTER("stall_client_us", STALL_CLIENT_US), \
-	       COUNTER("stall_server_us", STALL_SERVER_US)
 #define ENDS { "ends", KPROXY_A_COUNTERS_ENDS, field_by_word, reason_words, \
 	       NULL }
 
@@ -19,7 +17,8 @@ const struct field counters_of_listener[] = {
 	COUNTER("connect_failures", CONNECT_FAILURES),
 	COUNTER("bytes_in", BYTES_IN),
 	COUNTER("bytes_out", BYTES_OUT),
-	STALLS,
+	COUNTER("stall_client_us", STALL_CLIENT_US),
+	COUNTER("stall_server_us", STALL_SERVER_US),
 	ENDS,
 	{}
 };
@@ -30,7 +29,8 @@ const struct field counters_of_server[] = {
 	COUNTER("connect_failures", CONNECT_FAILURES),
 	COUNTER("bytes_in", BYTES_IN),
 	COUNTER("bytes_out", BYTES_OUT),
-	STALLS,
+	COUNTER("stall_client_us", STALL_CLIENT_US),
+	COUNTER("stall_server_us", STALL_SERVER_US),
 	ENDS,
 	{}
 };
@@ -46,7 +46,8 @@ const struct field counters_of_netns[] = {
 	COUNTER("bytes_copied", BYTES_COPIED),
 	COUNTER("pumps_inline", PUMPS_INLINE),
 	COUNTER("pumps_deferred", PUMPS_DEFERRED),
-	STALLS,
+	COUNTER("stall_client_us", STALL_CLIENT_US),
+	COUNTER("stall_server_us", STALL_SERVER_US),
 	ENDS,
 	{}
 };

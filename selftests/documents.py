@@ -3,7 +3,8 @@
 """
 The commands of the documents. In a block of the kind "console" a line that
 begins with "# " is typed into one shell, the lines below it are what it prints;
-"…" stands for anything, and blanks for any number of blanks.
+"…" stands for anything, and blanks for any number of blanks. In a block of the
+kind "terminal" any number stands for any other.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import re
 import subprocess
 import tempfile
 
-from peer import Failed, limit, main, scene
+from peer import MB, Failed, limit, main, run, scene, wait_for
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 END = "-- end of it"
@@ -31,7 +32,14 @@ def typed(block):
         yield command, output
 
 
-def pattern(output):
+def word_pattern(word, kind):
+    found = ".*".join(re.escape(part) for part in word.split("…"))
+    if kind == "terminal":
+        found = re.sub(r"\d+", r"\\d+", found)
+    return found
+
+
+def pattern(output, kind):
     """
     One for all of the output. An ellipsis that is a line of its own stands for
     any number of lines.
@@ -43,8 +51,7 @@ def pattern(output):
             continue
         words = re.split(r"\s+", line.strip())
         lines.append(r"\s*" + r"[ \t]+".join(
-            ".*".join(re.escape(part) for part in word.split("…"))
-            for word in words) + r"[ \t]*\n")
+            word_pattern(word, kind) for word in words) + r"[ \t]*\n")
     return "".join(lines)
 
 
@@ -72,15 +79,15 @@ class Shell:
         self._shell.wait(limit(30))
 
 
-def run_document(name):
+def run_document(name, kind="console"):
     shell = Shell()
     with contextlib.closing(shell):
         count = 0
-        for block in blocks(name, "console"):
+        for block in blocks(name, kind):
             for command, output in typed(block):
                 came = shell.type(command)
                 count += 1
-                if not re.fullmatch(pattern(output), came):
+                if not re.fullmatch(pattern(output, kind), came):
                     raise Failed(f"{name}: # {command}\nprinted\n{came}\n"
                                  f"and not\n{output}")
         if not count:
@@ -90,6 +97,37 @@ def run_document(name):
 @scene("the tutorial, command by command")
 def tutorial():
     run_document("tutorial.md")
+
+
+@contextlib.contextmanager
+def web_servers(*ports):
+    """Web servers with a file of 16 MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f"{folder}/disk.img", "wb") as file:
+            file.truncate(16 * MB)
+        servers = [subprocess.Popen(
+            ["python3", "-m", "http.server", "-b", "127.0.0.1", "-d", folder,
+             str(port)], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL) for port in ports]
+        try:
+            for port in ports:
+                wait_for(lambda port=port: not run(
+                    "curl", "-sI", f"127.0.0.1:{port}",
+                    check=False).returncode, "the server answers", 30)
+            yield
+        finally:
+            for server in servers:
+                server.kill()
+                server.wait()
+
+
+@scene("the terminal in the README")
+def readme():
+    with web_servers(8001, 8002):
+        try:
+            run_document("../README.md", "terminal")
+        finally:
+            run("kproxy", "config", "flush")
 
 
 # What reads each kind of block, given the file.

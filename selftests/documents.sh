@@ -6,8 +6,8 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 2
+plan 3
 load
 ip link set lo up
-scenes 2
+scenes 3
 finish

@@ -1,0 +1,11 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# On each kproxy host, beside bird with host.conf. The address comes last: with
+# it the host is announced, and clients come.
+set -e
+
+cd "$(dirname "$0")"
+sysctl -qw net.ipv4.ip_nonlocal_bind=1
+kproxy config apply kproxy.yaml
+ip addr add 10.9.0.1/32 dev lo

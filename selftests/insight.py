@@ -124,8 +124,8 @@ def stall_of(side):
     key = f"stall_{side}_us"
     start = counted()
     writer, reader, sent = moving(side)
-    first = sessions()[0]
     began = time.monotonic()
+    first = sessions()[0]
     wait_for(lambda: sessions()[0][key] > first[key] + 300_000,
              "the stall goes on")
     took = (time.monotonic() - began) * 1e6

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/ktime.h>
 #include <linux/random.h>
 
 #include "balance_kunit.h"
@@ -122,25 +121,6 @@ static void the_idle_one_of_thousands_is_found(struct kunit *test)
 	KUNIT_EXPECT_GE(test, atomic_read(&f->servers[999].sessions), 4);
 }
 
-/* Not judged: how long a choice takes, for docs/performance.md. */
-static void cost_of_a_choice(struct kunit *test)
-{
-	static const unsigned int sizes[] = { 2, 16, 64, 256, 1024, 4096 };
-	struct kproxy_balancer *b;
-	int i, n;
-	u64 took;
-
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		b = equals(test, sizes[i]);
-		took = ktime_get_ns();
-		for (n = 0; n < 1000; n++)
-			hold(b, 1);
-		took = ktime_get_ns() - took;
-		kunit_info(test, "%u servers: %llu ns", sizes[i], took / 1000);
-		KUNIT_EXPECT_LT(test, took, 1000ULL * NSEC_PER_MSEC);
-	}
-}
-
 static struct kunit_case leastconn_cases[] = {
 	KUNIT_CASE(sessions_that_stay_are_spread_exactly),
 	KUNIT_CASE(weights_give_shares),
@@ -149,7 +129,6 @@ static struct kunit_case leastconn_cases[] = {
 	KUNIT_CASE(thousands_are_spread_nearly_exactly),
 	KUNIT_CASE(thousands_stay_even_under_change),
 	KUNIT_CASE(the_idle_one_of_thousands_is_found),
-	KUNIT_CASE(cost_of_a_choice),
 	{}
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the tests of each method share, and round robin. */
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -228,6 +229,51 @@ static void ports_do_not_change_a_hash(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kproxy_balance_hash(&a), 0x58ac3087);
 }
 
+/*
+ * Sessions of CHOICES clients, which stay: what a choice takes, and how many of
+ * them the busiest server has.
+ */
+#define CHOICES 10000
+static void choose_for_many(struct kunit *test, const char *name,
+			    enum kproxy_balance method, unsigned int nr)
+{
+	struct balance_fixture *f = test->priv;
+	struct kproxy_balancer *b;
+	unsigned int i, most = 0;
+	u64 took;
+
+	balance_servers(test, nr, 1);
+	b = balance_build(test, method);
+	took = ktime_get_ns();
+	for (i = 0; i < CHOICES; i++)
+		atomic_inc(&balance_choose(b, kproxy_balance_rehash(i))->sessions);
+	took = ktime_get_ns() - took;
+	for (i = 0; i < nr; i++)
+		most = max(most, f->servers[i].chosen);
+	kunit_info(test, "%s, %u servers: %llu ns a choice, busiest %u of %u\n",
+		   name, nr, took / CHOICES, most, CHOICES);
+	KUNIT_EXPECT_GE(test, most, CHOICES / nr);
+	KUNIT_EXPECT_LE(test, most, CHOICES / nr * 3 / 2 + 10);
+}
+
+/* How long a choice takes is not judged; docs/performance.md has it. */
+static void cost_of_a_choice(struct kunit *test)
+{
+	static const unsigned int sizes[] = { 10, 100, 10000 };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		choose_for_many(test, "roundrobin", KPROXY_BALANCE_ROUNDROBIN,
+				sizes[i]);
+		choose_for_many(test, "leastconn", KPROXY_BALANCE_LEASTCONN,
+				sizes[i]);
+		choose_for_many(test, "random", KPROXY_BALANCE_RANDOM,
+				sizes[i]);
+		choose_for_many(test, "maglev", KPROXY_BALANCE_MAGLEV,
+				sizes[i]);
+	}
+}
+
 static struct kunit_case balance_cases[] = {
 	KUNIT_CASE(equal_weights_go_in_turn),
 	KUNIT_CASE(shares_are_exact_in_each_round),
@@ -237,6 +283,7 @@ static struct kunit_case balance_cases[] = {
 	KUNIT_CASE(a_change_goes_on_with_the_next_turn),
 	KUNIT_CASE(share_of_each_is_found),
 	KUNIT_CASE(ports_do_not_change_a_hash),
+	KUNIT_CASE(cost_of_a_choice),
 	{}
 };
 

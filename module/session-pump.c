@@ -268,7 +268,8 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 	enum kproxy_pump_result result;
 
 	result = session_run(s, failed);
-	if (result == KPROXY_PUMP_BROKEN ||
+	/* What a closed socket had not sent still counts as in its queue. */
+	if (result == KPROXY_PUMP_BROKEN || dst->sk_state == TCP_CLOSE ||
 	    test_bit(KPROXY_SESSION_FAILED + !failed, &s->flags) ||
 	    kproxy_sock_unread(dst) ||
 	    (result != KPROXY_PUMP_FULL && result != KPROXY_PUMP_RETRY &&

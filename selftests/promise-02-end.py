@@ -4,6 +4,7 @@
 
 import random
 import socket
+import time
 
 from peer import (KB, MB, Failed, Stream, Threads, accept, connect, expect,
                   expect_eof, expect_reset, limit, listen, main, pair,
@@ -168,6 +169,23 @@ def data_then_reset_slow():
         expect(got == word, True, f"{len(got)} of {size} bytes from the "
                f"{side} before its reset")
     wait_gone()
+
+
+@scene("both reset, and the proxy had bytes that it could not send yet")
+def both_reset_stalled():
+    for side in SIDES:
+        source, sink = ends(side, client={"rcvbuf": 4096},
+                            server={"rcvbuf": 4096})
+        source.sendall(Stream(9).take(64 * KB))
+        wait_acked(source)
+        # All of it is in the proxy's socket towards the sink, whose window
+        # is closed.
+        towards = "server_tcp" if side == "client" else "client_tcp"
+        wait_for(lambda: sessions()[0][towards]["sndq"] > 4 * KB, "it waits")
+        reset(source)
+        time.sleep(0.2)
+        reset(sink)
+        wait_gone()
 
 
 @scene("a reset by one who has half-closed, or after the other has")

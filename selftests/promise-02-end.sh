@@ -8,9 +8,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 15
+plan 16
 load
 topology
 simple_proxy
-scenes 15
+scenes 16
 finish

@@ -60,7 +60,7 @@ module-6.12 module-7.3 module-kunit module-debug: module-%: ## build/module/KERN
 # is said in selftests/vm/run. Exported, since make itself would not.
 export KERNEL CPUS MEM TIMEOUT ENV APPEND OUT ICOUNT NICS MODULE
 # And of selftests/bench/run.
-export CLOCK PEERS WORK TOPOLOGY QUICK ALL SESSIONS REPEATS UPDATE
+export CLOCK PEERS WORK TOPOLOGY QUICK ALL SESSIONS REPEATS UPDATE PROFILE
 
 vm: deps tools ## boot KERNEL and run RUN in it; without RUN, a shell
 	@$(vm)/run $(RUN)

@@ -28,13 +28,24 @@ busy() {
 	echo $((user + nice + system + irq + softirq + steal))
 }
 
+# mark NAME: what was counted since the last mark is the profile NAME (insns.c).
+mark() {
+	[[ ${PROFILE:-} ]] || return 0
+	echo "$1" >"$KPROXY_OUT/mark"
+	while [[ -e $KPROXY_OUT/mark ]]; do
+		sleep 0.01
+	done
+}
+
 # measured COMMAND...: a JSON object, to $tmp/result as "found", and the time
 # that the processors worked meanwhile.
 measured() {
 	local before
 
 	before=$(busy)
+	mark before
 	"$@" >"$tmp/found"
+	mark "$peer.$work"
 	printf '"busy": %d, "found": %s' $(($(busy) - before)) \
 		"$(<"$tmp/found")" >"$tmp/result"
 }

@@ -15,6 +15,8 @@
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/net.h>
+#include <linux/percpu.h>
+#include <linux/refcount.h>
 #include <linux/skbuff.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -35,6 +37,8 @@ struct batch {
 	DECLARE_BITMAP(copy, BATCH);
 	unsigned int n;
 	size_t len;
+	/* of these, bytes that are copies */
+	size_t copied;
 	struct kproxy_pool *pool;
 	/* the array was full and more is queued */
 	bool more;
@@ -49,6 +53,7 @@ static void batch_init(struct batch *b, struct kproxy_pool *pool)
 	bitmap_zero(b->copy, BATCH);
 	b->n = 0;
 	b->len = 0;
+	b->copied = 0;
 	b->pool = pool;
 	b->more = false;
 	b->starved = false;
@@ -59,6 +64,8 @@ static void batch_release(struct batch *b)
 {
 	unsigned int i;
 
+	if (!b->copied)
+		return;
 	for_each_set_bit(i, b->copy, b->n)
 		put_page(b->vec[i].bv_page);
 }
@@ -119,6 +126,7 @@ static bool batch_copy(struct batch *b, const struct sk_buff *skb,
 				      frag.offset);
 		}
 		b->len += part;
+		b->copied += part;
 		offset += part;
 		len -= part;
 	}
@@ -228,14 +236,15 @@ static void batch_gather(struct batch *b, struct sock *src)
 static void batch_account(const struct batch *b, size_t sent, size_t head,
 			  bool spliced, struct kproxy_pump_moved *moved)
 {
-	size_t left = sent, copied = 0;
+	size_t left = sent, copied = b->copied;
 	unsigned int i;
 
 	if (unlikely(!spliced)) {
 		moved->copied += sent - head;
 		return;
 	}
-	if (!bitmap_empty(b->copy, BATCH)) {
+	if (unlikely(copied && sent < b->len)) {
+		copied = 0;
 		for (i = 0; i < b->n && left; i++) {
 			size_t part = min_t(size_t, left, b->vec[i].bv_len);
 
@@ -248,10 +257,113 @@ static void batch_account(const struct batch *b, size_t sent, size_t head,
 	moved->spliced += sent - head - copied;
 }
 
+/* A call of tcp_sendmsg_locked(), for those whom it calls. */
+struct batch_call {
+	struct msghdr msg;
+	struct sock *dst;
+};
+
+/*
+ * TCP is about to append to a packet, and takes what comes for a process's own
+ * memory. It is not: it is charged to the socket, and it is shared, so that
+ * nobody below may write to it.
+ */
+static int batch_link(struct sk_buff *skb, struct ubuf_info *ubuf)
+{
+	skb_shinfo(skb)->flags &= ~SKBFL_PURE_ZEROCOPY;
+	skb_shinfo(skb)->flags |= SKBFL_SHARED_FRAG;
+	return 0;
+}
+
+/* Nobody is told: each fragment has a reference of its own. */
+static void batch_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
+			   bool success)
+{
+}
+
+static const struct ubuf_info_ops batch_ubuf_ops = {
+	.link_skb = batch_link,
+	.complete = batch_complete,
+};
+
+static DEFINE_PER_CPU(struct ubuf_info, batch_ubuf);
+
+/*
+ * TCP counts a reference for each packet, and nobody ever drops one, so that the
+ * count begins anew with each call. Nobody looks at it after the call.
+ */
+static struct ubuf_info *batch_ubuf_get(void)
+{
+	struct ubuf_info *ubuf = this_cpu_ptr(&batch_ubuf);
+
+	/* Modules' per-CPU data can't be initialised with an address. */
+	ubuf->ops = &batch_ubuf_ops;
+	refcount_set(&ubuf->refcnt, 1);
+	return ubuf;
+}
+
+/* How much of @len the destination has memory for. */
+static size_t batch_room(struct sock *dst, size_t len)
+{
+	if (likely(sk_wmem_schedule(dst, len)))
+		return len;
+	return clamp_t(int, dst->sk_forward_alloc, 0, len);
+}
+
+/* Append up to @len bytes of the batch to a packet of the destination's. */
+static int batch_append(struct sk_buff *skb, struct iov_iter *from, size_t len)
+{
+	struct batch_call *call =
+		container_of(from, struct batch_call, msg.msg_iter);
+	struct skb_shared_info *info = skb_shinfo(skb);
+	size_t room = batch_room(call->dst, len), left = room;
+	unsigned int n = info->nr_frags;
+
+	/* The only error that does not make TCP try again at once. */
+	if (unlikely(!room))
+		return -EFAULT;
+	while (left) {
+		const struct bio_vec *v = from->bvec;
+		size_t part = min(left, v->bv_len - from->iov_offset);
+		unsigned int offset = v->bv_offset + from->iov_offset;
+
+		if (skb_can_coalesce(skb, n, v->bv_page, offset)) {
+			skb_frag_size_add(&info->frags[n - 1], part);
+		} else if (n < MAX_SKB_FRAGS) {
+			get_page(v->bv_page);
+			__skb_fill_page_desc_noacc(info, n++, v->bv_page,
+						   offset, part);
+		} else {
+			break;
+		}
+		left -= part;
+		from->iov_offset += part;
+		if (from->iov_offset == v->bv_len) {
+			from->iov_offset = 0;
+			from->bvec++;
+			from->nr_segs--;
+		}
+	}
+	info->nr_frags = n;
+	from->count -= room - left;
+	skb_len_add(skb, room - left);
+	return left ? -EMSGSIZE : 0;
+}
+
+/*
+ * MSG_SPLICE_PAGES would do, but takes each fragment page by page, and so makes
+ * seventeen of the two or three that a large packet has: dear for us, and for
+ * everybody who handles the packet after us.
+ */
 static int batch_send(struct batch *b, struct sock *dst)
 {
-	struct msghdr msg = {
-		.msg_flags = MSG_SPLICE_PAGES | MSG_DONTWAIT | MSG_NOSIGNAL,
+	struct batch_call call = {
+		.msg = {
+			.msg_flags = MSG_ZEROCOPY | MSG_DONTWAIT | MSG_NOSIGNAL,
+			.msg_ubuf = batch_ubuf_get(),
+			.sg_from_iter = batch_append,
+		},
+		.dst = dst,
 	};
 	size_t len = kproxy_fault_send(b->len);
 
@@ -259,9 +371,9 @@ static int batch_send(struct batch *b, struct sock *dst)
 		return -EAGAIN;
 	/* Cut short, it goes at once, as TCP has it when memory is short. */
 	if (b->more && len == b->len)
-		msg.msg_flags |= MSG_MORE;
-	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, b->vec, b->n, len);
-	return tcp_sendmsg_locked(dst, &msg, len);
+		call.msg.msg_flags |= MSG_MORE;
+	iov_iter_bvec(&call.msg.msg_iter, ITER_SOURCE, b->vec, b->n, len);
+	return tcp_sendmsg_locked(dst, &call.msg, len);
 }
 
 /*
@@ -271,7 +383,8 @@ static int batch_send(struct batch *b, struct sock *dst)
  */
 static enum kproxy_pump_result pump_short(struct sock *dst, int err)
 {
-	if (err < 0 && err != -EAGAIN && err != -ENOMEM && err != -ENOBUFS)
+	if (err < 0 && err != -EAGAIN && err != -ENOMEM && err != -ENOBUFS &&
+	    err != -EFAULT)
 		return KPROXY_PUMP_BROKEN;
 	if (tcp_rtx_and_write_queues_empty(dst))
 		return KPROXY_PUMP_RETRY;
@@ -325,7 +438,8 @@ static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
 					  bool *more)
 {
 	enum kproxy_pump_result result = KPROXY_PUMP_DRY;
-	struct batch b;
+	/* Zeroed by the compiler where the kernel is built so, for nothing. */
+	struct batch b __uninitialized;
 	size_t head;
 	int sent;
 

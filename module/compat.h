@@ -6,6 +6,7 @@
 #ifndef _KPROXY_COMPAT_H
 #define _KPROXY_COMPAT_H
 
+#include <linux/hrtimer.h>
 #include <linux/net.h>
 #include <linux/timer.h>
 #include <linux/version.h>
@@ -26,6 +27,16 @@
 	const struct net *_net = (in); \
 	__inet6_lookup_established(_net, _net->ipv4.tcp_death_row.hashinfo, \
 				   __VA_ARGS__); })
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
 #endif
 
 #ifndef timer_container_of

@@ -6,6 +6,7 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
+#include "hold.h"
 #include "pool.h"
 
 struct sock;
@@ -26,19 +27,20 @@ enum kproxy_pump_result {
 
 /*
  * One direction of a session. Written under the destination's lock by the CPU
- * that pumps, read by any: a cache line of its own.
+ * that pumps, read by any: cache lines of its own, of which the first is enough
+ * for most runs.
  */
 struct kproxy_pump {
-	/* what goes before the first byte, and is not counted; none of length 0 */
-	struct kproxy_pool_frag head;
 	u64 bytes_spliced;
 	u64 bytes_copied;
-	/* bytes that went out with the SYN: the head, the source's first, not taken */
-	u32 ahead;
 	/* jiffies of the last byte */
 	unsigned long last;
 	/* the CPU of the last byte */
 	int cpu;
+	/* bytes that went out with the SYN: the head, the source's first, not taken */
+	u32 ahead;
+	/* what goes before the first byte, and is not counted; none of length 0 */
+	struct kproxy_pool_frag head;
 	/* the destination was full when the last run ended */
 	bool full;
 	/* the end of the stream was passed on */
@@ -50,6 +52,7 @@ struct kproxy_pump {
 	 * none, less the time by the clock when that began, so below 0.
 	 */
 	s64 stall;
+	struct kproxy_hold hold;
 } ____cacheline_aligned_in_smp;
 
 /* What one run has passed on, in bytes. */
@@ -65,6 +68,12 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 
 void kproxy_pump_drop_head(struct kproxy_pump *pump);
 u64 kproxy_pump_stalled(const struct kproxy_pump *pump);
+
+/* Bytes that it has passed on since it began. */
+static inline u64 kproxy_pump_bytes(const struct kproxy_pump *pump)
+{
+	return READ_ONCE(pump->bytes_spliced) + READ_ONCE(pump->bytes_copied);
+}
 
 /* Whether its destination has no room now. */
 static inline bool kproxy_pump_stalls(const struct kproxy_pump *pump)

@@ -5,6 +5,7 @@
  * for the destination's, or else in the pump work, which takes both in the
  * order of their addresses.
  */
+#include <linux/hrtimer.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <net/sock.h>
@@ -139,6 +140,8 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 	enum kproxy_pump_result result;
 	bool full;
 
+	if (unlikely(test_bit(KPROXY_SESSION_HELD + source, &s->flags)))
+		clear_bit(KPROXY_SESSION_HELD + source, &s->flags);
 	result = kproxy_pump_run(&s->pumps[source], s->ends[source].sk,
 				 s->ends[!source].sk, &kproxy_pool, &moved);
 	session_account(s, source, &moved);
@@ -185,6 +188,80 @@ bool kproxy_session_news(struct kproxy_session *s, enum kproxy_side side)
 	return true;
 }
 
+static void session_set_hold_timer(struct kproxy_session *s, u64 us)
+{
+	hrtimer_start(&s->hold_timer, ns_to_ktime(us * NSEC_PER_USEC),
+		      HRTIMER_MODE_REL_SOFT);
+}
+
+/*
+ * Whether more of the stream should come before the pump runs. The source is
+ * locked; its pump's hold is read without the destination's lock, and either of
+ * what it was and what it is will do.
+ */
+static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
+{
+	const struct kproxy_hold *hold = &s->pumps[source].hold;
+	const struct sock *sk = s->ends[source].sk;
+
+	if (sock_flag(sk, SOCK_DONE) ||
+	    kproxy_sock_unread(sk) >= READ_ONCE(hold->bytes))
+		return false;
+	if (test_bit(KPROXY_SESSION_HELD + source, &s->flags))
+		return true;
+	WRITE_ONCE(s->held_since[source], tcp_sk(sk)->tcp_mstamp);
+	/* A full barrier: the timer runs after this, or sees it. */
+	set_bit(KPROXY_SESSION_HELD + source, &s->flags);
+	smp_mb__after_atomic();
+	if (!hrtimer_is_queued(&s->hold_timer))
+		session_set_hold_timer(s, READ_ONCE(hold->us));
+	return true;
+}
+
+/* Microseconds that a direction may still be held, 0 if it must not. */
+static u32 session_hold_left(const struct kproxy_session *s,
+			     enum kproxy_side source)
+{
+	u32 now = div_u64(ktime_get_ns(), NSEC_PER_USEC);
+	s32 left = READ_ONCE(s->held_since[source]) +
+		   READ_ONCE(s->pumps[source].hold.us) - now;
+
+	return max(left, 0);
+}
+
+/**
+ * kproxy_session_hold_timer() - has anything been held back for too long?
+ * @timer: the session's
+ *
+ * Bytes that move do not touch it, so that it may find what is held since then.
+ *
+ * Context: softirq.
+ * Return: HRTIMER_NORESTART.
+ */
+enum hrtimer_restart kproxy_session_hold_timer(struct hrtimer *timer)
+{
+	struct kproxy_session *s =
+		container_of(timer, struct kproxy_session, hold_timer);
+	u32 next = U32_MAX, left;
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
+		if (!test_bit(KPROXY_SESSION_HELD + side, &s->flags))
+			continue;
+		left = session_hold_left(s, side);
+		if (left) {
+			next = min(next, left);
+			continue;
+		}
+		set_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags);
+		kproxy_session_kick(s, side);
+	}
+	/* By itself it may not restart: others may have started it by now. */
+	if (next != U32_MAX)
+		session_set_hold_timer(s, next);
+	return HRTIMER_NORESTART;
+}
+
 /**
  * kproxy_session_data_ready() - data or the end of a stream has come
  * @s: the session
@@ -209,6 +286,9 @@ void kproxy_session_data_ready(struct kproxy_session *s,
 		return;
 	}
 	if (unlikely(kproxy_session_news(s, source)))
+		return;
+	if (unlikely(READ_ONCE(s->pumps[source].hold.bytes)) &&
+	    session_holds(s, source))
 		return;
 
 	dst = s->ends[!source].sk;
@@ -284,6 +364,16 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 	timer_reduce(&s->timer, s->step_by);
 }
 
+/* Both sockets are locked. */
+static void session_held_in_vain(struct kproxy_session *s,
+				 enum kproxy_side source)
+{
+	struct kproxy_pump *pump = &s->pumps[source];
+
+	kproxy_hold_in_vain(&pump->hold, kproxy_pump_bytes(pump),
+			    tcp_sk(s->ends[source].sk)->tcp_mstamp);
+}
+
 static void session_pump_wanted(struct kproxy_session *s)
 {
 	enum kproxy_side side;
@@ -298,6 +388,8 @@ static void session_pump_wanted(struct kproxy_session *s)
 		kproxy_stats_inc(s->net_stats, deferred ?
 				 KPROXY_PUMPS_DEFERRED : KPROXY_PUMPS_INLINE);
 		session_run(s, side);
+		if (test_and_clear_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags))
+			session_held_in_vain(s, side);
 	}
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		if (unlikely(test_bit(KPROXY_SESSION_FAILED + side, &s->flags)))

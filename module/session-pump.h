@@ -2,6 +2,8 @@
 #ifndef _KPROXY_SESSION_PUMP_H
 #define _KPROXY_SESSION_PUMP_H
 
+#include <linux/hrtimer.h>
+
 #include "session.h"
 
 struct work_struct;
@@ -16,6 +18,7 @@ void kproxy_session_write_space(struct kproxy_session *s,
 void kproxy_session_count_stall(struct kproxy_session *s,
 				enum kproxy_side source);
 void kproxy_session_end_stalls(struct kproxy_session *s);
+enum hrtimer_restart kproxy_session_hold_timer(struct hrtimer *timer);
 void kproxy_session_pump_work(struct work_struct *work);
 
 #endif /* _KPROXY_SESSION_PUMP_H */

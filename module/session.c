@@ -789,6 +789,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		if (s->ends[side].socket)
 			kproxy_sock_detach(&s->ends[side]);
 	timer_shutdown_sync(&s->timer);
+	hrtimer_cancel(&s->hold_timer);
 	cancel_work_sync(&s->pump_work);
 	kproxy_session_end_stalls(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
@@ -943,6 +944,10 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	INIT_WORK(&s->life_work, session_life_work);
 	mutex_init(&s->life);
 	timer_setup(&s->timer, session_timer, 0);
+	hrtimer_setup(&s->hold_timer, kproxy_session_hold_timer,
+		      CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	kproxy_hold_init(&s->pumps[KPROXY_CLIENT].hold);
+	kproxy_hold_init(&s->pumps[KPROXY_SERVER].hold);
 	refcount_set(&s->refs, 1);
 	s->id = atomic64_inc_return(&kn->last_id);
 	s->hops = hops;

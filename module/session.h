@@ -3,6 +3,7 @@
 #define _KPROXY_SESSION_H
 
 #include <linux/cache.h>
+#include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
@@ -46,8 +47,12 @@ enum kproxy_session_flag {
 	KPROXY_SESSION_CLOSED = KPROXY_SESSION_FAILED + KPROXY_SIDES,
 	/* What a failed socket had received is still on its way. */
 	KPROXY_SESSION_DRAINING = KPROXY_SESSION_CLOSED + KPROXY_SIDES,
+	/* What has come from the client, from the server is held back. */
+	KPROXY_SESSION_HELD,
+	/* That was in vain: no more has come. */
+	KPROXY_SESSION_IN_VAIN = KPROXY_SESSION_HELD + KPROXY_SIDES,
 	/* Memory was short; the timer has the pumps tried again. */
-	KPROXY_SESSION_RETRY,
+	KPROXY_SESSION_RETRY = KPROXY_SESSION_IN_VAIN + KPROXY_SIDES,
 	/* A process owns a socket; the life work waits for it. */
 	KPROXY_SESSION_OWNED,
 	/* The connect that goes on has failed. */
@@ -92,6 +97,10 @@ struct kproxy_session {
 	struct mutex life;
 	/* Time-outs and the pump's retries. */
 	struct timer_list timer;
+	/* What is held back for too long. */
+	struct hrtimer hold_timer;
+	/* by source, under its lock: since when it is held, microseconds of TCP */
+	u32 held_since[KPROXY_SIDES];
 	refcount_t refs;
 	struct rcu_head rcu;
 

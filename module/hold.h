@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_HOLD_H
+#define _KPROXY_HOLD_H
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+/* What a stream's speed is measured over, and the most that is held back. */
+#define KPROXY_HOLD_BYTES (512 * 1024)
+
+/* Whether a stream is held back; protected as the pump that it is part of. */
+struct kproxy_hold {
+	/* run when so many bytes have come, 0: at once; read by any */
+	u32 bytes;
+	/* but no longer, in microseconds; read by any */
+	u32 us;
+	/* microseconds when the measure began, by the clock of TCP */
+	u32 begun;
+	/* bytes that had moved by then */
+	u64 mark;
+	/* not before so many have moved */
+	u64 after;
+	/* how many more after the next time in vain */
+	u64 patience;
+};
+
+void kproxy_hold_init(struct kproxy_hold *hold);
+void kproxy_hold_measure(struct kproxy_hold *hold, u64 moved, u32 now,
+			 u32 room);
+void kproxy_hold_in_vain(struct kproxy_hold *hold, u64 moved, u32 now);
+
+/**
+ * kproxy_hold_moved() - so many bytes have moved by now
+ * @hold: the stream's
+ * @moved: bytes since it began
+ * @now: microseconds, by the clock of TCP
+ * @room: bytes that the source's receive buffer has, when it is empty
+ *
+ * Context: as the pump.
+ */
+static inline void kproxy_hold_moved(struct kproxy_hold *hold, u64 moved,
+				     u32 now, u32 room)
+{
+	if (unlikely(moved - hold->mark >= KPROXY_HOLD_BYTES))
+		kproxy_hold_measure(hold, moved, now, room);
+}
+
+#endif /* _KPROXY_HOLD_H */

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <kunit/test.h>
+#include <linux/sizes.h>
+
+#include "../hold.h"
+
+/* A buffer that is no limit. */
+#define ROOM SZ_4M
+
+/* Some time, such that the tests run over the wrap of the clock. */
+#define BEGIN (U32_MAX - 1000)
+
+struct stream {
+	struct kproxy_hold hold;
+	u64 moved;
+	u32 now;
+};
+
+static void stream_begin(struct stream *s)
+{
+	memset(s, 0, sizeof(*s));
+	kproxy_hold_init(&s->hold);
+	s->now = BEGIN;
+	s->hold.begun = BEGIN;
+}
+
+/* @bytes more come in packets of 64 KiB, one every @us microseconds. */
+static void stream_move(struct stream *s, u64 bytes, u32 us, u32 room)
+{
+	while (bytes) {
+		bytes -= SZ_64K;
+		s->moved += SZ_64K;
+		s->now += us;
+		kproxy_hold_moved(&s->hold, s->moved, s->now, room);
+	}
+}
+
+static void a_stream_begins_without_being_held(struct kunit *test)
+{
+	struct stream s;
+
+	stream_begin(&s);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	stream_move(&s, SZ_4M - SZ_64K, 1, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+}
+
+static void a_fast_stream_that_goes_on_is_held(struct kunit *test)
+{
+	struct stream s;
+
+	stream_begin(&s);
+	stream_move(&s, SZ_4M, 20, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	/* Eight packets, twice their time. */
+	KUNIT_EXPECT_EQ(test, s.hold.us, 2 * 8 * 20);
+}
+
+static void a_slow_stream_is_never_held(struct kunit *test)
+{
+	struct stream s;
+
+	stream_begin(&s);
+	stream_move(&s, SZ_64M, 1001, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+}
+
+static void what_is_held_should_come_in_two_milliseconds(struct kunit *test)
+{
+	struct stream s;
+
+	stream_begin(&s);
+	stream_move(&s, SZ_4M, 250, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.hold.us, 4000);
+	stream_move(&s, SZ_4M, 500, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K);
+	KUNIT_EXPECT_EQ(test, s.hold.us, 4000);
+}
+
+static void a_stream_that_slows_down_is_held_no_more(struct kunit *test)
+{
+	struct stream s;
+
+	stream_begin(&s);
+	stream_move(&s, SZ_8M, 20, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	stream_move(&s, SZ_1M, 1100, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	stream_move(&s, SZ_1M, 20, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+}
+
+static void a_quarter_of_the_buffer_is_the_most(struct kunit *test)
+{
+	struct stream s;
+
+	stream_begin(&s);
+	stream_move(&s, SZ_4M, 20, SZ_1M);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K);
+	stream_move(&s, SZ_4M, 20, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_128K);
+	stream_move(&s, SZ_4M, 20, SZ_512K - 4);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+}
+
+static void bytes_of_one_moment_have_a_timer_all_the_same(struct kunit *test)
+{
+	struct stream s;
+
+	stream_begin(&s);
+	stream_move(&s, SZ_4M, 0, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	KUNIT_EXPECT_GT(test, s.hold.us, 0);
+}
+
+static void each_time_in_vain_takes_twice_the_bytes(struct kunit *test)
+{
+	u64 want = SZ_4M;
+	struct stream s;
+	int i;
+
+	stream_begin(&s);
+	for (i = 0; i < 10; i++) {
+		stream_move(&s, want - SZ_512K, 20, ROOM);
+		KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+		stream_move(&s, SZ_512K, 20, ROOM);
+		KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+		kproxy_hold_in_vain(&s.hold, s.moved, s.now);
+		KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+		want = min(2 * want, SZ_256M);
+	}
+}
+
+static struct kunit_case hold_cases[] = {
+	KUNIT_CASE(a_stream_begins_without_being_held),
+	KUNIT_CASE(a_fast_stream_that_goes_on_is_held),
+	KUNIT_CASE(a_slow_stream_is_never_held),
+	KUNIT_CASE(what_is_held_should_come_in_two_milliseconds),
+	KUNIT_CASE(a_stream_that_slows_down_is_held_no_more),
+	KUNIT_CASE(a_quarter_of_the_buffer_is_the_most),
+	KUNIT_CASE(bytes_of_one_moment_have_a_timer_all_the_same),
+	KUNIT_CASE(each_time_in_vain_takes_twice_the_bytes),
+	{}
+};
+
+static struct kunit_suite hold_suite = {
+	.name = "kproxy_hold",
+	.test_cases = hold_cases,
+};
+
+kunit_test_suite(hold_suite);

@@ -24,16 +24,26 @@ peer_routed() {
 	target=$back
 }
 
-peer_kproxy() {
+# kproxy_between OPTION...: those of its upstreams.
+kproxy_between() {
 	local port
 
 	insmod "$ko"
 	defer rmmod kproxy
 	for port in "${ports[@]}"; do
-		kp upstream add "up-$port"
+		kp upstream add "up-$port" "$@"
 		kp server add "up-$port" "$back:$port"
 		kp listener add "on-$port" "$front:$port" upstream "up-$port"
 	done
+}
+
+peer_kproxy() {
+	kproxy_between
+}
+
+# With connections to the server that are made before a client comes.
+peer_kproxy_preconnect() {
+	kproxy_between preconnect 16
 }
 
 # Masquerading. It does not end the connection either; packets of the server

@@ -38,7 +38,8 @@ mark() {
 }
 
 # measured COMMAND...: a JSON object, to $tmp/result as "found", and the time
-# that the processors worked meanwhile.
+# that the processors worked meanwhile. Where time is instructions, a program
+# that waits for a file of the host may find its time over.
 measured() {
 	local before
 
@@ -46,6 +47,7 @@ measured() {
 	mark before
 	"$@" >"$tmp/found"
 	mark "$peer.$work"
+	[[ -s $tmp/found ]] || return
 	printf '"busy": %d, "found": %s' $(($(busy) - before)) \
 		"$(<"$tmp/found")" >"$tmp/result"
 }

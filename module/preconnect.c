@@ -544,6 +544,21 @@ static struct idle *server_take(struct kproxy_preconnect *p)
 	return NULL;
 }
 
+/*
+ * Replace the one that was taken, in the next tick and together with others, as
+ * long as there is enough for that.
+ */
+static void preconnect_replace(struct kproxy_server *server,
+			       const struct idle *idle)
+{
+	unsigned int want = READ_ONCE(server->upstream->options.preconnect);
+
+	if (idle && 2 * READ_ONCE(idle->pc->nr) > want)
+		preconnect_again(&server->preconnect, 1);
+	else
+		kproxy_preconnect_apply(server);
+}
+
 /**
  * kproxy_preconnect_take() - get a connection to a server
  * @server: the server, held
@@ -563,7 +578,7 @@ struct socket *kproxy_preconnect_take(struct kproxy_server *server)
 	if (!READ_ONCE(server->upstream->options.preconnect))
 		return NULL;
 	idle = server_take(p);
-	kproxy_preconnect_refill(server);
+	preconnect_replace(server, idle);
 	if (!idle) {
 		this_cpu_inc(p->cpus->missed);
 		return NULL;

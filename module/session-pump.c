@@ -48,6 +48,18 @@ void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side source)
 }
 
 /**
+ * kproxy_session_kick_both() - have both directions pumped soon
+ * @s: the session, connected
+ *
+ * Context: as kproxy_session_kick().
+ */
+void kproxy_session_kick_both(struct kproxy_session *s)
+{
+	set_bit(KPROXY_SESSION_WANTED + KPROXY_CLIENT, &s->flags);
+	kproxy_session_kick(s, KPROXY_SERVER);
+}
+
+/**
  * kproxy_session_failed() - a socket has failed
  * @s: the session
  * @side: whose socket; whatever it had received is passed on first
@@ -396,18 +408,9 @@ static void session_pump_wanted(struct kproxy_session *s)
 			session_drain(s, side);
 }
 
-/**
- * kproxy_session_pump_work() - pump what is wanted
- * @work: the session's pump work
- *
- * Takes both sockets' locks, in the order of their addresses.
- *
- * Context: softirq.
- */
-void kproxy_session_pump_work(struct work_struct *work)
+/* Take both sockets' locks, in the order of their addresses, and pump. */
+static void session_pump_locked(struct kproxy_session *s)
 {
-	struct kproxy_session *s =
-		container_of(work, struct kproxy_session, pump_work);
 	struct sock *a = s->ends[KPROXY_CLIENT].sk;
 	struct sock *b = s->ends[KPROXY_SERVER].sk;
 
@@ -426,4 +429,31 @@ void kproxy_session_pump_work(struct work_struct *work)
 	}
 	bh_unlock_sock(b);
 	bh_unlock_sock(a);
+}
+
+/**
+ * kproxy_session_pump_work() - pump what is wanted
+ * @work: the session's pump work
+ *
+ * Context: softirq.
+ */
+void kproxy_session_pump_work(struct work_struct *work)
+{
+	session_pump_locked(container_of(work, struct kproxy_session,
+					 pump_work));
+}
+
+/**
+ * kproxy_session_pump() - pump both directions now
+ * @s: the session, connected, its life locked
+ *
+ * Context: process; it owns neither socket.
+ */
+void kproxy_session_pump(struct kproxy_session *s)
+{
+	set_bit(KPROXY_SESSION_WANTED + KPROXY_CLIENT, &s->flags);
+	set_bit(KPROXY_SESSION_WANTED + KPROXY_SERVER, &s->flags);
+	local_bh_disable();
+	session_pump_locked(s);
+	local_bh_enable();
 }

@@ -9,6 +9,8 @@
 struct work_struct;
 
 void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side source);
+void kproxy_session_kick_both(struct kproxy_session *s);
+void kproxy_session_pump(struct kproxy_session *s);
 void kproxy_session_failed(struct kproxy_session *s, enum kproxy_side side);
 bool kproxy_session_news(struct kproxy_session *s, enum kproxy_side side);
 void kproxy_session_data_ready(struct kproxy_session *s,

@@ -271,7 +271,10 @@ static bool session_established(struct kproxy_session *s)
 				    KPROXY_REASON_NONE);
 }
 
-/* RCU is held. */
+/*
+ * The server has answered. What came before, and what failed before, is to be
+ * looked at after this. RCU is held.
+ */
 static void session_go(struct kproxy_session *s)
 {
 	struct kproxy_server *server = rcu_dereference(s->server);
@@ -281,9 +284,6 @@ static void session_go(struct kproxy_session *s)
 			   ktime_us_delta(s->connected, s->asked));
 	kproxy_health_connected(server);
 	session_arm(s);
-	/* What came before, and what failed before, is looked at now. */
-	kproxy_session_kick(s, KPROXY_CLIENT);
-	kproxy_session_kick(s, KPROXY_SERVER);
 }
 
 /* The server's socket is locked. */
@@ -297,8 +297,12 @@ static void server_changed(struct kproxy_sock *ks)
 		if (!kproxy_session_news(s, KPROXY_SERVER) && sk->sk_err)
 			kproxy_session_failed(s, KPROXY_SERVER);
 	} else if (sk->sk_state == TCP_ESTABLISHED) {
-		if (session_established(s))
-			session_go(s);
+		if (!session_established(s))
+			return;
+		session_go(s);
+		/* Otherwise the life work sees the new state: full barriers. */
+		if (!test_bit(KPROXY_SESSION_ASKING, &s->flags))
+			kproxy_session_kick_both(s);
 	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE) {
 		set_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
 		kproxy_session_schedule_life(s);
@@ -400,6 +404,7 @@ static bool session_use_socket(struct kproxy_session *s, struct socket *socket)
 		rcu_read_lock();
 		session_go(s);
 		rcu_read_unlock();
+		kproxy_session_pump(s);
 	}
 	return alive;
 }
@@ -461,7 +466,12 @@ static int session_connect(struct kproxy_session *s)
 		return err;
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
 	session_arm(s);
+	set_bit(KPROXY_SESSION_ASKING, &s->flags);
 	err = kproxy_source_connect(server, socket, &s->client);
+	clear_bit(KPROXY_SESSION_ASKING, &s->flags);
+	smp_mb__after_atomic();
+	if (kproxy_state_connected(READ_ONCE(s->state)))
+		kproxy_session_pump(s);
 	kproxy_addr_local(&s->source, socket->sk);
 	if (!err && kproxy_fastopen_deferred(socket))
 		err = kproxy_fastopen_connect(s->ends[KPROXY_CLIENT].socket,
@@ -631,8 +641,7 @@ static void session_wait_owner(struct kproxy_session *s)
 		lock_sock(s->ends[side].sk);
 		release_sock(s->ends[side].sk);
 	}
-	kproxy_session_kick(s, KPROXY_CLIENT);
-	kproxy_session_kick(s, KPROXY_SERVER);
+	kproxy_session_kick_both(s);
 }
 
 /* Count the session for its client, if it may have one more. */
@@ -879,8 +888,7 @@ static void session_timer(struct timer_list *timer)
 	if (kproxy_state_final(state))
 		return;
 	if (test_and_clear_bit(KPROXY_SESSION_RETRY, &s->flags)) {
-		kproxy_session_kick(s, KPROXY_CLIENT);
-		kproxy_session_kick(s, KPROXY_SERVER);
+		kproxy_session_kick_both(s);
 	}
 	if (state == KPROXY_LINGERING)
 		session_linger(s);

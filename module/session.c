@@ -466,6 +466,9 @@ static int session_connect(struct kproxy_session *s)
 		return err;
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
 	session_arm(s);
+	/* What the client has said acknowledges the server's answer. */
+	if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
+		inet_csk_enter_pingpong_mode(socket->sk);
 	set_bit(KPROXY_SESSION_ASKING, &s->flags);
 	err = kproxy_source_connect(server, socket, &s->client);
 	clear_bit(KPROXY_SESSION_ASKING, &s->flags);

@@ -53,10 +53,10 @@ install-dkms: ## the module's source, for "dkms install kproxy/VERSION"
 deps: ## install on this machine what the build needs (as root)
 	@$(vm)/install-host
 
-module-6.12 module-7.3 module-kunit module-debug: module-%: ## build/module/KERNEL
+module-6.12 module-7.3 module-kunit module-debug module-kcsan: module-%: ## build/module/KERNEL
 	@$(vm)/build-module $*
 
-# KERNEL=6.12|7.3|kunit|debug RUN=FILE CPUS=2 MEM=2G TIMEOUT=300 and what else
+# KERNEL=6.12|7.3|kunit|debug|kcsan RUN=FILE CPUS=2 MEM=2G TIMEOUT=300 and what else
 # is said in selftests/vm/run. Exported, since make itself would not.
 export KERNEL CPUS MEM TIMEOUT ENV APPEND OUT ICOUNT NICS MODULE
 # And of selftests/bench/run.
@@ -73,6 +73,9 @@ check-all: deps ## every test on both kernels, with all its bytes
 
 check-debug: deps ## every test, on the debug kernel
 	@KERNEL=debug selftests/run
+
+check-kcsan: deps ## every test, on a kernel that looks for data races
+	@KERNEL=kcsan selftests/run
 
 check-w1 check-sparse: check-%: ## the module under gcc's W=1, and sparse
 	@$(vm)/check-module $*
@@ -117,7 +120,7 @@ help: ## this
 	@sed -nE 's/^([a-z][^:=]*):.*## (.*)/\1\n\t\2/p' $(MAKEFILE_LIST)
 
 .PHONY: all module tools install uninstall deb install-dkms deps \
-	module-6.12 module-7.3 module-kunit module-debug vm check check-all \
-	check-debug check-w1 check-sparse fuzz fuzz-parser coverage soak \
+	module-6.12 module-7.3 module-kunit module-debug module-kcsan vm check check-all \
+	check-debug check-kcsan check-w1 check-sparse fuzz fuzz-parser coverage soak \
 	demo bench bench-gate lint clean distclean help
 .DEFAULT_GOAL := all

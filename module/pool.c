@@ -103,7 +103,7 @@ static void stack_refill(struct kproxy_pool_cpu *pc)
 	}
 	if (n) {
 		atomic_sub(n, &pc->in_returned);
-		pc->object_refills++;
+		WRITE_ONCE(pc->object_refills, pc->object_refills + 1);
 	}
 }
 
@@ -139,7 +139,7 @@ void *kproxy_pool_get(struct kproxy_pool *pool)
 		stack_refill(pc);
 	header = stack_pop(pc);
 	if (unlikely(!header))
-		pc->fallbacks++;
+		WRITE_ONCE(pc->fallbacks, pc->fallbacks + 1);
 	local_bh_enable();
 
 	if (unlikely(!header))
@@ -194,7 +194,7 @@ static bool ring_advance(struct kproxy_pool_cpu *pc)
 		if (page_is_back(pc->ring[pc->next])) {
 			pc->page = pc->ring[pc->next];
 			pc->offset = 0;
-			pc->page_refills++;
+			WRITE_ONCE(pc->page_refills, pc->page_refills + 1);
 			return true;
 		}
 	}
@@ -231,7 +231,7 @@ static bool frag_from_kernel(struct kproxy_pool_cpu *pc, unsigned int len,
 	if (!pc->loose || pc->loose_offset + len > PAGE_SIZE) {
 		if (pc->loose)
 			put_page(pc->loose);
-		pc->fallbacks++;
+		WRITE_ONCE(pc->fallbacks, pc->fallbacks + 1);
 		pc->loose = alloc_page(GFP_ATOMIC | __GFP_NOWARN);
 		if (!pc->loose)
 			return false;

@@ -95,7 +95,7 @@ static void idle_remove(struct idle *idle)
 	if (idle->state == IDLE_READY)
 		atomic_dec(&idle->server->preconnect.ready);
 	if (idle->state != IDLE_DEAD)
-		idle->pc->nr--;
+		WRITE_ONCE(idle->pc->nr, idle->pc->nr - 1);
 	idle->state = IDLE_GONE;
 	list_del(&idle->node);
 }
@@ -119,7 +119,7 @@ static bool idle_set_dead(struct idle *idle)
 	if (idle->state == IDLE_READY)
 		atomic_dec(&idle->server->preconnect.ready);
 	idle->state = IDLE_DEAD;
-	idle->pc->nr--;
+	WRITE_ONCE(idle->pc->nr, idle->pc->nr - 1);
 	list_move_tail(&idle->node, &idle->pc->others);
 	return true;
 }
@@ -200,7 +200,7 @@ static int idle_connect(struct kproxy_server *server,
 	idle->since = jiffies;
 	spin_lock_bh(&pc->lock);
 	list_add_tail(&idle->node, &pc->others);
-	pc->nr++;
+	WRITE_ONCE(pc->nr, pc->nr + 1);
 	spin_unlock_bh(&pc->lock);
 	kproxy_sock_attach(&idle->ks, socket, NULL, &idle_ops);
 	err = idle_set_options(server, socket);

@@ -136,6 +136,9 @@ bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
 	session_set_reason(s, new, reason);
 	trace_kproxy_state(s, old, new, event);
 	if (kproxy_state_final(new)) {
+		/* pairs with that of session_life_work() */
+		smp_mb__before_atomic();
+		set_bit(KPROXY_SESSION_FINAL, &s->flags);
 		kproxy_session_schedule_life(s);
 	} else if (new >= KPROXY_CLOSING_IN && s->times.fin) {
 		WRITE_ONCE(s->step_by, jiffies + s->times.fin);
@@ -835,7 +838,9 @@ static void session_life_work(struct work_struct *work)
 	mutex_lock(&s->life);
 	state = READ_ONCE(s->state);
 	if (kproxy_state_final(state)) {
-		session_end(s, state == KPROXY_DONE);
+		/* Who has made it final and not said why comes back here. */
+		if (test_bit_acquire(KPROXY_SESSION_FINAL, &s->flags))
+			session_end(s, state == KPROXY_DONE);
 	} else if (state == KPROXY_GREETING) {
 		session_greet(s);
 	} else if (state == KPROXY_CONNECTING) {

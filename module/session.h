@@ -59,6 +59,8 @@ enum kproxy_session_flag {
 	KPROXY_SESSION_ASKING,
 	/* The connect that goes on has failed. */
 	KPROXY_SESSION_UNCONNECTED,
+	/* The state is final, and so is the reason. */
+	KPROXY_SESSION_FINAL,
 	/* session_end() has begun. */
 	KPROXY_SESSION_ENDED,
 };

@@ -32,7 +32,7 @@ fi
 
 scenes 1 stalled
 
-if modprobe -q sch_netem || [[ $(uname -r) == *debug* ]]; then
+if modprobe -q sch_netem || [[ $(uname -r) =~ debug|kcsan ]]; then
 	scenes 4 client_path_in client_path_out server_path_in server_path_out
 else
 	for name in client_path_in client_path_out server_path_in server_path_out; do

@@ -7,11 +7,11 @@ import random
 import socket
 import threading
 
-from peer import (FRONT, FRONT6, KB, EchoServer, Failed, Stream, accept,
-                  both_ways, connect, expect, expect_alive, expect_eof,
-                  expect_reset, fill_quickly, kp, listen, main, pair,
-                  read_exactly, receive_stream, scaled, scene, sessions, show,
-                  wait_gone)
+from peer import (CLIENT, FRONT, FRONT6, KB, EchoServer, Failed, Stream, Threads,
+                  accept, both_ways, connect, expect, expect_alive, expect_eof,
+                  expect_reset, fill_quickly, kp, limit, listen, main, netem,
+                  pair, read_exactly, receive_stream, scaled, scene, sessions,
+                  show, wait_gone)
 
 
 class Live:
@@ -180,6 +180,31 @@ def state_drain():
         for sock in ends:
             sock.close()
     kp("server del app 10.2.0.3:9000")
+    wait_gone()
+
+
+@scene("a listener that goes in the midst of handshakes: every client is told")
+def handshakes():
+    address = FRONT[0], 8001
+    for again in False, True:
+        kp("listener add second 10.1.0.1:8001 upstream app")
+        clients, threads = [], Threads()
+        # What ends a handshake comes so long after the client believes in it.
+        with netem(CLIENT, "eth0", "delay", f"{limit(2)}s"):
+            for _ in range(8):
+                threads.go(lambda: clients.append(connect(address)))
+            threads.join(20)
+            kp("listener del second")
+            if again:
+                kp("listener add second 10.1.0.1:8001 upstream app")
+            for client in clients:
+                expect_reset(client, "a client of the one that is gone", 20)
+        if again:
+            live = pair(to=address)
+            expect_alive(*live)
+            kp("listener del second")
+            for sock in live:
+                sock.close()
     wait_gone()
 
 

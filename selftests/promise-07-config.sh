@@ -7,9 +7,10 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 12
+plan 13
 load
 topology
+modprobe -q sch_netem || true
 simple_proxy
-scenes 12
+scenes 13
 finish

@@ -64,7 +64,7 @@ kernel_tree() {
 
 	case $variant in
 	kunit) fragments=("$vm_dir/base.config") ;;
-	debug) fragments=("$vm_dir/base.config" "$vm_dir/debug.config") ;;
+	debug | kcsan) fragments=("$vm_dir/base.config" "$vm_dir/$variant.config") ;;
 	*) die "no such kernel variant: $variant" ;;
 	esac
 	# Debian builds image and source from one version.

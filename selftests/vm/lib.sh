@@ -18,6 +18,12 @@ die() {
 	exit 1
 }
 
+# The device alone proves nothing: one that emulates what the processor would
+# have to do stops the guest at the first odd instruction.
+have_kvm() {
+	[[ -w /dev/kvm ]] && grep -qwE 'vmx|svm' /proc/cpuinfo
+}
+
 # not_installed PACKAGE... prints those that this machine does not have.
 not_installed() {
 	local package

@@ -164,15 +164,25 @@ batch_of_show() {
 	same "documents" "$(jq -s length "$tmp/docs")" 2
 }
 
+servers_of_big() { # FROM TO
+	seq "$1" "$2" | awk '{
+		printf "server add big 10.3.%d.%d:80\n", $1 / 250, $1 % 250 + 1
+	}'
+}
+
 ten_thousand() {
-	kp upstream add big
-	for ((i = 0; i < 10000; i++)); do
-		echo "server add big 10.3.$((i / 250)).$((i % 250 + 1)):80"
-	done >"$tmp/servers"
-	refused 2 'servers:4097: .*4096' kp -b "$tmp/servers"
-	same "servers" "$(kp_json length server show big)" 4096
+	kp upstream add big balance maglev
+	servers_of_big 1 10000 | kp -b -
 	same "different ones" \
-		"$(kp_json '.[].address' server show big | sort -u | wc -l)" 4096
+		"$(kp_json '.[].address' server show big | sort -u | wc -l)" 10000
+	is_refused 2 '10.3.40.1:80.*already' server add big 10.3.40.1:80
+	kp server del big 10.3.20.1:80
+	kp server set big 10.3.40.1:80 weight 7
+	same "servers" "$(kp_json '.[0].servers | length' upstream show big)" 9999
+	kp server add big 10.3.20.1:80
+	servers_of_big 10001 17000 >"$tmp/servers"
+	refused 2 'servers:6385: .*16384' kp -b "$tmp/servers"
+	same "servers" "$(kp_json length server show big)" 16384
 	kp upstream del big
 	same "servers after that" "$(kp_json length server show)" 1
 }
@@ -274,7 +284,7 @@ check "values that are none" unchanged values
 check "an upstream in use is not deleted" unchanged in_use
 check "a batch ends at the first error and says where" batch
 check "a batch of shows is one document each" batch_of_show
-check "10,000 servers: the upstream takes 4096 and says so" ten_thousand
+check "10,000 servers in an upstream; the 16,385th is too many" ten_thousand
 check "more than 1,000 upstreams and servers" many_upstreams
 check "more than 1,000 listeners" many_listeners
 check "64 addresses in a listener, and one too many" most_addresses

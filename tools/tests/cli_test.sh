@@ -90,6 +90,9 @@ refused 1 'option "--batch" needs a value, try "kproxy help"' --batch
 refused 1 'network namespace "no-such": No such file or directory' \
 	-n no-such l s
 refused 1 'network namespace "../x": No such file or directory' -n ../x l s
+refused 1 'config: COMMAND is missing, try "kproxy config help"' config
+refused 1 'route: unknown command "8080", try "kproxy route help"' r 8080
+refused 1 'run: "x": port must be 1 to 65535' ru x
 refused 1 'listener: unknown command "foo", try "kproxy listener help"' l foo
 refused 1 'listener: NAME is missing, try "kproxy listener help"' l add
 refused 1 'listener "web": ADDR:PORT is missing, try "kproxy listener help"' \

@@ -440,10 +440,9 @@ void options_help(const struct option_spec *table, FILE *out)
 {
 	const struct option_spec *option;
 
-	fputs("\nOptions:\n", out);
+	fputs("\nThe value \"default\" puts an option back.\n\nOptions:\n", out);
 	for (option = table; option->name; option++)
 		help_one(option, out);
-	fputs("The value \"default\" puts an option back.\n", out);
 }
 
 void option_column(FILE *out, const struct column *column, const json_t *row)

@@ -43,10 +43,14 @@ deb: ## Debian packages, in build/deb: the command, and the module by DKMS
 version = $(shell sed -n 's/^\#define KPROXY_VERSION "\(.*\)"/\1/p' \
 	  include/kproxy_version.h)
 dkms_tree = $(DESTDIR)/usr/src/kproxy-$(version)
+# Sources alone: what was built beside them is for one kernel.
+dkms_files = $(shell find Kbuild module include LICENSES -type f \
+	\( -name '*.[ch]' ! -name '*.mod.c' -o -name Kbuild -o \
+	-path 'LICENSES/*' \))
 
 install-dkms: ## the module's source, for "dkms install kproxy/VERSION"
 	mkdir -p $(dkms_tree)
-	cp -a Kbuild module include LICENSES $(dkms_tree)
+	cp -a --parents $(dkms_files) $(dkms_tree)
 	sed 's/\#MODULE_VERSION\#/$(version)/' tools/packaging/dkms.conf \
 		>$(dkms_tree)/dkms.conf
 

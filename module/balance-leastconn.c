@@ -10,7 +10,8 @@
  * least that was seen in each group, then at the servers of the best one; and
  * at those of one more group in turn, so that what has become less busy since
  * it was seen is found after as many choices as there are groups. No choice
- * looks at more than 2 * GROUP servers and 64 groups, whatever the upstream.
+ * looks at more than 2 * GROUP servers and the 256 groups of the largest
+ * upstream.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>

@@ -23,8 +23,8 @@
 #include "balance.h"
 
 /*
- * Slots; a prime, so that every step goes through all of them. 16 for each of
- * as many servers as there can be, 1 % more or less for each of 655.
+ * Slots; a prime, so that every step goes through all of them. 1 % more or less
+ * for each of 655 servers, 4 slots for each of as many as there can be.
  */
 #define SLOTS 65537U
 

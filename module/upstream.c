@@ -176,11 +176,17 @@ static void upstream_apply(const struct upstream_change *c)
 	}
 }
 
+static u32 server_key(const union kproxy_addr *addr)
+{
+	return kproxy_balance_hash(addr) ^ (__force u16)kproxy_addr_port(addr);
+}
+
 static void server_link(struct kproxy_server *server)
 {
 	struct kproxy_upstream *up = server->upstream;
 
 	lockdep_assert_held(&up->choice.lock);
+	server->arriving = false;
 	list_move_tail(&server->node, &up->servers);
 	up->nr_servers++;
 }
@@ -202,6 +208,7 @@ static void server_unlink(struct kproxy_server *server)
 	lockdep_assert_held(&up->choice.lock);
 	set_bit(KPROXY_SERVER_GONE, &server->flags);
 	list_del(&server->node);
+	hash_del(&server->by_addr);
 	up->nr_servers--;
 }
 
@@ -396,6 +403,8 @@ static void server_finish(struct server_change *sc, bool published)
 		server->next = NULL;
 	if (published)
 		server_follow(sc);
+	else if (sc->fate == SERVER_ADD)
+		hash_del(&server->by_addr);
 	/* What the upstream has of it, or would have had. */
 	if (sc->fate == (published ? SERVER_DEL : SERVER_ADD))
 		kproxy_server_put(server);
@@ -465,6 +474,14 @@ static int upstream_submit(struct upstream_change *c,
 	return kproxy_change_submit(c->up->kn, &c->change, extack);
 }
 
+static void server_arrive(struct kproxy_server *server,
+			  struct upstream_change *c)
+{
+	server->arriving = true;
+	list_add_tail(&server->node, &c->arriving);
+	hash_add(c->up->by_addr, &server->by_addr, server_key(&server->addr));
+}
+
 /* What the caller has of a new server is the change's, then the upstream's. */
 static int server_submit(struct kproxy_server *server, enum server_fate fate,
 			 const struct kproxy_server_options *options,
@@ -487,7 +504,7 @@ static int server_submit(struct kproxy_server *server, enum server_fate fate,
 		server->next = &sc->options;
 	list_add_tail(&sc->node, &c->servers);
 	if (fate == SERVER_ADD)
-		list_add_tail(&server->node, &c->arriving);
+		server_arrive(server, c);
 	c->more += (fate == SERVER_ADD) - (fate == SERVER_DEL);
 	return upstream_submit(c, extack);
 
@@ -521,6 +538,7 @@ upstream_new(struct kproxy_net *kn, const char *name,
 	up->id = ++kn->last_object;
 	strscpy(up->name, name, sizeof(up->name));
 	INIT_LIST_HEAD(&up->servers);
+	hash_init(up->by_addr);
 	spin_lock_init(&up->lock);
 	seqcount_spinlock_init(&up->source_seq, &up->lock);
 	kproxy_choice_init(&up->choice);
@@ -724,19 +742,17 @@ void kproxy_upstream_put(struct kproxy_upstream *up)
 struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
 					 const union kproxy_addr *addr)
 {
-	const struct upstream_change *c = upstream_staged(up);
-	struct kproxy_server *server;
+	struct kproxy_server *server, *arriving = NULL;
 
 	lockdep_assert_held(&up->kn->lock);
-	list_for_each_entry(server, &up->servers, node)
-		if (kproxy_addr_equal(&server->addr, addr))
+	hash_for_each_possible(up->by_addr, server, by_addr, server_key(addr)) {
+		if (!kproxy_addr_equal(&server->addr, addr))
+			continue;
+		if (!server->arriving)
 			return server;
-	if (!c)
-		return NULL;
-	list_for_each_entry(server, &c->arriving, node)
-		if (kproxy_addr_equal(&server->addr, addr))
-			return server;
-	return NULL;
+		arriving = server;
+	}
+	return up->kn->staging ? arriving : NULL;
 }
 
 /* How many servers it has, or will have after the transaction. */

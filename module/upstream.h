@@ -2,6 +2,7 @@
 #ifndef _KPROXY_UPSTREAM_H
 #define _KPROXY_UPSTREAM_H
 
+#include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
@@ -53,6 +54,8 @@ struct kproxy_upstream {
 	struct list_head node;
 	unsigned int users;
 	struct kproxy_change *change;
+	/* servers, also those that a transaction adds, by address */
+	DECLARE_HASHTABLE(by_addr, 7);
 	/* Under that and the choice's lock; options read by any. */
 	struct kproxy_upstream_options options;
 	struct list_head servers;
@@ -106,9 +109,11 @@ struct kproxy_server {
 	struct list_head node;
 	/*
 	 * Under the configuration lock: what a transaction will make of the
-	 * options, NULL for nothing.
+	 * options, NULL for nothing; and whether it was only staged so far.
 	 */
 	const struct kproxy_server_options *next;
+	bool arriving;
+	struct hlist_node by_addr;
 	struct kproxy_server_health health;
 	struct kproxy_check check;
 	struct kproxy_preconnect preconnect;

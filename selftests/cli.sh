@@ -10,7 +10,7 @@
 many=$((SCALE > 1 ? 200 : 1200))
 name63=$(printf 'n%.0s' {1..63})
 
-plan 22
+plan 24
 
 no_module() {
 	local call
@@ -164,15 +164,25 @@ batch_of_show() {
 	same "documents" "$(jq -s length "$tmp/docs")" 2
 }
 
+servers_of_big() { # FROM TO
+	seq "$1" "$2" | awk '{
+		printf "server add big 10.3.%d.%d:80\n", $1 / 250, $1 % 250 + 1
+	}'
+}
+
 ten_thousand() {
-	kp upstream add big
-	for ((i = 0; i < 10000; i++)); do
-		echo "server add big 10.3.$((i / 250)).$((i % 250 + 1)):80"
-	done >"$tmp/servers"
-	refused 2 'servers:4097: .*4096' kp -b "$tmp/servers"
-	same "servers" "$(kp_json length server show big)" 4096
+	kp upstream add big balance maglev
+	servers_of_big 1 10000 | kp -b -
 	same "different ones" \
-		"$(kp_json '.[].address' server show big | sort -u | wc -l)" 4096
+		"$(kp_json '.[].address' server show big | sort -u | wc -l)" 10000
+	is_refused 2 '10.3.40.1:80.*already' server add big 10.3.40.1:80
+	kp server del big 10.3.20.1:80
+	kp server set big 10.3.40.1:80 weight 7
+	same "servers" "$(kp_json '.[0].servers | length' upstream show big)" 9999
+	kp server add big 10.3.20.1:80
+	servers_of_big 10001 17000 >"$tmp/servers"
+	refused 2 'servers:6385: .*16384' kp -b "$tmp/servers"
+	same "servers" "$(kp_json length server show big)" 16384
 	kp upstream del big
 	same "servers after that" "$(kp_json length server show)" 1
 }
@@ -245,6 +255,60 @@ options_shown() {
 		listener show web)" "addresses name upstream"
 }
 
+# Every option that is shown, put back by one word. "upstream" names one.
+put_back() { # OBJECT KEY OPTION VALUE...
+	local object=$1 key=$2 before i
+
+	before=$(kp -j "$object" show "${key%% *}")
+	# shellcheck disable=SC2086 # a server is two words
+	for ((i = 3; i < $#; i += 2)); do
+		kp "$object" set $key "${!i}" "${*:i+1:1}"
+		[[ $(kp -j "$object" show "${key%% *}") != "$before" ]] || {
+			echo "${!i} is not shown"
+			return 1
+		}
+		kp "$object" set $key "${!i}" default
+		same "after ${!i} default" \
+			"$(kp -j "$object" show "${key%% *}")" "$before"
+	done
+}
+
+put_back_all() {
+	local sockets=(nodelay off keepalive "30s,5s,3" keepalive off rcvbuf 64k
+		sndbuf 128k congestion reno user-timeout 30s notsent-lowat 16k
+		dscp 46 mark 7 fastopen on pacing 10mbit)
+
+	put_back listener web maxconn 5 backlog 100 connect-timeout 1s \
+		idle-timeout 0 fin-timeout 3s max-age 1h rate 100 \
+		client-maxconn 3 client-rate 4 allow 10.0.0.0/8,fd00::/8 \
+		deny 10.1.0.0/16 accept-proxy on transparent on "${sockets[@]}"
+	put_back upstream app balance maglev retries 0 check tcp interval 10s \
+		timeout 100ms rise 1 fall 1 eject 3 eject-time 1m preconnect 2 \
+		send-proxy v2 source 10.2.0.1 source client "${sockets[@]}"
+	put_back server 'app 10.2.0.2:9000' weight 256 maxconn 10 backup on \
+		state drain state down
+	# At once, and of a new object.
+	kp listener set web maxconn default idle-timeout default
+	kp upstream add fresh retries default source default pacing default
+	same "a fresh one" "$(kp_json '.[0] | keys | join(" ")' \
+		upstream show fresh)" "balance name servers"
+	kp upstream del fresh
+	is_refused 2 'no such upstream' listener set web upstream default
+}
+
+default_in_a_file() {
+	kp config save "$tmp/was"
+	kp config apply - <<-END
+		upstreams:
+		  app: {retries: default, pacing: default, source: default}
+		listeners:
+		  web: {listen: "10.1.0.1:8000", upstream: app, deny: default}
+	END
+	same "keys" "$(kp_json '.[0] | keys | join(" ")' listener show web)" \
+		"addresses name upstream"
+	kp config apply "$tmp/was"
+}
+
 other_netns() {
 	kproxy -n kp-server upstream add elsewhere
 	same "there" "$(kproxy -n kp-server -j upstream show | jq -r '.[].name')" \
@@ -274,12 +338,14 @@ check "values that are none" unchanged values
 check "an upstream in use is not deleted" unchanged in_use
 check "a batch ends at the first error and says where" batch
 check "a batch of shows is one document each" batch_of_show
-check "10,000 servers: the upstream takes 4096 and says so" ten_thousand
+check "10,000 servers in an upstream; the 16,385th is too many" ten_thousand
 check "more than 1,000 upstreams and servers" many_upstreams
 check "more than 1,000 listeners" many_listeners
 check "64 addresses in a listener, and one too many" most_addresses
 check "shortened words" shortened
 check "options are shown where they differ from the default" options_shown
+check "every option is shown, and put back by \"default\"" put_back_all
+check "\"default\" in a file" default_in_a_file
 check "-n" other_netns
 check "stats show reset" stats_reset
 check "version tells the module's, too" version

@@ -677,11 +677,11 @@ def killed_owner():
     sock.close()
 
 
-def many_servers(n, weight=1):
+def many_servers(n, weight=1, each=4000):
     lines = ["upstreams:"]
     for i in range(n):
-        if i % 4000 == 0:
-            lines += [f"  u{i // 4000}:", "    servers:"]
+        if i % each == 0:
+            lines += [f"  u{i // each}:", "    servers:"]
         lines.append(f"      - {{address: 10.3.{i // 250}.{i % 250 + 1}:80, "
                      f"weight: {weight}}}")
     lines += ["listeners:", "  web:", '    listen: ["10.1.0.1:8000"]',
@@ -721,7 +721,9 @@ def ten_thousand():
     sizes = []
     for what, text in (("nothing changed to", many_servers(SERVERS)),
                        ("all changed", many_servers(SERVERS, 2)),
-                       ("no change", many_servers(SERVERS, 2))):
+                       ("no change", many_servers(SERVERS, 2)),
+                       ("all to one upstream",
+                        many_servers(SERVERS, 3, SERVERS))):
         begun = time.monotonic()
         process = apply_later(text)
         _, status, usage = os.wait4(process.pid, 0)

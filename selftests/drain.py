@@ -14,6 +14,7 @@ from peer import (BACK, PROXY, Failed, accept, close_all, connect,
 KO = os.environ.get("KPROXY_KO", str(pathlib.Path(__file__).parent.parent /
                                      "module" / "kproxy.ko"))
 SECOND = ("10.1.0.1", 8001)
+SCRIPT = str(pathlib.Path(__file__).parent.parent / "tools/packaging/drain")
 
 
 def open_sessions(count, to=SECOND):
@@ -107,6 +108,23 @@ def themselves():
             sock.close()
     wait_for(lambda: not left(), "all have ended")
     expect_alive(*pair())
+
+
+@scene("the service's stop takes its time and no more, whatever lives")
+def service_stop():
+    ends = open_sessions(4) + [pair()]
+    kp("listener del second")
+    begun = time.monotonic()
+    run("ip", "netns", "exec", PROXY, SCRIPT, "2s")
+    expect_between(time.monotonic() - begun, 2, 4 + limit(5),
+                   "seconds that it took")
+    expect(show("listener show"), [], "listeners left")
+    for pair_ in ends:
+        for sock in pair_:
+            expect_reset(sock, "an end")
+    kp("listener add web 10.1.0.1:8000,[fd01::1]:8000 upstream app")
+    expect(run("ip", "netns", "exec", PROXY, SCRIPT, "2",
+               check=False).returncode, 1, "status of a time without a unit")
 
 
 @scene("a namespace and the module go away while a listener drains")

@@ -7,9 +7,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 6
+plan 7
 load
 topology
 simple_proxy
-scenes 6
+scenes 7
 finish

@@ -102,6 +102,29 @@ def configuration():
         expect_between(told[0]["time_ms"], now - limit(60000), now, "time_ms")
 
 
+@scene("what becomes of a server's health is told")
+def health():
+    kp("upstream add u")
+    kp("server add u 10.2.0.3:81")
+    with monitor("-s") as text, monitor("-j") as it:
+        text.lines.clear()
+        for n, words in enumerate(("check tcp interval 100ms", "check off")):
+            kp(f"upstream set u {words}")
+            wait_for(lambda: len(it.lines) >= 2 * n + 2, words)
+        told = it.events()
+        expect([row["event"] for row in told],
+               ["upstream_set", "server_health"] * 2, "events")
+        expect([(row["upstream"], row["address"], row["health"])
+                for row in told[1::2]],
+               [("u", "10.2.0.3:81", "down"), ("u", "10.2.0.3:81", "unknown")],
+               "the health")
+        wait_for(lambda: len(text.lines) >= 4, "the text of it")
+        expect(text.lines[1].split()[1:],
+               ["server_health", "upstream=u", "address=10.2.0.3:81",
+                "health=down"], "the text")
+    kp("upstream del u")
+
+
 @scene("what is refused is not told")
 def refused():
     with monitor("-j") as it:

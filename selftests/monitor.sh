@@ -7,9 +7,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 9
+plan 10
 load
 topology
 simple_proxy
-scenes 9
+scenes 10
 finish

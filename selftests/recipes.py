@@ -237,9 +237,11 @@ def holders():
 
 def wait_holder(*hosts):
     """Until one of these alone has the address; which."""
-    wait_for(lambda: len(holders()) == 1 and holders()[0] in hosts,
-             f"{' or '.join(hosts)} has the address", 60)
-    return holders()[0]
+    def alone():
+        have = holders()
+        return have[0] if len(have) == 1 and have[0] in hosts else None
+
+    return wait_for(alone, f"{' or '.join(hosts)} has the address", 60)
 
 
 def other(host):

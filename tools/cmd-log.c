@@ -161,8 +161,10 @@ static int namespace_inode(const struct ctx *ctx, uint64_t *inode)
 	err = fd < 0 ? fd : fstat(fd, &st);
 	if (err)
 		return ctx_fail(ctx, STATUS_KERNEL,
-				"which network namespace this is: %s",
-				strerror(errno));
+				"cannot tell which network namespace this is: %s%s",
+				strerror(errno),
+				errno == EPERM ? " (CAP_NET_ADMIN is needed)" :
+						 "");
 	*inode = st.st_ino;
 	close(fd);
 	return STATUS_DONE;

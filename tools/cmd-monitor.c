@@ -93,6 +93,7 @@ static const struct event {
 	{ "server_add", KPROXY_CMD_SERVER_ADD_NTF, &server_view },
 	{ "server_set", KPROXY_CMD_SERVER_SET_NTF, &server_view },
 	{ "server_del", KPROXY_CMD_SERVER_DEL_NTF, &server_view },
+	{ "server_health", KPROXY_CMD_SERVER_HEALTH, &server_view },
 	{ "route_add", KPROXY_CMD_ROUTE_ADD_NTF, &route_view },
 	{ "route_del", KPROXY_CMD_ROUTE_DEL_NTF, &route_view },
 	{ "session_begin", KPROXY_CMD_SESSION_BEGIN_NTF, &begin_view },

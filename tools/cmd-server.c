@@ -150,7 +150,8 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	fields_show(ctx, key_fields, tb, row);
 	options_show(options, tb, row);
 	fields_show(ctx, health_field, tb, row);
-	if (ctx->stats)
+	/* An event about its health tells no more than that. */
+	if (ctx->stats && tb[KPROXY_A_SERVER_STATS])
 		fields_show(ctx, stats_field, tb, row);
 	if (ctx->stats && tb[KPROXY_A_SERVER_PRECONNECT])
 		fields_show(ctx, preconnect_field, tb, row);

@@ -17,7 +17,7 @@
 static const struct object *const objects[] = {
 	&listener_object, &upstream_object, &server_object, &session_object,
 	&stats_object, &pool_object, &config_object, &monitor_object,
-	&log_object, &metrics_object, &run_object, &route_object,
+	&log_object, &metrics_object, &route_object, &run_object,
 	&top_object,
 	&version_object, &help_object,
 };
@@ -140,6 +140,9 @@ static int on_object(struct ctx *ctx, struct args *args,
 	const char *word = args_next(args);
 	const struct command *command;
 
+	if (!word && !find_command(object, "show"))
+		return ctx_refuse(ctx, "COMMAND is missing, try \"kproxy %s help\"",
+				  object->name);
 	if (!word)
 		word = "show";
 	command = find_command(object, word);

@@ -317,6 +317,19 @@ static const struct option_spec *find(const struct option_spec *table,
 	return NULL;
 }
 
+/* "default" is what an option has that nobody has set. */
+static int put_value(const struct ctx *ctx, const struct option_spec *option,
+		     const char *text, struct request *req)
+{
+	char def[OPTION_TEXT_MAX];
+
+	if (option->type->format && !strcmp(text, "default")) {
+		option->type->format(option, option->def, def);
+		text = def;
+	}
+	return option->type->put(ctx, option, text, req);
+}
+
 /* @seen gets a bit for each row of the table that was given. */
 static int parse_one(const struct ctx *ctx, struct args *args,
 		     const struct option_spec *table, struct request *req,
@@ -335,7 +348,7 @@ static int parse_one(const struct ctx *ctx, struct args *args,
 	text = args_next(args);
 	if (!text)
 		return ctx_refuse(ctx, "option \"%s\" needs a value", name);
-	return option->type->put(ctx, option, text, req);
+	return put_value(ctx, option, text, req);
 }
 
 static int parse_all(const struct ctx *ctx, struct args *args,
@@ -427,7 +440,7 @@ void options_help(const struct option_spec *table, FILE *out)
 {
 	const struct option_spec *option;
 
-	fputs("\nOptions:\n", out);
+	fputs("\nThe value \"default\" puts an option back.\n\nOptions:\n", out);
 	for (option = table; option->name; option++)
 		help_one(option, out);
 }

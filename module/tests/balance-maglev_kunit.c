@@ -7,6 +7,9 @@
 
 #define CLIENTS 20000
 
+/* As in balance-maglev.c. */
+#define SLOTS 65537
+
 static u32 client(unsigned int n)
 {
 	union kproxy_addr addr = {
@@ -149,8 +152,7 @@ static void what_has_gone_and_come_back_is_as_before(struct kunit *test)
 
 static void as_many_servers_as_there_can_be(struct kunit *test)
 {
-	struct balance_fixture *f = test->priv;
-	unsigned int i, used = 0;
+	unsigned int *slots, i, least = UINT_MAX, most = 0;
 	struct kproxy_balancer *b;
 	u64 took;
 
@@ -159,11 +161,16 @@ static void as_many_servers_as_there_can_be(struct kunit *test)
 	b = build(test);
 	took = ktime_get_ns() - took;
 	kunit_info(test, "built in %llu us", took / NSEC_PER_USEC);
-	choose_all(test, b);
-	for (i = 0; i < f->nr; i++)
-		used += !!f->servers[i].chosen;
-	/* Of 4096 with 5 clients each on average, 30 or so have none. */
-	KUNIT_EXPECT_GE(test, used, 4000);
+	slots = kunit_kcalloc(test, b->nr, sizeof(*slots), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, slots);
+	for (i = 0; i < SLOTS; i++)
+		slots[kproxy_balance_pick(b, i)]++;
+	for (i = 0; i < b->nr; i++) {
+		least = min(least, slots[i]);
+		most = max(most, slots[i]);
+	}
+	KUNIT_EXPECT_EQ(test, least, SLOTS / KPROXY_SERVERS_MAX);
+	KUNIT_EXPECT_LE(test, most, least + 1);
 }
 
 static struct kunit_case maglev_cases[] = {

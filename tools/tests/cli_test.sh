@@ -90,6 +90,9 @@ refused 1 'option "--batch" needs a value, try "kproxy help"' --batch
 refused 1 'network namespace "no-such": No such file or directory' \
 	-n no-such l s
 refused 1 'network namespace "../x": No such file or directory' -n ../x l s
+refused 1 'config: COMMAND is missing, try "kproxy config help"' config
+refused 1 'route: unknown command "8080", try "kproxy route help"' r 8080
+refused 1 'run: "x": port must be 1 to 65535' ru x
 refused 1 'listener: unknown command "foo", try "kproxy listener help"' l foo
 refused 1 'listener: NAME is missing, try "kproxy listener help"' l add
 refused 1 'listener "web": ADDR:PORT is missing, try "kproxy listener help"' \
@@ -257,14 +260,14 @@ file_accepted 'an alias stands for what it names' \
 file_accepted 'JSON is YAML' \
 	'{"upstreams": {"a": {"retries": 1,\n\t"servers": [{"address": "[::1]:80"}]}}}'
 awk 'BEGIN { print "upstreams:"
-	for (i = 0; i < 10000; i++) {
-		if (i % 4000 == 0) print "  u" i ":\n    servers:"
+	for (i = 0; i < 20000; i++) {
+		if (i % 10000 == 0) print "  u" i ":\n    servers:"
 		printf "      - address: 10.0.%d.%d:80\n", i / 250, i % 250
 	} }' >"$dir/many"
 ./kproxy config check "$dir/many" 2>"$dir/err"
-result $((! $?)) '10,000 servers are a configuration'
-sed '/u4000/,+1d;/u8000/,+1d' "$dir/many" >"$dir/toomany"
-refused 1 "$dir/toomany:4100:18: server \"10.0.16.96:80\": upstream \"u0\" has 4096 servers, which is the most" \
+result $((! $?)) 'twice 10,000 servers are a configuration'
+sed '/u10000/,+1d' "$dir/many" >"$dir/toomany"
+refused 1 "$dir/toomany:16388:18: server \"10.0.65.134:80\": upstream \"u0\" has 16384 servers, which is the most" \
 	config check "$dir/toomany"
 
 file_refused '' ' the file is empty; "{}" is a configuration of nothing' ''

@@ -225,6 +225,7 @@ static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
 	/* A full barrier: the timer runs after this, or sees it. */
 	set_bit(KPROXY_SESSION_HELD + source, &s->flags);
 	smp_mb__after_atomic();
+	trace_kproxy_hold(s, source);
 	if (!hrtimer_is_queued(&s->hold_timer))
 		session_set_hold_timer(s, READ_ONCE(hold->us));
 	return true;
@@ -382,6 +383,7 @@ static void session_held_in_vain(struct kproxy_session *s,
 {
 	struct kproxy_pump *pump = &s->pumps[source];
 
+	trace_kproxy_late(s, source);
 	kproxy_hold_in_vain(&pump->hold, kproxy_pump_bytes(pump),
 			    tcp_sk(s->ends[source].sk)->tcp_mstamp);
 }

@@ -200,6 +200,40 @@ TRACE_EVENT(kproxy_pump,
 );
 
 /* A side has no room for the bytes of the other. */
+TRACE_EVENT(kproxy_hold,
+	TP_PROTO(const struct kproxy_session *s, int source),
+	TP_ARGS(s, source),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(int, side)
+		__field(u32, bytes)
+		__field(u32, us)
+	),
+	TP_fast_assign(
+		__entry->id = s->id;
+		__entry->side = source;
+		__entry->bytes = s->pumps[source].hold.bytes;
+		__entry->us = s->pumps[source].hold.us;
+	),
+	TP_printk("session=%llu from=%s bytes=%u us=%u", __entry->id,
+		  show_side(__entry->side), __entry->bytes, __entry->us)
+);
+
+TRACE_EVENT(kproxy_late,
+	TP_PROTO(const struct kproxy_session *s, int source),
+	TP_ARGS(s, source),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(int, side)
+	),
+	TP_fast_assign(
+		__entry->id = s->id;
+		__entry->side = source;
+	),
+	TP_printk("session=%llu from=%s", __entry->id,
+		  show_side(__entry->side))
+);
+
 TRACE_EVENT(kproxy_stall,
 	TP_PROTO(const struct kproxy_session *s, int side),
 	TP_ARGS(s, side),

@@ -8,14 +8,14 @@ import pathlib
 import re
 import time
 
-from peer import (BACK, FRONT, Failed, Stream, Threads, connect, expect,
-                  expect_alive, expect_between, expect_eof, expect_reset,
-                  fill_quickly, keep, kp, main, netem, pair, receive_stream,
-                  reset, run, scene, sessions, show, stats, wait_for, wait_gone)
+from peer import (BACK, FRONT, TRACING, Failed, Stream, Threads, connect,
+                  expect, expect_alive, expect_between, expect_eof,
+                  expect_reset, fill_quickly, keep, kp, main, netem, pair,
+                  receive_stream, reset, run, scene, sessions, show, stats,
+                  traced, wait_for, wait_gone)
 
 SIDES = ("client", "server")
 DOCUMENT = pathlib.Path(__file__).parent.parent / "docs/observability.md"
-TRACING = pathlib.Path("/sys/kernel/tracing")
 EVENTS = TRACING / "events/kproxy"
 
 
@@ -217,24 +217,6 @@ def times():
                        part)
     kp("server del app 10.2.0.3:9000")
     kp("server set app 10.2.0.2:9000 weight 1")
-
-
-@contextlib.contextmanager
-def traced():
-    """A list of what the trace points have told when this is over."""
-    ours = TRACING / "instances/kproxy-test"
-    ours.mkdir()
-    try:
-        (ours / "events/kproxy/enable").write_text("1")
-        told = []
-        yield told
-        (ours / "events/kproxy/enable").write_text("0")
-        for line in (ours / "trace").read_text().splitlines():
-            match = re.search(r": kproxy_([a-z]+): session=(\d+) (.*)", line)
-            if match:
-                told.append((match[1], int(match[2]), match[3]))
-    finally:
-        ours.rmdir()
 
 
 @scene("trace points tell the story of a session")

@@ -11,7 +11,6 @@ plan 11
 load
 topology
 simple_proxy
-[[ -d /sys/kernel/tracing/instances ]] ||
-	mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null || true
+mount_tracefs
 scenes 11
 finish

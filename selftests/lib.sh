@@ -127,6 +127,12 @@ check() {
 	fi
 }
 
+# Where trace points are listened to.
+mount_tracefs() {
+	[[ -d /sys/kernel/tracing/instances ]] ||
+		mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null || true
+}
+
 # scenes N [ARGUMENT]...: the N results of this script's Python half.
 scenes() {
 	local want=$((results + $1)) line other=()

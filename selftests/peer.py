@@ -23,7 +23,9 @@ import fcntl
 import itertools
 import json
 import os
+import pathlib
 import random
+import re
 import select
 import socket
 import struct
@@ -172,6 +174,27 @@ def sysctl(ns, **values):
     finally:
         for key, value in old.items():
             run("ip", "netns", "exec", ns, "sysctl", "-qw", f"{key}={value}")
+
+
+TRACING = pathlib.Path("/sys/kernel/tracing")
+
+
+@contextlib.contextmanager
+def traced():
+    """A list of what the trace points have told when this is over."""
+    ours = TRACING / "instances/kproxy-test"
+    ours.mkdir()
+    try:
+        (ours / "events/kproxy/enable").write_text("1")
+        told = []
+        yield told
+        (ours / "events/kproxy/enable").write_text("0")
+        for line in (ours / "trace").read_text().splitlines():
+            match = re.search(r": kproxy_([a-z]+): session=(\d+) (.*)", line)
+            if match:
+                told.append((match[1], int(match[2]), match[3]))
+    finally:
+        ours.rmdir()
 
 
 # Sockets

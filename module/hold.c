@@ -80,7 +80,7 @@ void kproxy_hold_in_vain(struct kproxy_hold *hold, u64 moved, u32 now)
 	WRITE_ONCE(hold->bytes, 0);
 	hold->mark = moved;
 	hold->begun = now;
-	if (moved - hold->after >= 4 * hold->patience)
+	if (moved - hold->after >= 4ULL * hold->patience)
 		hold->patience = PATIENCE_MIN;
 	else
 		hold->patience = min(2 * hold->patience, PATIENCE_MAX);

@@ -14,14 +14,14 @@ struct kproxy_hold {
 	u32 bytes;
 	/* but no longer, in microseconds; read by any */
 	u32 us;
-	/* microseconds when the measure began, by the clock of TCP */
-	u32 begun;
-	/* bytes that had moved by then */
+	/* bytes that had moved when the measure began */
 	u64 mark;
 	/* not before so many have moved */
 	u64 after;
-	/* how many more after the next time in vain */
-	u64 patience;
+	/* microseconds when the measure began, by the clock of TCP */
+	u32 begun;
+	/* bytes that it took this time, or will take after the next time in vain */
+	u32 patience;
 };
 
 void kproxy_hold_init(struct kproxy_hold *hold);

@@ -52,6 +52,10 @@ struct kproxy_pump {
 	 * none, less the time by the clock when that began, so below 0.
 	 */
 	s64 stall;
+	/* by cmpxchg(): what of it is in the counters */
+	u64 stall_counted;
+	/* of TCP's clock: since when it is held back; under the source's lock */
+	u32 held_since;
 	struct kproxy_hold hold;
 } ____cacheline_aligned_in_smp;
 

@@ -100,12 +100,13 @@ void kproxy_session_count_stall(struct kproxy_session *s,
 				enum kproxy_side source)
 {
 	u64 stalled = kproxy_pump_stalled(&s->pumps[source]);
-	u64 counted = READ_ONCE(s->stall_counted[source]);
+	u64 counted = READ_ONCE(s->pumps[source].stall_counted);
 
 	do {
 		if (stalled <= counted)
 			return;
-	} while (!try_cmpxchg(&s->stall_counted[source], &counted, stalled));
+	} while (!try_cmpxchg(&s->pumps[source].stall_counted, &counted,
+			      stalled));
 	stalled -= counted;
 	kproxy_stats_add(s->net_stats, stall_counter[source], stalled);
 	kproxy_stats_add(s->listener_stats, stall_counter[source], stalled);
@@ -213,21 +214,21 @@ static void session_set_hold_timer(struct kproxy_session *s, u64 us)
  */
 static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
 {
-	const struct kproxy_hold *hold = &s->pumps[source].hold;
+	struct kproxy_pump *pump = &s->pumps[source];
 	const struct sock *sk = s->ends[source].sk;
 
 	if (sock_flag(sk, SOCK_DONE) ||
-	    kproxy_sock_unread(sk) >= READ_ONCE(hold->bytes))
+	    kproxy_sock_unread(sk) >= READ_ONCE(pump->hold.bytes))
 		return false;
 	if (test_bit(KPROXY_SESSION_HELD + source, &s->flags))
 		return true;
-	WRITE_ONCE(s->held_since[source], tcp_sk(sk)->tcp_mstamp);
+	WRITE_ONCE(pump->held_since, tcp_sk(sk)->tcp_mstamp);
 	/* A full barrier: the timer runs after this, or sees it. */
 	set_bit(KPROXY_SESSION_HELD + source, &s->flags);
 	smp_mb__after_atomic();
 	trace_kproxy_hold(s, source);
 	if (!hrtimer_is_queued(&s->hold_timer))
-		session_set_hold_timer(s, READ_ONCE(hold->us));
+		session_set_hold_timer(s, READ_ONCE(pump->hold.us));
 	return true;
 }
 
@@ -236,7 +237,7 @@ static u32 session_hold_left(const struct kproxy_session *s,
 			     enum kproxy_side source)
 {
 	u32 now = div_u64(ktime_get_ns(), NSEC_PER_USEC);
-	s32 left = READ_ONCE(s->held_since[source]) +
+	s32 left = READ_ONCE(s->pumps[source].held_since) +
 		   READ_ONCE(s->pumps[source].hold.us) - now;
 
 	return max(left, 0);

@@ -67,10 +67,10 @@ enum kproxy_session_flag {
 
 /* Times of a session's listener when it began; in jiffies, 0 for none. */
 struct kproxy_session_times {
-	unsigned long connect;
-	unsigned long idle;
-	unsigned long fin;
-	unsigned long age;
+	u32 connect;
+	u32 idle;
+	u32 fin;
+	u32 age;
 };
 
 /*
@@ -89,6 +89,13 @@ struct kproxy_session {
 	struct kproxy_stats __percpu *net_stats;
 	struct kproxy_stats __percpu *listener_stats;
 	struct kproxy_stats __percpu *server_stats;
+	/* Here for the room that there is. */
+	struct kproxy_net *kn;
+	struct kproxy_listener *listener;
+	struct kproxy_upstream *upstream;
+	u64 id;
+	/* jiffies when it began */
+	unsigned long began;
 
 	/* By source; each under its destination's lock. */
 	struct kproxy_pump pumps[KPROXY_SIDES];
@@ -103,8 +110,6 @@ struct kproxy_session {
 	struct timer_list timer;
 	/* What is held back for too long. */
 	struct hrtimer hold_timer;
-	/* by source, under its lock: since when it is held, microseconds of TCP */
-	u32 held_since[KPROXY_SIDES];
 	refcount_t refs;
 	struct rcu_head rcu;
 
@@ -127,23 +132,16 @@ struct kproxy_session {
 	/* The timer's: how far the peers had acknowledged when it looked. */
 	u32 acked;
 
-	struct kproxy_net *kn;
-	struct kproxy_listener *listener;
-	struct kproxy_upstream *upstream;
 	struct rhash_head node;
-	u64 id;
 	/* sessions between this one and a client that is not kproxy itself */
 	unsigned int hops;
-	/* jiffies when it began; the same by two clocks, in nanoseconds */
-	unsigned long began;
+	/* when it began, by two more clocks, in nanoseconds */
 	ktime_t began_mono;
 	ktime_t began_real;
 	/* under @life, before the connect: when the server was asked */
 	ktime_t asked;
 	/* when a server had answered, 0 before; read when it has ended */
 	ktime_t connected;
-	/* by source, by cmpxchg(): what is in the counters of the pump's stall */
-	u64 stall_counted[KPROXY_SIDES];
 	struct kproxy_session_times times;
 	/* under @life; readers may see one that is half written */
 	union kproxy_addr client;

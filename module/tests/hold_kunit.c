@@ -132,6 +132,23 @@ static void each_time_in_vain_takes_twice_the_bytes(struct kunit *test)
 	}
 }
 
+static void a_time_in_vain_after_long_is_forgiven(struct kunit *test)
+{
+	struct stream s;
+
+	stream_begin(&s);
+	stream_move(&s, SZ_4M, 20, ROOM);
+	kproxy_hold_in_vain(&s.hold, s.moved, s.now);
+	stream_move(&s, SZ_8M, 20, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	stream_move(&s, SZ_32M, 20, ROOM);
+	kproxy_hold_in_vain(&s.hold, s.moved, s.now);
+	stream_move(&s, SZ_4M - SZ_512K, 20, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	stream_move(&s, SZ_512K, 20, ROOM);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+}
+
 static struct kunit_case hold_cases[] = {
 	KUNIT_CASE(a_stream_begins_without_being_held),
 	KUNIT_CASE(a_fast_stream_that_goes_on_is_held),
@@ -141,6 +158,7 @@ static struct kunit_case hold_cases[] = {
 	KUNIT_CASE(a_quarter_of_the_buffer_is_the_most),
 	KUNIT_CASE(bytes_of_one_moment_have_a_timer_all_the_same),
 	KUNIT_CASE(each_time_in_vain_takes_twice_the_bytes),
+	KUNIT_CASE(a_time_in_vain_after_long_is_forgiven),
 	{}
 };
 

@@ -176,12 +176,14 @@ def both_reset_stalled():
     for side in SIDES:
         source, sink = ends(side, client={"rcvbuf": 4096},
                             server={"rcvbuf": 4096})
-        source.sendall(Stream(9).take(64 * KB))
+        size = 32 * KB
+        source.sendall(Stream(9).take(size))
         wait_acked(source)
         # All of it is in the proxy's socket towards the sink, whose window
         # is closed.
         towards = "server_tcp" if side == "client" else "client_tcp"
-        wait_for(lambda: sessions()[0][towards]["sndq"] > 4 * KB, "it waits")
+        wait_for(lambda: sessions()[0][towards]["sndq"] >= size - 8 * KB,
+                 "it waits there")
         reset(source)
         time.sleep(0.2)
         reset(sink)

@@ -76,6 +76,7 @@ static int __net_init netns_init(struct net *net)
 	INIT_LIST_HEAD(&kn->listeners);
 	INIT_LIST_HEAD(&kn->upstreams);
 	INIT_LIST_HEAD(&kn->new_upstreams);
+	hash_init(kn->upstream_names);
 	INIT_LIST_HEAD(&kn->new_listeners);
 	kproxy_transaction_init(kn);
 	kproxy_drain_init(kn);

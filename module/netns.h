@@ -2,6 +2,7 @@
 #ifndef _KPROXY_NETNS_H
 #define _KPROXY_NETNS_H
 
+#include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rhashtable.h>
@@ -34,6 +35,8 @@ struct kproxy_net {
 	/* Under @lock, in the order of their ids. */
 	struct list_head listeners;
 	struct list_head upstreams;
+	/* Under @lock: upstreams, also those of a transaction, by name. */
+	DECLARE_HASHTABLE(upstream_names, 8);
 	u32 last_object;
 	/* Under @lock: changes so far, for dumps to notice them. */
 	unsigned int changes;

@@ -10,6 +10,7 @@
  * that sessions see all of it or nothing. What they choose from is built before
  * that, since publishing must not need memory.
  */
+#include <linux/jhash.h>
 #include <linux/netlink.h>
 #include <linux/slab.h>
 
@@ -86,6 +87,11 @@ static struct upstream_change *upstream_staged(const struct kproxy_upstream *up)
 	return to_upstream_change(up->change);
 }
 
+static u32 name_key(const char *name)
+{
+	return jhash(name, strlen(name), 0);
+}
+
 /**
  * kproxy_upstream_find() - an upstream by its name
  * @kn: the namespace's root, its lock held
@@ -96,18 +102,17 @@ static struct upstream_change *upstream_staged(const struct kproxy_upstream *up)
 struct kproxy_upstream *kproxy_upstream_find(struct kproxy_net *kn,
 					     const char *name)
 {
-	struct kproxy_upstream *up;
+	struct kproxy_upstream *up, *arriving = NULL;
 
 	lockdep_assert_held(&kn->lock);
-	list_for_each_entry(up, &kn->upstreams, node)
-		if (!strcmp(up->name, name))
+	hash_for_each_possible(kn->upstream_names, up, by_name, name_key(name)) {
+		if (strcmp(up->name, name))
+			continue;
+		if (!up->arriving)
 			return up;
-	if (!kn->staging)
-		return NULL;
-	list_for_each_entry(up, &kn->new_upstreams, node)
-		if (!strcmp(up->name, name))
-			return up;
-	return NULL;
+		arriving = up;
+	}
+	return kn->staging ? arriving : NULL;
 }
 
 static void upstream_set_sockopts(struct kproxy_upstream *up,
@@ -232,6 +237,7 @@ static void upstream_unlink(struct kproxy_upstream *up)
 	}
 	kproxy_choice_destroy(&up->choice);
 	list_del(&up->node);
+	hash_del(&up->by_name);
 	kproxy_net_changed(up->kn);
 	kproxy_upstream_put(up);
 }
@@ -353,8 +359,10 @@ static void upstream_publish(struct kproxy_change *change)
 
 	if (c->del)
 		return;
-	if (c->add)
+	if (c->add) {
+		up->arriving = false;
 		list_move_tail(&up->node, &up->kn->upstreams);
+	}
 	c->checks = c->set && (up->options.check != c->options.check ||
 			       up->options.interval != c->options.interval);
 	c->connections = c->set && (up->options.preconnect ||
@@ -578,7 +586,9 @@ int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 		return -ENOMEM;
 	}
 	c->add = true;
+	up->arriving = true;
 	list_add_tail(&up->node, &kn->new_upstreams);
+	hash_add(kn->upstream_names, &up->by_name, name_key(name));
 	return upstream_submit(c, extack);
 }
 

@@ -52,6 +52,9 @@ struct kproxy_upstream {
 
 	/* Under the configuration lock. */
 	struct list_head node;
+	struct hlist_node by_name;
+	/* only staged so far */
+	bool arriving;
 	unsigned int users;
 	struct kproxy_change *change;
 	/* servers, also those that a transaction adds, by address */

@@ -723,7 +723,8 @@ def ten_thousand():
                        ("all changed", many_servers(SERVERS, 2)),
                        ("no change", many_servers(SERVERS, 2)),
                        ("all to one upstream",
-                        many_servers(SERVERS, 3, SERVERS))):
+                        many_servers(SERVERS, 3, SERVERS)),
+                       ("each to its own", many_servers(SERVERS, 3, 1))):
         begun = time.monotonic()
         process = apply_later(text)
         _, status, usage = os.wait4(process.pid, 0)

@@ -75,11 +75,11 @@ check: deps ## every test, each on one of the two kernels
 check-all: deps ## every test on both kernels, with all its bytes
 	@selftests/run
 
-check-debug: deps ## every test, on the debug kernel
-	@KERNEL=debug selftests/run
+check-debug: deps ## every test, on the debug kernel; TESTS="faults teardown": these
+	@KERNEL=debug selftests/run $(TESTS)
 
-check-kcsan: deps ## every test, on a kernel that looks for data races
-	@KERNEL=kcsan selftests/run
+check-kcsan: deps ## every test, or TESTS, on a kernel that looks for data races
+	@KERNEL=kcsan selftests/run $(TESTS)
 
 check-w1 check-sparse: check-%: ## the module under gcc's W=1, and sparse
 	@$(vm)/check-module $*

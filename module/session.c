@@ -903,7 +903,8 @@ static void session_timer(struct timer_list *timer)
 	if (!session_deadline(s, state, &deadline))
 		return;
 	if (time_before(jiffies, deadline)) {
-		mod_timer(&s->timer, deadline);
+		/* A pump or an event may have set it earlier by now. */
+		timer_reduce(&s->timer, deadline);
 	} else if (state == KPROXY_CONNECTING &&
 		   time_after_eq(jiffies, READ_ONCE(s->step_by))) {
 		set_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);

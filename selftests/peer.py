@@ -658,6 +658,8 @@ def diagnose():
     for words in (("kproxy", "-n", PROXY, "-j", "session", "show"),
                   ("kproxy", "-n", PROXY, "-j", "stats", "show"),
                   ("ip", "netns", "exec", PROXY, "ss", "-Htinp"),
+                  ("ip", "netns", "exec", CLIENT, "ss", "-Htino"),
+                  ("ip", "netns", "exec", SERVER, "ss", "-Htino"),
                   ("dmesg",)):
         done = run(*words, check=False)
         text = (done.stdout + done.stderr).splitlines()

@@ -114,9 +114,10 @@ bytes() { # 16k
 kernel_memory() {
 	awk '{ kb[$1] = $2 }
 		END {
-			print 1024 * kb["Slab:"], 1024 * (kb["MemTotal:"] -
-				kb["MemFree:"] - kb["Buffers:"] - kb["Cached:"] -
-				kb["AnonPages:"])
+			other = kb["MemFree:"] + kb["Buffers:"] + kb["Cached:"]
+			other += kb["AnonPages:"]
+			printf "%.0f %.0f\n", 1024 * kb["Slab:"],
+				1024 * (kb["MemTotal:"] - other)
 		}' /proc/meminfo
 }
 

@@ -223,8 +223,8 @@ static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
 	if (test_bit(KPROXY_SESSION_HELD + source, &s->flags))
 		return true;
 	WRITE_ONCE(pump->held_since, tcp_sk(sk)->tcp_mstamp);
-	/* A full barrier: the timer runs after this, or sees it. */
 	set_bit(KPROXY_SESSION_HELD + source, &s->flags);
+	/* The timer that is queued here runs after this, and sees the bit. */
 	smp_mb__after_atomic();
 	trace_kproxy_hold(s, source);
 	if (!hrtimer_is_queued(&s->hold_timer))

@@ -475,6 +475,7 @@ static int session_connect(struct kproxy_session *s)
 	set_bit(KPROXY_SESSION_ASKING, &s->flags);
 	err = kproxy_source_connect(server, socket, &s->client);
 	clear_bit(KPROXY_SESSION_ASKING, &s->flags);
+	/* pairs with the change of state before server_changed() looks */
 	smp_mb__after_atomic();
 	if (kproxy_state_connected(READ_ONCE(s->state)))
 		kproxy_session_pump(s);
@@ -895,9 +896,8 @@ static void session_timer(struct timer_list *timer)
 
 	if (kproxy_state_final(state))
 		return;
-	if (test_and_clear_bit(KPROXY_SESSION_RETRY, &s->flags)) {
+	if (test_and_clear_bit(KPROXY_SESSION_RETRY, &s->flags))
 		kproxy_session_kick_both(s);
-	}
 	if (state == KPROXY_LINGERING)
 		session_linger(s);
 	if (!session_deadline(s, state, &deadline))

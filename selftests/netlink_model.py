@@ -267,7 +267,9 @@ class Model:
 
     def is_local(self, address):
         ip = address[1]
-        return ip is None or ip.is_unspecified or ip in self.local
+        # All of 127.0.0.0/8 is lo's.
+        return (ip is None or ip.is_unspecified or ip in self.local or
+                ip.version == 4 and ip.is_loopback)
 
     def bind(self, address, taken, transparent):
         _, ip, _, scope = address

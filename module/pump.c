@@ -369,8 +369,12 @@ static int batch_send(struct batch *b, struct sock *dst)
 
 	if (unlikely(!len))
 		return -EAGAIN;
-	/* Cut short, it goes at once, as TCP has it when memory is short. */
-	if (b->more && len == b->len)
+	/*
+	 * Cut short, it goes at once, as TCP has it when memory is short. So does
+	 * less than a segment: with nothing in flight, and no room for more,
+	 * nobody would call.
+	 */
+	if (b->more && len == b->len && len >= tcp_sk(dst)->mss_cache)
 		call.msg.msg_flags |= MSG_MORE;
 	iov_iter_bvec(&call.msg.msg_iter, ITER_SOURCE, b->vec, b->n, len);
 	return tcp_sendmsg_locked(dst, &call.msg, len);

@@ -18,28 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What of QEMU's interface for plugins is used here. No package has its header. */
-#define PLUGIN_API __attribute__((visibility("default")))
-
-enum qemu_plugin_cb_flags {
-	QEMU_PLUGIN_CB_NO_REGS,
-};
-
-struct qemu_plugin_tb;
-
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id,
-					   void (*cb)(uint64_t id,
-						      struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-					  void (*cb)(unsigned int cpu, void *arg),
-					  enum qemu_plugin_cb_flags flags,
-					  void *arg);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-
-PLUGIN_API int qemu_plugin_version = 2;
-PLUGIN_API int qemu_plugin_install(uint64_t id, const void *info, int argc,
-				   char **argv);
+#include "insns.h"
 
 /* A block as it was translated once; kept for ever. */
 struct block {
@@ -52,6 +31,8 @@ struct block {
 static struct block *blocks;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *dir;
+
+PLUGIN_API int qemu_plugin_version = 2;
 
 /* One emulated processor: nobody else counts. */
 static void count(unsigned int cpu, void *arg)

@@ -397,19 +397,27 @@ static enum kproxy_pump_result pump_short(struct sock *dst, int err)
 }
 
 /*
- * Pass on the end of the stream. TCP gives no error when it finds no memory
- * for the FIN, but then no sequence number is used for it. Who was accepted by
- * a fast open gets it when the handshake is over.
+ * Pass on the end of the stream. TCP gives no error when it finds no memory for
+ * the FIN, but then no sequence number is used for it, and the next ACK would be
+ * taken for the FIN's: the peer, who never saw one, would wait for ever. So it
+ * becomes what it was, to be asked again. Who was accepted by a fast open gets
+ * the FIN when the handshake is over.
  */
 static enum kproxy_pump_result pump_end(struct sock *dst)
 {
 	u32 seq = tcp_sk(dst)->write_seq;
+	int state = dst->sk_state;
 
 	WRITE_ONCE(dst->sk_shutdown, dst->sk_shutdown | SEND_SHUTDOWN);
 	dst->sk_prot->shutdown(dst, SEND_SHUTDOWN);
-	if (tcp_sk(dst)->write_seq != seq || dst->sk_state == TCP_SYN_RECV)
+	if (likely(tcp_sk(dst)->write_seq != seq) || state == TCP_SYN_RECV)
 		return KPROXY_PUMP_EOF;
-	return KPROXY_PUMP_BROKEN;
+	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
+		return KPROXY_PUMP_BROKEN;
+	inet_sk_set_state(dst, state);
+	TCP_INC_STATS(sock_net(dst), TCP_MIB_CURRESTAB);
+	WRITE_ONCE(dst->sk_shutdown, dst->sk_shutdown & ~SEND_SHUTDOWN);
+	return KPROXY_PUMP_RETRY;
 }
 
 /* The destination has taken the first @sent bytes of the head. */
@@ -557,9 +565,11 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 	/* Set by a FIN only, not by a reset. */
 	if (result == KPROXY_PUMP_DRY && sock_flag(src, SOCK_DONE) &&
 	    !src->sk_err) {
-		pump->ended = true;
-		WRITE_ONCE(pump->last, jiffies);
 		result = pump_end(dst);
+		if (likely(result != KPROXY_PUMP_RETRY)) {
+			pump->ended = true;
+			WRITE_ONCE(pump->last, jiffies);
+		}
 	}
 	pump->full = result == KPROXY_PUMP_FULL;
 	return result;

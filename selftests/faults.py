@@ -10,16 +10,19 @@ import collections
 import contextlib
 import ctypes
 import errno
+import itertools
 import os
 import pathlib
 import random
+import socket
 import threading
 
 from netlink_raw import DUMP, REQUEST, attr, configuration
 from netlink_spec import COMMAND, L, S, U, endpoint, open_netlink
 from peer import (KB, Failed, Hurt, Stream, Threads, accept, both_ways, connect,
                   expect, expect_alive, kp, listen, main, pair, reset, run,
-                  say, scaled, scene, show, wait_for, wait_gone)
+                  say, scaled, scene, send_stream, sessions, show, wait_acked,
+                  wait_for, wait_gone)
 
 DEBUG = pathlib.Path("/sys/kernel/debug")
 # Where x86 has its modules. There is no other than ours.
@@ -151,6 +154,88 @@ def every_nth_object():
 def every_nth_page():
     sweep(PAGES, 8, 1)
     sweep(PAGES, 4, 60)
+
+
+def one_end(side, how, size, nth):
+    """
+    One side, or each, ends its stream, or resets it, behind so many bytes, while
+    the n-th allocation fails; how many have failed. The other must hear of it: of
+    an end behind the last byte only, and of nothing but a reset for a reset.
+    """
+    client, server = (Hurt.watched(sock) for sock in pair())
+    source, sink = (client, server) if side == "client" else (server, client)
+    what = f"{how} of the {side} behind {size} bytes, failure {nth}"
+    stream, fin = Stream(nth), False
+    with Failing(SLAB, nth, 1) as failing:
+        source.sendall(Stream(nth).take(size))
+        if how == "both end":
+            sink.shutdown(socket.SHUT_WR)
+        if how == "reset":
+            reset(source)
+        else:
+            source.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            while data := sink.recv(1 << 16):
+                stream.check(data)
+            fin = True
+        sink.close()
+        if how != "reset":
+            with contextlib.suppress(ConnectionResetError):
+                expect(source.recv(1), b"", what)
+        wait_for(no_session, f"no session is left: {what}")
+    if fin:
+        expect(stream.position, size, what)
+        if how == "reset":
+            raise Failed(f"was not reset: {what}")
+    elif how != "reset" and not failing.count:
+        raise Failed(f"reset for nothing: {what}")
+    source.close()
+    return failing.count
+
+
+@scene("a session ends, each way, while an allocation fails: nobody is misled")
+def ends():
+    for side, how, size in itertools.product(("client", "server"),
+                                             ("end", "both end", "reset"),
+                                             (0, 20000)):
+        nth = 1
+        while one_end(side, how, size, nth):
+            nth += 1
+            if nth == 100:
+                raise Failed("there is no end of allocations")
+        say(f"# {how} of the {side} behind {size} bytes: {nth - 1} failures")
+    tell(SLAB)
+    wait_gone()
+
+
+@scene("memory is short while more fragments wait than one send takes")
+def fragments():
+    kp("upstream set app sndbuf 16k")
+    kp("listener set web rcvbuf 1m")
+    size = 200 * 700
+    for kind, every in itertools.product((SLAB, PAGES), (1, 2, 5)):
+        client, server = (Hurt.watched(sock) for sock in
+                          pair({"nodelay": True}, {"rcvbuf": 4096}))
+        threads = Threads()
+        threads.go(send_stream, client, Stream(every), size, lambda: 700)
+        wait_for(lambda: sessions()[0]["stall_server_us"], "it stalls")
+        threads.join()
+        wait_acked(client)
+        stream = Stream(every)
+        with Failing(kind, every, 60) as failing:
+            with contextlib.suppress(ConnectionResetError):
+                while data := server.recv(1 << 16):
+                    stream.check(data)
+                expect(stream.position, size, "bytes before the end")
+        if stream.position < size and not failing.count:
+            raise Failed("reset for nothing")
+        say(f"# {kind}, every {every}: {failing.count} failures, "
+            f"{stream.position} of {size} bytes")
+        client.close()
+        server.close()
+        wait_gone()
+    kp("upstream set app sndbuf default")
+    kp("listener set web rcvbuf default")
 
 
 @scene("allocations in softirq fail for everybody on this machine")

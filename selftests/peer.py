@@ -508,7 +508,7 @@ class Hurt:
         self._threads = Threads()
         self._ends = ()
         try:
-            client = self._watched(connect(**options))
+            client = self.watched(connect(**options))
             server = self._reach(listener, client)
         except ConnectionError:
             self.broken = True
@@ -521,7 +521,7 @@ class Hurt:
             self._threads.go(self._receive, sink, key + n)
 
     @staticmethod
-    def _watched(sock):
+    def watched(sock):
         """There may have been no memory for the reset of a peer, either."""
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in ((socket.TCP_KEEPIDLE, 1),
@@ -537,7 +537,7 @@ class Hurt:
         while True:
             ready, _, _ = select.select([listener, client], [], [], limit(30))
             if listener in ready:
-                server = self._watched(accept(listener))
+                server = self.watched(accept(listener))
                 with contextlib.suppress(ConnectionError):
                     if read_exactly(server, len(self.HELLO)) == self.HELLO:
                         return server

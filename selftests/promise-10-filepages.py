@@ -5,6 +5,7 @@
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import random
 import re
@@ -14,7 +15,7 @@ import tempfile
 
 from peer import (BACK, KB, MB, SERVER, Failed, Threads, accept, connect,
                   expect, limit, listen, main, pair, read_all, read_exactly,
-                  run, scaled, scene, sessions, wait_for, wait_gone)
+                  run, say, scaled, scene, sessions, wait_for, wait_gone)
 
 SIZE = scaled(8 * MB, 256 * KB)
 
@@ -88,6 +89,70 @@ def zerocopy():
         threads.join(30)
         expect(digest(received[0]), want, f"SHA-256 in round {n}")
         view.release()
+
+
+def send_spliced(sock, file, size):
+    """From the file through a pipe."""
+    out, into = os.pipe()
+    sock.settimeout(None)
+    for offset in range(0, size, 64 * KB):
+        left = os.splice(file.fileno(), into, 64 * KB, offset_src=offset)
+        while left:
+            left -= os.splice(out, sock.fileno(), left)
+    os.close(out)
+    os.close(into)
+    sock.shutdown(socket.SHUT_WR)
+
+
+def send_written(sock, file, size, flags=0):
+    view = memoryview(content(file))
+    if flags:
+        sock.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    sent = 0
+    while sent < size:
+        sent += sock.send(view[sent:sent + 128 * KB], flags)
+    sock.shutdown(socket.SHUT_WR)
+
+
+def receive_spliced(sock):
+    """Into a pipe, and from there to a file."""
+    out, into = os.pipe()
+    sock.settimeout(None)
+    with tempfile.TemporaryFile() as file:
+        while size := os.splice(sock.fileno(), into, 64 * KB):
+            while size:
+                size -= os.splice(out, file.fileno(), size)
+        os.close(out)
+        os.close(into)
+        return content(file)
+
+
+@scene("by whatever call it is sent and received, a file is passed on by reference")
+def by_reference():
+    data = random_data()
+    senders = {"write": send_written, "sendfile": send_file,
+               "splice": send_spliced,
+               "MSG_ZEROCOPY": lambda *words: send_written(*words, MSG_ZEROCOPY)}
+    receivers = {"read": read_all, "splice": receive_spliced}
+    with file_of(data) as file:
+        for (sender, send), (receiver, receive) in itertools.product(
+                senders.items(), receivers.items()):
+            client, server = pair()
+            threads = Threads()
+            threads.go(send, server, file, len(data))
+            expect(digest(receive(client)), digest(data),
+                   f"SHA-256, {sender} to {receiver}")
+            threads.join()
+            (session,) = sessions()
+            copied = session["bytes_copied"]
+            say(f"# {sender} to {receiver}: {session['bytes_spliced']} bytes "
+                f"spliced, {copied} copied")
+            if copied > len(data) // 100:
+                raise Failed(f"{sender} to {receiver}: {copied} bytes of "
+                             f"{len(data)} are copied")
+            client.close()
+            server.close()
+            wait_gone()
 
 
 def encrypted(data):

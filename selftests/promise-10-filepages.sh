@@ -7,11 +7,11 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 6
+plan 7
 load
 topology
 simple_proxy
-scenes 2 plain zerocopy
+scenes 3 plain zerocopy by_reference
 
 if modprobe -q tls || [[ -e /proc/net/tls_stat ]]; then
 	scenes 1 ktls_receiver

@@ -199,7 +199,7 @@ TRACE_EVENT(kproxy_pump,
 		  __entry->copied, show_result(__entry->result))
 );
 
-/* A side has no room for the bytes of the other. */
+/* A fast stream is held back, for so many bytes or so long. */
 TRACE_EVENT(kproxy_hold,
 	TP_PROTO(const struct kproxy_session *s, int source),
 	TP_ARGS(s, source),
@@ -219,22 +219,7 @@ TRACE_EVENT(kproxy_hold,
 		  show_side(__entry->side), __entry->bytes, __entry->us)
 );
 
-TRACE_EVENT(kproxy_late,
-	TP_PROTO(const struct kproxy_session *s, int source),
-	TP_ARGS(s, source),
-	TP_STRUCT__entry(
-		__field(u64, id)
-		__field(int, side)
-	),
-	TP_fast_assign(
-		__entry->id = s->id;
-		__entry->side = source;
-	),
-	TP_printk("session=%llu from=%s", __entry->id,
-		  show_side(__entry->side))
-);
-
-TRACE_EVENT(kproxy_stall,
+DECLARE_EVENT_CLASS(kproxy_side_event,
 	TP_PROTO(const struct kproxy_session *s, int side),
 	TP_ARGS(s, side),
 	TP_STRUCT__entry(
@@ -247,6 +232,20 @@ TRACE_EVENT(kproxy_stall,
 	),
 	TP_printk("session=%llu waits_for=%s", __entry->id,
 		  show_side(__entry->side))
+);
+
+/* It was held back in vain: the time was over before the bytes had come. */
+DEFINE_EVENT_PRINT(kproxy_side_event, kproxy_late,
+	TP_PROTO(const struct kproxy_session *s, int side),
+	TP_ARGS(s, side),
+	TP_printk("session=%llu from=%s", __entry->id,
+		  show_side(__entry->side))
+);
+
+/* A side has no room for the bytes of the other. */
+DEFINE_EVENT(kproxy_side_event, kproxy_stall,
+	TP_PROTO(const struct kproxy_session *s, int side),
+	TP_ARGS(s, side)
 );
 
 /* It has, or the session has ended. */

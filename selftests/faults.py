@@ -379,8 +379,10 @@ def configure():
         key = {"upstream": 1, "listener": 1, "server": 2}[command.split("-")[0]]
         for error in until_it_works(
                 command, lambda: nl.ask(COMMAND[command], *words).errno):
-            # No memory for a socket is told as ENFILE by the kernel.
-            if error not in (0, errno.ENOMEM, errno.ENOBUFS, errno.ENFILE):
+            # No memory for a socket is told as ENFILE by the kernel, none for
+            # its port as EADDRINUSE.
+            if error not in (0, errno.ENOMEM, errno.ENOBUFS, errno.ENFILE,
+                             errno.EADDRINUSE):
                 raise Failed(f"{command}: {os.strerror(error)}")
             if error:
                 expect(configuration(), before, "the configuration")

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 
-from peer import (KB, SERVER, EchoServer, Stream, Threads, accept,
+from peer import (KB, PATIENCE, SERVER, EchoServer, Stream, Threads, accept,
                   connect, expect, listen, main,
                   netem, pair, read_all, read_exactly,
                   receive_stream, reset, scaled, scene, sessions,
@@ -16,7 +16,7 @@ from peer import (KB, SERVER, EchoServer, Stream, Threads, accept,
 @contextlib.contextmanager
 def far_server():
     """The server's SYN+ACK takes its time."""
-    with netem(SERVER, "eth0", "delay", "400ms"):
+    with netem(SERVER, "eth0", "delay", f"{max(400, 150 * PATIENCE)}ms"):
         yield listen()
 
 

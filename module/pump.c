@@ -18,6 +18,7 @@
 #include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/skbuff.h>
+#include <linux/uio.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -380,6 +381,85 @@ static int batch_send(struct batch *b, struct sock *dst)
 	return tcp_sendmsg_locked(dst, &call.msg, len);
 }
 
+/* As struct batch_call, for a message. */
+struct message_call {
+	struct msghdr msg;
+	struct sock *dst;
+	struct kproxy_pool *pool;
+};
+
+/* Append a copy of up to @len bytes of the message to a packet. */
+static int message_append(struct sk_buff *skb, struct iov_iter *from,
+			  size_t len)
+{
+	struct message_call *call =
+		container_of(from, struct message_call, msg.msg_iter);
+	struct skb_shared_info *info = skb_shinfo(skb);
+	size_t room = batch_room(call->dst, len);
+	struct kproxy_pool_frag frag;
+	unsigned int n = info->nr_frags;
+
+	if (unlikely(!room || !kproxy_pool_frag_get(call->pool, room, &frag)))
+		return -EFAULT;
+	if (skb_can_coalesce(skb, n, frag.page, frag.offset)) {
+		skb_frag_size_add(&info->frags[n - 1], room);
+		put_page(frag.page);
+	} else if (likely(n < MAX_SKB_FRAGS)) {
+		__skb_fill_page_desc_noacc(info, n, frag.page, frag.offset,
+					   room);
+		info->nr_frags = n + 1;
+	} else {
+		put_page(frag.page);
+		return -EMSGSIZE;
+	}
+	memcpy(page_address(frag.page) + frag.offset,
+	       from->kvec->iov_base + from->iov_offset, room);
+	from->iov_offset += room;
+	from->count -= room;
+	skb_len_add(skb, room);
+	return 0;
+}
+
+/* As batch_send(), of bytes that are copied where TCP wants them. */
+static int message_send(struct sock *dst, struct kproxy_pool *pool,
+			struct kvec *data)
+{
+	struct message_call call = {
+		.msg = {
+			.msg_flags = MSG_ZEROCOPY | MSG_DONTWAIT | MSG_NOSIGNAL,
+			.msg_ubuf = batch_ubuf_get(),
+			.sg_from_iter = message_append,
+		},
+		.dst = dst,
+		.pool = pool,
+	};
+	size_t len = kproxy_fault_send(data->iov_len);
+
+	if (unlikely(!len))
+		return -EAGAIN;
+	iov_iter_kvec(&call.msg.msg_iter, ITER_SOURCE, data, 1, len);
+	return tcp_sendmsg_locked(dst, &call.msg, len);
+}
+
+/*
+ * The bytes of a packet from @offset on, if they are few and lie together, as
+ * those of most messages do.
+ */
+static void *message_data(const struct sk_buff *skb, unsigned int offset)
+{
+	const struct skb_shared_info *info = skb_shinfo(skb);
+	unsigned int headlen = skb_headlen(skb);
+
+	if (skb->len - offset > COPY_MAX)
+		return NULL;
+	if (skb->len == headlen)
+		return skb->data + offset;
+	if (offset < headlen || info->nr_frags != 1 || info->frag_list ||
+	    unlikely(!skb_frags_readable(skb)))
+		return NULL;
+	return skb_frag_address(&info->frags[0]) + (offset - headlen);
+}
+
 /*
  * What it means that the destination took less than it was given. It calls
  * write_space when something in flight is acknowledged; when nothing is, it
@@ -440,6 +520,45 @@ static void pump_take_ahead(struct kproxy_pump *pump, struct sock *src,
 	tcp_read_done(src, data);
 	moved->copied += data;
 	pump->ahead = 0;
+}
+
+/*
+ * Pass on what has come if that is one small packet, of which no batch need be
+ * made, or nothing: DRY, FULL, RETRY or BROKEN to @result. False if it is more.
+ */
+static bool pump_message(struct kproxy_pump *pump, struct sock *src,
+			 struct sock *dst, struct kproxy_pool *pool,
+			 struct kproxy_pump_moved *moved,
+			 enum kproxy_pump_result *result)
+{
+	const struct sk_buff *skb = skb_peek(&src->sk_receive_queue);
+	struct kvec data;
+	u32 offset;
+	int sent;
+
+	if (!skb)
+		return true;
+	if (!skb_queue_is_last(&src->sk_receive_queue, skb))
+		return false;
+	offset = tcp_sk(src)->copied_seq - TCP_SKB_CB(skb)->seq;
+	/* The end of the stream alone, or what a merge has left empty. */
+	if (offset >= skb->len)
+		return true;
+	data.iov_base = message_data(skb, offset);
+	if (!data.iov_base)
+		return false;
+	data.iov_len = skb->len - offset;
+
+	pump->sending = true;
+	sent = message_send(dst, pool, &data);
+	pump->sending = false;
+	if (likely(sent > 0)) {
+		tcp_read_done(src, sent);
+		moved->copied += sent;
+	}
+	if (unlikely(sent < (int)data.iov_len))
+		*result = pump_short(dst, sent);
+	return true;
 }
 
 /* Send one batch: DRY when the source had nothing (more) for it. */
@@ -547,7 +666,9 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 	if (unlikely(pump->ahead))
 		pump_take_ahead(pump, src, moved);
 
-	while (result == KPROXY_PUMP_DRY && more)
+	if (likely(!pump->head.len))
+		more = !pump_message(pump, src, dst, pool, moved, &result);
+	while (more && result == KPROXY_PUMP_DRY)
 		result = pump_batch(pump, src, dst, pool, moved, &more);
 
 	if (moved->spliced != spliced || moved->copied != copied) {

@@ -146,4 +146,5 @@ static unsigned int maglev_pick(const struct kproxy_balancer *b, u32 hash)
 const struct kproxy_balance_ops kproxy_balance_maglev = {
 	.build = maglev_build,
 	.pick = maglev_pick,
+	.hashes = true,
 };

@@ -23,6 +23,8 @@ struct kproxy_balance_ops {
 	 * any number of CPUs at once.
 	 */
 	unsigned int (*pick)(const struct kproxy_balancer *b, u32 hash);
+	/* whether pick() looks at the hash */
+	bool hashes;
 };
 
 /* One that can be chosen. */

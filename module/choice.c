@@ -381,13 +381,16 @@ static struct kproxy_server *pick_from(const struct kproxy_balancer *b,
 {
 	struct kproxy_server *server;
 	unsigned int i = 0, tries;
-	u32 hash = pick->hash;
 	int err = -ENOENT;
+	u32 hash = 0;
 
+	if (b->ops->hashes)
+		hash = kproxy_balance_hash(pick->client);
 	for (tries = 0; tries < PICK_TRIES + b->nr; tries++) {
 		if (tries < PICK_TRIES) {
+			if (unlikely(tries))
+				hash = kproxy_balance_rehash(hash);
 			i = kproxy_balance_pick(b, hash);
-			hash = kproxy_balance_rehash(hash);
 		} else if (++i == b->nr) {
 			i = 0;
 		}

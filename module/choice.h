@@ -43,8 +43,8 @@ struct kproxy_choice {
 
 /* What is known of a session that needs a server. */
 struct kproxy_pick {
-	/* kproxy_balance_hash() of its client */
-	u32 hash;
+	/* for those ways that hash it */
+	const union kproxy_addr *client;
 	/* kproxy_choice_bit() of each server that has failed it */
 	u64 tried;
 	/* the last of them, or NULL */

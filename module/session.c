@@ -490,7 +490,7 @@ static int session_connect(struct kproxy_session *s)
 static struct kproxy_server *session_pick(const struct kproxy_session *s)
 {
 	struct kproxy_pick pick = {
-		.hash = kproxy_balance_hash(&s->client),
+		.client = &s->client,
 		.tried = s->tried,
 		.last = session_server(s),
 	};

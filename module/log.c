@@ -169,6 +169,15 @@ static void put_endpoint(struct kproxy_log_endpoint *to,
 	memcpy(to->addr, &addr, sizeof(to->addr));
 }
 
+/* With the zeros that stand behind it. */
+static void put_name(char to[KPROXY_LOG_NAME_SIZE],
+		     const char from[KPROXY_NAME_MAX + 1])
+{
+	BUILD_BUG_ON(sizeof_field(struct kproxy_log_record, listener) !=
+		     KPROXY_NAME_MAX + 1);
+	memcpy(to, from, KPROXY_LOG_NAME_SIZE);
+}
+
 static u64 moved(const struct kproxy_session *s, enum kproxy_side source)
 {
 	return READ_ONCE(s->pumps[source].bytes_spliced) +
@@ -193,8 +202,8 @@ static void put_record(struct kproxy_log_record *record,
 	record->pad = 0;
 	put_endpoint(&record->client, &s->client);
 	put_endpoint(&record->server, server ? &server->addr : &none);
-	strscpy_pad(record->listener, s->listener->name);
-	strscpy_pad(record->upstream, s->upstream->name);
+	put_name(record->listener, s->listener->name);
+	put_name(record->upstream, s->upstream->name);
 	record->stall_client_us =
 		kproxy_pump_stalled(&s->pumps[KPROXY_SERVER]) / NSEC_PER_USEC;
 	record->stall_server_us =

@@ -44,6 +44,7 @@ static const enum kproxy_counter stall_counter[KPROXY_SIDES] = {
 void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side source)
 {
 	set_bit(KPROXY_SESSION_WANTED + source, &s->flags);
+	set_bit(KPROXY_SESSION_KICKED, &s->flags);
 	queue_work(kproxy_bh_wq, &s->pump_work);
 }
 

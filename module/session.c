@@ -806,7 +806,9 @@ static void session_end(struct kproxy_session *s, bool graceful)
 			kproxy_sock_detach(&s->ends[side]);
 	timer_shutdown_sync(&s->timer);
 	hrtimer_cancel(&s->hold_timer);
-	cancel_work_sync(&s->pump_work);
+	/* Most sessions never needed it. */
+	if (test_bit(KPROXY_SESSION_KICKED, &s->flags))
+		cancel_work_sync(&s->pump_work);
 	kproxy_session_end_stalls(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {

@@ -144,7 +144,7 @@ static int check_connect(struct kproxy_check *check)
 				 server->addr.sa.sa_family, &socket);
 	if (err)
 		return err;
-	kproxy_sock_attach(&check->ks, socket, NULL, &check_ops);
+	kproxy_sock_attach_new(&check->ks, socket, &check_ops);
 	err = kproxy_source_connect(server, socket, NULL);
 	if (err == -EINPROGRESS)
 		return 0;

@@ -202,7 +202,7 @@ static int idle_connect(struct kproxy_server *server,
 	list_add_tail(&idle->node, &pc->others);
 	WRITE_ONCE(pc->nr, pc->nr + 1);
 	spin_unlock_bh(&pc->lock);
-	kproxy_sock_attach(&idle->ks, socket, NULL, &idle_ops);
+	kproxy_sock_attach_new(&idle->ks, socket, &idle_ops);
 	err = idle_set_options(server, socket);
 	if (!err)
 		err = kproxy_source_connect(server, socket, NULL);

@@ -463,7 +463,7 @@ static int session_connect(struct kproxy_session *s)
 		return err;
 	/* Can't fail: it has received nothing. */
 	kproxy_memcg_inherit(socket->sk, s->ends[KPROXY_CLIENT].sk);
-	kproxy_sock_attach(ks, socket, NULL, &server_ops);
+	kproxy_sock_attach_new(ks, socket, &server_ops);
 	err = session_set_options(s, socket);
 	if (err)
 		return err;

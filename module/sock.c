@@ -55,18 +55,22 @@ static void sock_changed(struct sock *sk)
 	rcu_read_unlock();
 }
 
-/* No delay, and a peer that is gone is noticed: kproxy_sockopts_defaults. */
+/*
+ * No delay, and a peer that is gone is noticed: kproxy_sockopts_defaults. Nobody
+ * else knows the socket yet, so that it needs no lock, which each of the
+ * functions for one option would take.
+ */
 static void sock_set_defaults(struct sock *sk)
 {
-	lock_sock(sk);
+	struct tcp_sock *tp = tcp_sk(sk);
+
 	sk->sk_allocation = GFP_ATOMIC;
 	sk->sk_use_task_frag = false;
-	release_sock(sk);
-	tcp_sock_set_nodelay(sk);
-	sock_set_keepalive(sk);
-	tcp_sock_set_keepidle(sk, KPROXY_KEEPALIVE_IDLE);
-	tcp_sock_set_keepintvl(sk, KPROXY_KEEPALIVE_INTERVAL);
-	tcp_sock_set_keepcnt(sk, KPROXY_KEEPALIVE_COUNT);
+	tp->nonagle |= TCP_NAGLE_OFF | TCP_NAGLE_PUSH;
+	sock_set_flag(sk, SOCK_KEEPOPEN);
+	tp->keepalive_time = KPROXY_KEEPALIVE_IDLE * HZ;
+	tp->keepalive_intvl = KPROXY_KEEPALIVE_INTERVAL * HZ;
+	tp->keepalive_probes = KPROXY_KEEPALIVE_COUNT;
 }
 
 /**
@@ -89,6 +93,40 @@ int kproxy_sock_create(struct net *net, int family, struct socket **socket)
 	if (!err)
 		sock_set_defaults((*socket)->sk);
 	return err;
+}
+
+static void sock_set_callbacks(struct kproxy_sock *ks, struct sock *sk)
+{
+	__rcu_assign_sk_user_data_with_flags(sk, ks, SK_USER_DATA_NOCOPY);
+	WRITE_ONCE(sk->sk_data_ready, sock_data_ready);
+	WRITE_ONCE(sk->sk_write_space, sock_write_space);
+	WRITE_ONCE(sk->sk_state_change, sock_changed);
+	WRITE_ONCE(sk->sk_error_report, sock_changed);
+}
+
+/**
+ * kproxy_sock_attach_new() - have a socket that we have just made report to us
+ * @ks: what the socket gets; the caller keeps it for a grace period after
+ *	kproxy_sock_detach()
+ * @socket: the socket, which @ks owns from here on; it was neither connected nor
+ *	does it listen, so that nobody else knows it
+ * @ops: who is told
+ *
+ * Context: process.
+ */
+void kproxy_sock_attach_new(struct kproxy_sock *ks, struct socket *socket,
+			    const struct kproxy_sock_ops *ops)
+{
+	struct sock *sk = socket->sk;
+
+	ks->sk = sk;
+	ks->socket = socket;
+	ks->ops = ops;
+	ks->data_ready = sk->sk_data_ready;
+	ks->write_space = sk->sk_write_space;
+	ks->state_change = sk->sk_state_change;
+	ks->error_report = sk->sk_error_report;
+	sock_set_callbacks(ks, sk);
 }
 
 /**
@@ -120,11 +158,7 @@ void kproxy_sock_attach(struct kproxy_sock *ks, struct socket *socket,
 	ks->write_space = from ? from->write_space : sk->sk_write_space;
 	ks->state_change = from ? from->state_change : sk->sk_state_change;
 	ks->error_report = from ? from->error_report : sk->sk_error_report;
-	__rcu_assign_sk_user_data_with_flags(sk, ks, SK_USER_DATA_NOCOPY);
-	WRITE_ONCE(sk->sk_data_ready, sock_data_ready);
-	WRITE_ONCE(sk->sk_write_space, sock_write_space);
-	WRITE_ONCE(sk->sk_state_change, sock_changed);
-	WRITE_ONCE(sk->sk_error_report, sock_changed);
+	sock_set_callbacks(ks, sk);
 	write_unlock_bh(&sk->sk_callback_lock);
 	release_sock(sk);
 }

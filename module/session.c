@@ -399,6 +399,9 @@ static bool session_use_socket(struct kproxy_session *s, struct socket *socket)
 	lock_sock(sk);
 	alive = sk->sk_state == TCP_ESTABLISHED && !sk->sk_err;
 	if (alive) {
+		/* What the client has said is answered, as session_connect() has it. */
+		if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
+			inet_csk_enter_pingpong_mode(sk);
 		kproxy_addr_local(&s->source, sk);
 		go = session_established(s);
 	}

@@ -547,6 +547,7 @@ static int listener_prepare(struct kproxy_change *change,
 		err = kernel_listen(c->ports[i].ks.socket, c->options.backlog);
 		if (err)
 			return refuse_port(c, i, err, extack);
+		kproxy_sock_delay_acks(c->ports[i].ks.sk);
 	}
 	return 0;
 }

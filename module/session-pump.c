@@ -412,6 +412,18 @@ static void session_pump_wanted(struct kproxy_session *s)
 			session_drain(s, side);
 }
 
+/*
+ * The client's first bytes are passed on: what comes after them is acknowledged as
+ * by any other socket. Both sockets are locked.
+ */
+static void session_ack_soon(struct kproxy_session *s)
+{
+	if (likely(!test_bit(KPROXY_SESSION_LATE_ACKS, &s->flags)))
+		return;
+	clear_bit(KPROXY_SESSION_LATE_ACKS, &s->flags);
+	kproxy_sock_ack_soon(s->ends[KPROXY_CLIENT].sk);
+}
+
 /* Take both sockets' locks, in the order of their addresses, and pump. */
 static void session_pump_locked(struct kproxy_session *s)
 {
@@ -427,6 +439,7 @@ static void session_pump_locked(struct kproxy_session *s)
 	if (likely(!sock_owned_by_user_nocheck(a) &&
 		   !sock_owned_by_user_nocheck(b))) {
 		session_pump_wanted(s);
+		session_ack_soon(s);
 	} else {
 		set_bit(KPROXY_SESSION_OWNED, &s->flags);
 		kproxy_session_schedule_life(s);

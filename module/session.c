@@ -958,6 +958,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	if (!s)
 		return NULL;
 	memset(s, 0, sizeof(*s));
+	__set_bit(KPROXY_SESSION_LATE_ACKS, &s->flags);
 	s->greeting.proxy = READ_ONCE(l->options.accept_proxy);
 	s->greeting.name = rcu_access_pointer(l->routes);
 	s->state = s->greeting.proxy || s->greeting.name ? KPROXY_GREETING :

@@ -55,6 +55,8 @@ enum kproxy_session_flag {
 	KPROXY_SESSION_RETRY = KPROXY_SESSION_IN_VAIN + KPROXY_SIDES,
 	/* A process owns a socket; the life work waits for it. */
 	KPROXY_SESSION_OWNED,
+	/* The client's socket acknowledges late: kproxy_sock_delay_acks(). */
+	KPROXY_SESSION_LATE_ACKS,
 	/* The pump work was queued, once or more. */
 	KPROXY_SESSION_KICKED,
 	/* The life work connects, and pumps what has come when it is done. */

@@ -95,6 +95,35 @@ int kproxy_sock_create(struct net *net, int family, struct socket **socket)
 	return err;
 }
 
+/**
+ * kproxy_sock_delay_acks() - have what comes first acknowledged a bit later
+ * @sk: a socket that listens
+ *
+ * TCP acknowledges the first bytes of a connection at once. Sockets that this one
+ * accepts do so together with the reply, or within a tick, until one was that
+ * late or kproxy_sock_ack_soon() is called. Whoever has Nagle's rule on and
+ * writes again before it reads waits for it, but for no longer than a tick.
+ *
+ * Context: process.
+ */
+void kproxy_sock_delay_acks(struct sock *sk)
+{
+	inet_csk_enter_pingpong_mode(sk);
+	WRITE_ONCE(inet_csk(sk)->icsk_delack_max, 1);
+}
+
+/**
+ * kproxy_sock_ack_soon() - have a socket acknowledge as any other does
+ * @sk: the socket, accepted and locked; what is put off stays so
+ *
+ * Context: any.
+ */
+void kproxy_sock_ack_soon(struct sock *sk)
+{
+	inet_csk_exit_pingpong_mode(sk);
+	inet_csk(sk)->icsk_delack_max = TCP_DELACK_MAX;
+}
+
 static void sock_set_callbacks(struct kproxy_sock *ks, struct sock *sk)
 {
 	__rcu_assign_sk_user_data_with_flags(sk, ks, SK_USER_DATA_NOCOPY);

@@ -42,6 +42,8 @@ struct kproxy_sock {
 };
 
 int kproxy_sock_create(struct net *net, int family, struct socket **socket);
+void kproxy_sock_delay_acks(struct sock *sk);
+void kproxy_sock_ack_soon(struct sock *sk);
 void kproxy_sock_attach_new(struct kproxy_sock *ks, struct socket *socket,
 			    const struct kproxy_sock_ops *ops);
 void kproxy_sock_attach(struct kproxy_sock *ks, struct socket *socket,

@@ -136,7 +136,7 @@ static void port_accept(struct work_struct *work)
 			port_kick(port, wait);
 			return;
 		}
-		err = kernel_accept(port->ks.socket, &client, O_NONBLOCK);
+		err = kproxy_sock_accept(&port->ks, &client);
 		if (err) {
 			listener_give_back(l);
 			if (err != -EAGAIN)

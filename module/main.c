@@ -20,6 +20,7 @@
 #include "netns.h"
 #include "preconnect.h"
 #include "session.h"
+#include "sock.h"
 
 #if !IS_ENABLED(CONFIG_IPV6) || !IS_ENABLED(CONFIG_64BIT)
 #error "kproxy needs a 64-bit kernel with IPv6"
@@ -100,6 +101,7 @@ static void __exit kproxy_exit(void)
 	destroy_workqueue(kproxy_wq);
 	destroy_workqueue(kproxy_bh_wq);
 	kproxy_admission_teardown();
+	kproxy_sock_exit();
 	/* Callbacks of closed sockets return, sessions go back to the pool. */
 	synchronize_rcu();
 	rcu_barrier();

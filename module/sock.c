@@ -5,12 +5,18 @@
  * attached with.
  */
 #include <linux/in.h>
+#include <linux/module.h>
+#include <linux/net.h>
+#include <linux/percpu.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
 #include "compat.h"
 #include "sock.h"
+
+/* Sockets kept by each CPU. */
+#define SPARES_MAX 64
 
 static struct kproxy_sock *sock_owner(const struct sock *sk)
 {
@@ -133,6 +139,90 @@ static void sock_set_callbacks(struct kproxy_sock *ks, struct sock *sk)
 	WRITE_ONCE(sk->sk_error_report, sock_changed);
 }
 
+/*
+ * A socket that was closed leaves a struct socket without a protocol, and its
+ * inode. To free that and to make another one costs as much as two packets, so
+ * that some are kept for clients to come. All were made by workers, so that it
+ * does not matter which one a client gets. A CPU's own, with preemption off.
+ */
+struct spares {
+	struct socket *sockets[SPARES_MAX];
+	unsigned int n;
+};
+
+static DEFINE_PER_CPU(struct spares, spares);
+
+static struct socket *spare_get(void)
+{
+	struct spares *sp = get_cpu_ptr(&spares);
+	struct socket *socket = NULL;
+
+	if (sp->n)
+		socket = sp->sockets[--sp->n];
+	put_cpu_ptr(&spares);
+	return socket;
+}
+
+/* Keep a socket that has no protocol, or free it. */
+static void spare_put(struct socket *socket)
+{
+	struct spares *sp = get_cpu_ptr(&spares);
+	bool room = sp->n < SPARES_MAX;
+
+	if (room)
+		sp->sockets[sp->n++] = socket;
+	put_cpu_ptr(&spares);
+	if (!room)
+		sock_release(socket);
+}
+
+/**
+ * kproxy_sock_exit() - free what was kept of sockets; none is left
+ *
+ * Context: process.
+ */
+void kproxy_sock_exit(void)
+{
+	struct spares *sp;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		sp = per_cpu_ptr(&spares, cpu);
+		while (sp->n)
+			sock_release(sp->sockets[--sp->n]);
+	}
+}
+
+/**
+ * kproxy_sock_accept() - accept a client, if one waits
+ * @listener: the attached socket that listens
+ * @client: where the client's socket goes
+ *
+ * Context: process, may sleep.
+ * Return: 0, the socket being the caller's; -EAGAIN when none waits; or what else
+ * kernel_accept() says.
+ */
+int kproxy_sock_accept(const struct kproxy_sock *listener,
+		       struct socket **client)
+{
+	const struct proto_ops *ops = READ_ONCE(listener->socket->ops);
+	struct proto_accept_arg arg = { .flags = O_NONBLOCK, .kern = true };
+	struct socket *socket = spare_get();
+	int err;
+
+	if (!socket)
+		return kernel_accept(listener->socket, client, O_NONBLOCK);
+	err = ops->accept(listener->socket, socket, &arg);
+	if (err) {
+		spare_put(socket);
+		return err;
+	}
+	socket->ops = ops;
+	__module_get(ops->owner);
+	*client = socket;
+	return 0;
+}
+
 /**
  * kproxy_sock_attach_new() - have a socket that we have just made report to us
  * @ks: what the socket gets; the caller keeps it for a grace period after
@@ -221,6 +311,8 @@ void kproxy_sock_detach(struct kproxy_sock *ks)
  * kproxy_sock_close() - close a detached socket that has come to its end
  * @ks: the socket, in TCP_CLOSE
  *
+ * What is left of it waits for kproxy_sock_accept().
+ *
  * Not before: TCP stops the timers of a kernel's socket when it is closed, and
  * would never send again what was lost.
  *
@@ -228,8 +320,17 @@ void kproxy_sock_detach(struct kproxy_sock *ks)
  */
 void kproxy_sock_close(struct kproxy_sock *ks)
 {
-	sock_release(ks->socket);
+	struct socket *socket = ks->socket;
+	const struct proto_ops *ops = READ_ONCE(socket->ops);
+
 	ks->socket = NULL;
+	ops->release(socket);
+	module_put(ops->owner);
+	/* As a new one is. */
+	socket->ops = NULL;
+	socket->state = SS_UNCONNECTED;
+	socket->flags = 0;
+	spare_put(socket);
 }
 
 /**

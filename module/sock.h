@@ -41,6 +41,9 @@ struct kproxy_sock {
 	void (*error_report)(struct sock *sk);
 };
 
+void kproxy_sock_exit(void);
+int kproxy_sock_accept(const struct kproxy_sock *listener,
+		       struct socket **client);
 int kproxy_sock_create(struct net *net, int family, struct socket **socket);
 void kproxy_sock_delay_acks(struct sock *sk);
 void kproxy_sock_ack_soon(struct sock *sk);

@@ -401,7 +401,7 @@ static bool session_use_socket(struct kproxy_session *s, struct socket *socket)
 	if (alive) {
 		/* What the client has said is answered, as session_connect() has it. */
 		if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
-			inet_csk_enter_pingpong_mode(sk);
+			kproxy_sock_delay_acks(sk);
 		kproxy_addr_local(&s->source, sk);
 		go = session_established(s);
 	}
@@ -474,7 +474,7 @@ static int session_connect(struct kproxy_session *s)
 	session_arm(s);
 	/* What the client has said acknowledges the server's answer. */
 	if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
-		inet_csk_enter_pingpong_mode(socket->sk);
+		kproxy_sock_delay_acks(socket->sk);
 	set_bit(KPROXY_SESSION_ASKING, &s->flags);
 	err = kproxy_source_connect(server, socket, &s->client);
 	clear_bit(KPROXY_SESSION_ASKING, &s->flags);

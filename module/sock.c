@@ -103,12 +103,14 @@ int kproxy_sock_create(struct net *net, int family, struct socket **socket)
 
 /**
  * kproxy_sock_delay_acks() - have what comes first acknowledged a bit later
- * @sk: a socket that listens
+ * @sk: a socket that listens, for those that it accepts; or one that is new, or
+ *	locked
  *
- * TCP acknowledges the first bytes of a connection at once. Sockets that this one
- * accepts do so together with the reply, or within a tick, until one was that
- * late or kproxy_sock_ack_soon() is called. Whoever has Nagle's rule on and
- * writes again before it reads waits for it, but for no longer than a tick.
+ * TCP acknowledges the first bytes of a connection at once. This has it done
+ * together with what is sent next, or within a tick, until one was that late or
+ * kproxy_sock_ack_soon() is called. Whoever has Nagle's rule on and writes again
+ * before it reads waits for it, but for no longer than a tick; then and later,
+ * where TCP alone would have it wait for ten.
  *
  * Context: process.
  */

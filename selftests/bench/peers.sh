@@ -26,9 +26,10 @@ peer_routed() {
 
 # kproxy_between OPTION...: those of its upstreams.
 kproxy_between() {
-	local port
+	local port parameters=${POOL:-}
 
-	insmod "$ko"
+	# shellcheck disable=SC2086 # several
+	insmod "$ko" ${parameters//,/ }
 	defer rmmod kproxy
 	for port in "${ports[@]}"; do
 		kp upstream add "up-$port" "$@"

@@ -113,6 +113,44 @@ def tables(report, where):
          True),
         ("p99 us", "mixed", field("p99_us"), False)])
     yield idle_table(report, where)
+    yield pool_table(report, where)
+
+
+def counted(row):
+    """What kproxy has counted of a work: sessions, bytes, its pools."""
+    before, after = row["counters"]
+
+    def grown(what, name):
+        return (sum(r[name] for r in after[what]) -
+                sum(r[name] for r in before[what]))
+
+    found = {name: grown("stats", name) for name in
+             ("sessions_total", "bytes_spliced", "bytes_copied")}
+    found.update({name: grown("pool", name) for name in
+                  ("page_refills", "fallbacks")})
+    return found
+
+
+def pool_table(report, where):
+    """How often the pools had what was wanted: a session for each, and for
+    copies a page whenever the one before is full."""
+    lines = []
+    for (peer, work), row in report.rows.items():
+        if "counters" not in row:
+            continue
+        n = counted(row)
+        wanted = n["sessions_total"] + n["page_refills"] + n["fallbacks"]
+        moved = n["bytes_spliced"] + n["bytes_copied"]
+        lines.append(f"| {peer} | {work} | {n['sessions_total']} | "
+                     f"{n['page_refills']} | {n['fallbacks']} | "
+                     f"{100 * n['fallbacks'] / max(wanted, 1):.2f} | "
+                     f"{100 * n['bytes_copied'] / max(moved, 1):.2f} |")
+    if not lines:
+        return ""
+    return "\n".join([f"### Pools, {where}", "",
+                      "| | | sessions | pages | from the kernel | % | "
+                      "bytes copied, % |",
+                      "|---|---|---:|---:|---:|---:|---:|", *lines]) + "\n"
 
 
 def idle_sessions(report):

@@ -37,20 +37,29 @@ mark() {
 	done
 }
 
+# counters prints what kproxy counts, where there is one.
+counters() {
+	[[ -d /sys/module/kproxy ]] || return 0
+	printf '{"pool": %s, "stats": %s}' "$(proxy kproxy -j pool show)" \
+		"$(proxy kproxy -j stats show)"
+}
+
 # measured COMMAND...: a JSON object, to $tmp/result as "found", and the time
 # that the processors worked meanwhile. Where time is instructions, a program
 # that waits for a file of the host may find its time over.
 measured() {
-	local before
+	local before counted worked
 
+	counted=$(counters)
 	before=$(busy)
 	mark before
 	"$@" >"$tmp/found"
 	mark "$peer.$work"
+	worked=$(($(busy) - before))
 	[[ -s $tmp/found ]] || return
-	printf '"busy": %d, "found": %s' $(($(busy) - before)) \
-		"$(<"$tmp/found")" >"$tmp/result"
-}
+	printf '"busy": %d, "found": %s' "$worked" "$(<"$tmp/found")"
+	[[ ! $counted ]] || printf ', "counters": [%s, %s]' "$counted" "$(counters)"
+} >"$tmp/result"
 
 # Where an instruction is a nanosecond, 256 MiB last long enough; where noise is
 # to be averaged, $BULK seconds.

@@ -2,22 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """What happens before, and just when, the server side is connected."""
 
-import contextlib
 import socket
 import threading
 
-from peer import (KB, PATIENCE, SERVER, EchoServer, Stream, Threads, accept,
-                  connect, expect, listen, main,
-                  netem, pair, read_all, read_exactly,
-                  receive_stream, reset, scaled, scene, sessions,
+from peer import (BACK, KB, SERVER, EchoServer, Stream, Threads, accept,
+                  connect, expect, listen, main, netem, pair, read_all,
+                  read_exactly, receive_stream, reset, scaled, scene, sessions,
                   wait_for, wait_gone)
-
-
-@contextlib.contextmanager
-def far_server():
-    """The server's SYN+ACK takes its time."""
-    with netem(SERVER, "eth0", "delay", f"{max(400, 150 * PATIENCE)}ms"):
-        yield listen()
 
 
 def expect_connecting():
@@ -25,68 +16,79 @@ def expect_connecting():
              "a session is connecting")
 
 
+class BusyServer:
+    """Its queue is full: it answers nobody before it is told to."""
+
+    def __init__(self):
+        self._listener = listen(backlog=0)
+        self._first = connect(BACK, ns=SERVER)
+
+    def answer(self):
+        """When it is seen that a session waits for it; its end of that one."""
+        expect_connecting()
+        accept(self._listener).close()
+        self._first.close()
+        return accept(self._listener)
+
+
 @scene("a client that sends once, before the server answered, and is silent")
 def sends_once():
-    with far_server() as listener:
-        client = connect()
-        client.sendall(b"early bird")
-        expect_connecting()
-        server = accept(listener)
-        expect(read_exactly(server, 10), b"early bird", "what came early")
-        server.sendall(b"answer")
-        expect(read_exactly(client, 6), b"answer", "the answer")
+    busy = BusyServer()
+    client = connect()
+    client.sendall(b"early bird")
+    server = busy.answer()
+    expect(read_exactly(server, 10), b"early bird", "what came early")
+    server.sendall(b"answer")
+    expect(read_exactly(client, 6), b"answer", "the answer")
 
 
 @scene("as much as the buffers take, before the server answered")
 def sends_much():
     size = scaled(1024 * KB, 128 * KB)
-    with far_server() as listener:
-        client = connect()
-        threads = Threads()
-        threads.go(lambda: (client.sendall(Stream(1).take(size)),
-                            client.shutdown(socket.SHUT_WR)))
-        expect_connecting()
-        server = accept(listener)
-        receive_stream(server, Stream(1), size)
-        threads.join()
+    busy = BusyServer()
+    client = connect()
+    threads = Threads()
+    threads.go(lambda: (client.sendall(Stream(1).take(size)),
+                        client.shutdown(socket.SHUT_WR)))
+    server = busy.answer()
+    receive_stream(server, Stream(1), size)
+    threads.join()
 
 
 @scene("a client that sends and half-closes before the server answered")
 def half_closes():
-    with far_server() as listener:
-        client = connect()
-        client.sendall(b"question")
-        client.shutdown(socket.SHUT_WR)
-        expect_connecting()
-        server = accept(listener)
-        expect(read_all(server), b"question", "what came early")
-        server.sendall(b"answer")
-        server.close()
-        expect(read_all(client), b"answer", "the answer")
+    busy = BusyServer()
+    client = connect()
+    client.sendall(b"question")
+    client.shutdown(socket.SHUT_WR)
+    server = busy.answer()
+    expect(read_all(server), b"question", "what came early")
+    server.sendall(b"answer")
+    server.close()
+    expect(read_all(client), b"answer", "the answer")
     wait_gone()
 
 
 @scene("a client that sends and closes before the server answered")
 def closes():
-    with far_server() as listener:
-        client = connect()
-        client.sendall(b"x" * 50000)
-        client.close()
-        expect_connecting()
-        server = accept(listener)
-        expect(len(read_all(server)), 50000, "bytes that came early")
-        server.close()
+    busy = BusyServer()
+    client = connect()
+    client.sendall(b"x" * 50000)
+    client.close()
+    server = busy.answer()
+    expect(len(read_all(server)), 50000, "bytes that came early")
+    server.close()
     wait_gone()
 
 
 @scene("a client that resets before the server answered leaves nothing")
 def resets():
-    with far_server():
-        client = connect()
-        client.sendall(b"never mind")
-        expect_connecting()
-        reset(client)
-        wait_gone(3)
+    BusyServer()
+    client = connect()
+    client.sendall(b"never mind")
+    expect_connecting()
+    reset(client)
+    wait_gone(3)
 
 
 @scene("a server that accepts late finds all that was sent")

@@ -11,6 +11,7 @@ plan 10
 load
 topology
 modprobe -q sch_netem || true
-simple_proxy
+# For servers that answer when they are told to.
+simple_proxy connect-timeout 60s
 scenes 10
 finish

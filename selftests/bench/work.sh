@@ -69,6 +69,7 @@ bulk() { # STREAMS
 	[[ ! ${BULK:-} ]] || length=(-t "$BULK")
 	in_time iperf3 -c "$target" -P "$1" "${length[@]}" -i 0 -J >"$tmp/iperf"
 	found=$(<"$tmp/iperf")
+	[[ $found == *sum_received* ]] || return
 	echo "${found//[$'\n\t']/}"
 }
 

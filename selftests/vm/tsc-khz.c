@@ -3,19 +3,20 @@
  * Print how fast this machine's time stamp counter is, in kHz. A guest that is
  * emulated sees the same counter.
  */
-#include <stdint.h>
+
+#include <limits.h>
 #include <stdio.h>
 #include <time.h>
 #include <x86intrin.h>
 
 /* The counter at a point of time: of many tries the one least disturbed. */
-static uint64_t counter_at(struct timespec *now)
+static unsigned long long counter_at(struct timespec *now)
 {
-	uint64_t best = UINT64_MAX, at = 0;
+	unsigned long long best = ULLONG_MAX, at = 0;
 
 	for (int i = 0; i < 1000; i++) {
 		struct timespec time;
-		uint64_t before = __rdtsc(), took;
+		unsigned long long before = __rdtsc(), took;
 
 		clock_gettime(CLOCK_MONOTONIC_RAW, &time);
 		took = __rdtsc() - before;
@@ -32,7 +33,7 @@ int main(void)
 {
 	const struct timespec span = { .tv_nsec = 100000000 };
 	struct timespec begin, end;
-	uint64_t first = counter_at(&begin), last;
+	unsigned long long first = counter_at(&begin), last;
 
 	nanosleep(&span, NULL);
 	last = counter_at(&end);

@@ -126,7 +126,9 @@ reorder
 scenes 3 one_has_it service_ends cable_pulled
 ((failures == 0)) || tail -n 40 "$tmp"/{bird,keepalived}.log | diag
 
-# What the host that died has left goes with it.
+# What the host that died has left goes with it; the end of a session that a cable
+# kept from its client would be sent again and again, until fin-timeout.
 stop_daemons
 ip netns del kp-second
+kp session kill client 0.0.0.0/0 || true
 finish

@@ -22,7 +22,7 @@
 #define BYTES_MIN (128 * 1024)
 
 /* Bytes before a stream is held for the first time, and at most for the next. */
-#define PATIENCE_MIN (4 << 20)
+#define PATIENCE_MIN (2 << 20)
 #define PATIENCE_MAX (256 << 20)
 
 /* Timers closer than this are late anyway; microseconds. */

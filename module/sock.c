@@ -132,8 +132,19 @@ void kproxy_sock_ack_soon(struct sock *sk)
 	inet_csk(sk)->icsk_delack_max = TCP_DELACK_MAX;
 }
 
-static void sock_set_callbacks(struct kproxy_sock *ks, struct sock *sk)
+/* What a socket had is kept, and it gets ours. */
+static void sock_take_over(struct kproxy_sock *ks, struct socket *socket,
+			   const struct kproxy_sock_ops *ops)
 {
+	struct sock *sk = socket->sk;
+
+	ks->sk = sk;
+	ks->socket = socket;
+	ks->ops = ops;
+	ks->data_ready = sk->sk_data_ready;
+	ks->write_space = sk->sk_write_space;
+	ks->state_change = sk->sk_state_change;
+	ks->error_report = sk->sk_error_report;
 	__rcu_assign_sk_user_data_with_flags(sk, ks, SK_USER_DATA_NOCOPY);
 	WRITE_ONCE(sk->sk_data_ready, sock_data_ready);
 	WRITE_ONCE(sk->sk_write_space, sock_write_space);
@@ -238,16 +249,7 @@ int kproxy_sock_accept(const struct kproxy_sock *listener,
 void kproxy_sock_attach_new(struct kproxy_sock *ks, struct socket *socket,
 			    const struct kproxy_sock_ops *ops)
 {
-	struct sock *sk = socket->sk;
-
-	ks->sk = sk;
-	ks->socket = socket;
-	ks->ops = ops;
-	ks->data_ready = sk->sk_data_ready;
-	ks->write_space = sk->sk_write_space;
-	ks->state_change = sk->sk_state_change;
-	ks->error_report = sk->sk_error_report;
-	sock_set_callbacks(ks, sk);
+	sock_take_over(ks, socket, ops);
 }
 
 /**
@@ -269,17 +271,15 @@ void kproxy_sock_attach(struct kproxy_sock *ks, struct socket *socket,
 {
 	struct sock *sk = socket->sk;
 
-	ks->sk = sk;
-	ks->socket = socket;
-	ks->ops = ops;
-
 	lock_sock(sk);
 	write_lock_bh(&sk->sk_callback_lock);
-	ks->data_ready = from ? from->data_ready : sk->sk_data_ready;
-	ks->write_space = from ? from->write_space : sk->sk_write_space;
-	ks->state_change = from ? from->state_change : sk->sk_state_change;
-	ks->error_report = from ? from->error_report : sk->sk_error_report;
-	sock_set_callbacks(ks, sk);
+	sock_take_over(ks, socket, ops);
+	if (from) {
+		ks->data_ready = from->data_ready;
+		ks->write_space = from->write_space;
+		ks->state_change = from->state_change;
+		ks->error_report = from->error_report;
+	}
 	write_unlock_bh(&sk->sk_callback_lock);
 	release_sock(sk);
 }

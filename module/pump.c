@@ -259,9 +259,11 @@ static void batch_account(const struct batch *b, size_t sent, size_t head,
 }
 
 /* A call of tcp_sendmsg_locked(), for those whom it calls. */
-struct batch_call {
+struct send_call {
 	struct msghdr msg;
 	struct sock *dst;
+	/* for who copies when he is called */
+	struct kproxy_pool *pool;
 };
 
 /*
@@ -314,8 +316,8 @@ static size_t batch_room(struct sock *dst, size_t len)
 /* Append up to @len bytes of the batch to a packet of the destination's. */
 static int batch_append(struct sk_buff *skb, struct iov_iter *from, size_t len)
 {
-	struct batch_call *call =
-		container_of(from, struct batch_call, msg.msg_iter);
+	struct send_call *call =
+		container_of(from, struct send_call, msg.msg_iter);
 	struct skb_shared_info *info = skb_shinfo(skb);
 	size_t room = batch_room(call->dst, len), left = room;
 	unsigned int n = info->nr_frags;
@@ -358,7 +360,7 @@ static int batch_append(struct sk_buff *skb, struct iov_iter *from, size_t len)
  */
 static int batch_send(struct batch *b, struct sock *dst)
 {
-	struct batch_call call = {
+	struct send_call call = {
 		.msg = {
 			.msg_flags = MSG_ZEROCOPY | MSG_DONTWAIT | MSG_NOSIGNAL,
 			.msg_ubuf = batch_ubuf_get(),
@@ -381,19 +383,12 @@ static int batch_send(struct batch *b, struct sock *dst)
 	return tcp_sendmsg_locked(dst, &call.msg, len);
 }
 
-/* As struct batch_call, for a message. */
-struct message_call {
-	struct msghdr msg;
-	struct sock *dst;
-	struct kproxy_pool *pool;
-};
-
 /* Append a copy of up to @len bytes of the message to a packet. */
 static int message_append(struct sk_buff *skb, struct iov_iter *from,
 			  size_t len)
 {
-	struct message_call *call =
-		container_of(from, struct message_call, msg.msg_iter);
+	struct send_call *call =
+		container_of(from, struct send_call, msg.msg_iter);
 	struct skb_shared_info *info = skb_shinfo(skb);
 	size_t room = batch_room(call->dst, len);
 	struct kproxy_pool_frag frag;
@@ -424,7 +419,7 @@ static int message_append(struct sk_buff *skb, struct iov_iter *from,
 static int message_send(struct sock *dst, struct kproxy_pool *pool,
 			struct kvec *data)
 {
-	struct message_call call = {
+	struct send_call call = {
 		.msg = {
 			.msg_flags = MSG_ZEROCOPY | MSG_DONTWAIT | MSG_NOSIGNAL,
 			.msg_ubuf = batch_ubuf_get(),

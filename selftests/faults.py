@@ -30,7 +30,8 @@ MODULES = 0xffffffffa0000000, 0xffffffffff000000
 SIZE = scaled(256 * KB, 20 * KB)
 
 SLAB, PAGES, SEND = "failslab", "fail_page_alloc", "fail_kproxy_send"
-
+# In what pieces streams are written. What is copied takes pages.
+PIECES = {SLAB: 5000, PAGES: 400}
 
 
 def function(name):
@@ -59,7 +60,7 @@ class Failing:
 
     def __init__(self, kind, every, times, probability=100, everywhere=False):
         self._where = DEBUG / kind
-        self._kind, self.every, self._times = kind, every, times
+        self.kind, self.every, self._times = kind, every, times
         self._probability = probability
         self.count = 0
         start, end = (0, (1 << 64) - 1) if everywhere else MODULES
@@ -91,7 +92,7 @@ class Failing:
     def __exit__(self, *_):
         self._set("probability", 0)
         self.count = self._times - self._left()
-        failed[self._kind] += self.count
+        failed[self.kind] += self.count
 
 
 def tell(*kinds):
@@ -117,10 +118,11 @@ def life(failing):
     began before. No more of them may be lost than there were failures.
     """
     over = threading.Event()
-    listener = listen()
-    hurts = [Hurt(listener, 0, over) for _ in range(2)]
+    listener = listen(nodelay=True)
+    options = {"piece": PIECES[failing.kind], "nodelay": True}
+    hurts = [Hurt(listener, 0, over, **options) for _ in range(2)]
     with failing:
-        hurts.append(Hurt(listener, SIZE))
+        hurts.append(Hurt(listener, SIZE, **options))
         hurts[-1].join()
         over.set()
         broken = sum(hurt.join() for hurt in hurts)
@@ -244,8 +246,9 @@ def everywhere():
     for kind, times in (SLAB, 300), (PAGES, 30):
         for every in 3, 7, 31:
             over = threading.Event()
-            listener = listen()
-            hurts = [Hurt(listener, SIZE, over) for _ in range(4)]
+            listener = listen(nodelay=True)
+            hurts = [Hurt(listener, SIZE, over, PIECES[kind], nodelay=True)
+                     for _ in range(4)]
             # Not at the ends of the streams: the peers' TCP forgets a FIN that
             # it finds no memory for.
             with Failing(kind, every, times, everywhere=True) as failing:

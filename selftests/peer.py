@@ -500,10 +500,13 @@ class Hurt:
     HELLO = b"hello"
     _count = itertools.count(1)
 
-    def __init__(self, listener, size, over=None, **options):
-        """Begin. The streams have this size; they go on until over is set."""
+    def __init__(self, listener, size, over=None, piece=5000, **options):
+        """
+        Begin. The streams have this size, are written in pieces, and go on until
+        over is set.
+        """
         self.broken = False
-        self._size, self._over = size, over
+        self._size, self._over, self._piece = size, over, piece
         self._sent, self._received = {}, {}
         self._threads = Threads()
         self._ends = ()
@@ -552,9 +555,10 @@ class Hurt:
         stream = Stream(key)
         try:
             while stream.position < self._size:
-                sock.sendall(stream.take(5000))
+                sock.sendall(stream.take(self._piece))
             while self._over and not self._over.wait(0.005):
-                sock.sendall(stream.take(5000))
+                for _ in range(5000 // self._piece):
+                    sock.sendall(stream.take(self._piece))
             sock.shutdown(socket.SHUT_WR)
             self._sent[key] = stream.position
         except OSError as error:

@@ -92,8 +92,8 @@ fuzz-parser: ## the parsers of what clients send, in user space (FUZZ_TIME=60 se
 	@selftests/fuzz/run
 
 coverage: deps ## which lines of the module no test reaches
-	@KERNEL=debug COVERAGE=y selftests/run
-	@$(vm)/in-root selftests/coverage
+	@KERNEL=kunit COVERAGE=y SCALE=4 selftests/run; status=$$?; \
+		$(vm)/in-root selftests/coverage && exit $$status
 
 soak: deps tools ## everything at once for MINUTES=10
 	@ENV="MINUTES=$(or $(MINUTES),10) SEED=$(SEED) PATIENCE=$(or $(PATIENCE),3)" \

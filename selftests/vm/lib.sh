@@ -57,17 +57,31 @@ lock() {
 	}
 }
 
-# The build tree of a self-made kernel. Its name says what it was made of, so
-# that a changed fragment or a new version of Debian's gives a new kernel.
-kernel_tree() {
-	local variant=$1 fragments hash
+# self_made KERNEL: it is not Debian's, but built here.
+self_made() {
+	[[ $1 == @(kunit|debug|kcsan) ]]
+}
 
-	case $variant in
-	kunit) fragments=("$vm_dir/base.config") ;;
-	debug | kcsan) fragments=("$vm_dir/base.config" "$vm_dir/$variant.config") ;;
-	*) die "no such kernel variant: $variant" ;;
-	esac
+# fragments VARIANT prints the files that a self-made kernel's configuration is
+# made of.
+fragments() {
+	local names=(base)
+
+	self_made "$1" || die "no such kernel variant: $1"
+	[[ $1 == kunit ]] || names+=("$1")
+	names=("${names[@]/#/$vm_dir/}")
+	printf '%s\n' "${names[@]/%/.config}"
+}
+
+# The build tree of a self-made kernel. Its name says what it was made of, so
+# that a changed option or a new version of Debian's gives a new kernel.
+kernel_tree() {
+	local variant=$1 files hash
+
+	mapfile -t files < <(fragments "$variant")
+	[[ ${files[*]} ]] || exit 1
 	# Debian builds image and source from one version.
-	hash=$(cat "${fragments[@]}" "$build/kernel/6.12/version" | sha256sum)
+	hash=$(cat <(grep -h '^CONFIG_' "${files[@]}" | sort) \
+		"$build/kernel/6.12/version" | sha256sum)
 	echo "$cache/linux-$variant-${hash:0:12}"
 }

@@ -18,7 +18,7 @@ import socket
 import threading
 
 from netlink_raw import DUMP, REQUEST, attr, configuration
-from netlink_spec import COMMAND, L, S, U, endpoint, open_netlink
+from netlink_spec import COMMAND, L, R, S, U, endpoint, open_netlink
 from peer import (KB, Failed, Hurt, Stream, Threads, accept, both_ways, connect,
                   expect, expect_alive, kp, listen, main, pair, reset, run,
                   say, scaled, scene, send_stream, sessions, show, wait_acked,
@@ -46,6 +46,13 @@ def function(name):
 
 # Each allocation is noted by kmemleak, which allocates for that.
 NOTES = function("kmemleak_alloc")
+
+# How many attributes name an object.
+KEYS = {"upstream": 1, "listener": 1, "server": 2, "route": 2}
+# balance
+MAGLEV = 3
+NETWORKS = b"".join(socket.inet_pton(socket.AF_INET6, f"fd0{n}::") + b"\x10"
+                    for n in range(5))
 
 # How many have failed so far, by kind.
 failed = collections.Counter()
@@ -377,9 +384,17 @@ def configure():
               attr(L["upstream"], "faults")]),
             ("listener-set", None, [name, attr(L["backlog"], 7)]),
             ("server-set", None, [*server, attr(S["weight"], 7)]),
-            ("upstream-set", None, [up, attr(U["retries"], 7)])):
+            ("upstream-set", None, [up, attr(U["retries"], 7)]),
+            ("upstream-set", None, [up, attr(U["balance"], MAGLEV)]),
+            ("server-add", "server-del",
+             [server[0], endpoint(S["address"], "10.2.0.3", 9001)]),
+            ("listener-set", None, [name, attr(L["deny"], NETWORKS)]),
+            ("route-add", "route-del",
+             [attr(R["listener"], "faults"), attr(R["sni"], "a.example"),
+              attr(R["upstream"], "faults")]),
+            ("transaction-begin", "transaction-commit", [])):
         before = configuration()
-        key = {"upstream": 1, "listener": 1, "server": 2}[command.split("-")[0]]
+        key = KEYS.get(command.split("-")[0], 0)
         for error in until_it_works(
                 command, lambda: nl.ask(COMMAND[command], *words).errno):
             # No memory for a socket is told as ENFILE by the kernel, none for
@@ -390,7 +405,10 @@ def configure():
             if error:
                 expect(configuration(), before, "the configuration")
             elif undo:
-                nl.ask(COMMAND[undo], *words[:key])
+                expect(nl.ask(COMMAND[undo], *words[:key]).errno, 0, undo)
+            else:
+                # It did without that memory.
+                before = configuration()
     tell("one by one")
     for line in "listener del faults", "upstream del faults":
         kp(line)

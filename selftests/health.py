@@ -13,8 +13,8 @@ import yaml
 from netlink_raw import Netlink
 from peer import (BACK, BACK6, PATIENCE, PROXY, SERVER, EchoServer, Failed, connect,
                   expect, expect_between, kp, limit, listen, main, netem,
-                  read_exactly, run, scene, show, tcp_sockets, wait_for,
-                  wait_gone, written)
+                  read_exactly, run, scene, show, tcp_sockets, unreachable,
+                  wait_for, wait_gone, written)
 
 SPEC = yaml.safe_load((pathlib.Path(__file__).parent.parent / "docs" /
                        "netlink" / "kproxy.yaml").read_text())
@@ -130,6 +130,18 @@ def timeout():
     with checked(BACK, options="fall 1"):
         wait_health("up")
         with netem(SERVER, "eth0", "loss", "100%"):
+            wait_health("down")
+        wait_health("up")
+    echo.close()
+    wait_gone()
+
+
+@scene("who can't be reached at all is down, and up when it can")
+def no_route():
+    echo = EchoServer()
+    with checked(BACK, options="rise 1 fall 2"):
+        wait_health("up")
+        with unreachable(BACK[0]):
             wait_health("down")
         wait_health("up")
     echo.close()

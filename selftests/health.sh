@@ -7,12 +7,12 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 9
+plan 10
 load
 topology
 modprobe -q sch_netem || true
 kp upstream add app
 kp listener add web '10.1.0.1:8000,[fd01::1]:8000' upstream app \
 	connect-timeout 2s
-scenes 9
+scenes 10
 finish

@@ -12,5 +12,11 @@ load
 topology
 simple_proxy
 mount_tracefs
-scenes 11
+scenes 10 none ends sum_of_ends metrics waited_for ends_stalled times story \
+	refused documented
+if [[ -e /sys/kernel/tracing/events/kproxy/kproxy_connect/hist ]]; then
+	scenes 1 typed
+else
+	skip "what the document types" "no histograms of events in this kernel"
+fi
 finish

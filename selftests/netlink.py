@@ -8,11 +8,15 @@ import struct
 
 from netlink_raw import (ACK, CTRL_GETPOLICY, DUMP, GENL_CTRL, REQUEST,
                          Netlink, attr, attrs, configuration)
-from netlink_spec import (ATTR, COMMAND, HEADERS, OPERATIONS, SETS, SPEC,
-                          WIDTH, E, L, R, S, U, bounds, constant, endpoint,
-                          open_netlink, requested)
-from peer import (Failed, expect, expect_alive, kp, main, pair, scene, show,
-                  wait_gone)
+from netlink_spec import (ATTR, COMMAND, CONSTANT, HEADERS, OPERATIONS, SETS,
+                          SPEC, WIDTH, E, L, R, S, U, bounds, constant,
+                          endpoint, open_netlink, requested)
+from peer import (Failed, expect, expect_alive, expect_between, kp, main, pair,
+                  scene, show, wait_gone)
+
+SESSION, SOURCE = ATTR["session"], ATTR["source"]
+# source-mode
+ADDRESSES, CLIENTS = 1, 2
 
 
 def expect_refused(answer, number, what, message=None, offset=None,
@@ -416,6 +420,126 @@ def reserved():
             expect_refused(nl.ask(COMMAND[op["name"]], attr(1, 1),
                                   flags=flags),
                            errno.EINVAL, f"{op['name']} with an attribute")
+
+
+@scene("refusals of what the command would not send")
+def refusals_of_others():
+    nl = open_netlink()
+    kp("upstream add other")
+    before = configuration()
+    web, app = attr(L["name"], "web"), attr(U["name"], "other")
+    new = attr(L["name"], "x"), attr(L["upstream"], "app")
+    ports = [endpoint(L["address"], port=8100 + n)
+             for n in range(CONSTANT["addresses-max"] + 1)]
+    expect_refused(nl.ask(COMMAND["listener-add"], *new, *ports),
+                   errno.E2BIG, "many addresses", "at most 64 addresses")
+    nowhere = attr(L["address"], [attr(E["ipv4"], bytes((10, 1, 0, 1)))])
+    expect_refused(nl.ask(COMMAND["listener-add"], *new, nowhere),
+                   errno.EINVAL, "an address without a port", "needs a port")
+    long = attr(L["allow"], bytes(16) + bytes((129,)))
+    expect_refused(nl.ask(COMMAND["listener-set"], web, long),
+                   errno.EINVAL, "a long prefix", "at most 128 bits")
+
+    def source(*words):
+        return nl.ask(COMMAND["upstream-set"], app, attr(U["source"], words))
+
+    here = attr(SOURCE["address"], [attr(E["ipv4"], bytes((10, 2, 0, 1)))])
+    expect_refused(source(endpoint(SOURCE["address"], "10.2.0.1")),
+                   errno.EINVAL, "a source with a port", "has no port")
+    expect_refused(source(here, here), errno.EINVAL, "a source twice", "twice")
+    expect_refused(source(*[attr(SOURCE["address"], [
+        attr(E["ipv4"], bytes((127, 0, 0, 1 + n)))])
+        for n in range(CONSTANT["sources-max"] + 1)]),
+                   errno.E2BIG, "many sources", "at most 16 addresses")
+    expect_refused(source(here, attr(SOURCE["mode"], CLIENTS)), errno.EINVAL,
+                   "a client's address, and one", "no addresses")
+    expect_refused(source(attr(SOURCE["mode"], ADDRESSES)), errno.EINVAL,
+                   "addresses, and none", "missing")
+    expect_refused(nl.ask(COMMAND["upstream-set"], app,
+                          attr(U["preconnect"], 1), attr(U["send-proxy"], 1)),
+                   errno.EINVAL, "a header without a client", "send-proxy",
+                   HEADERS + len(app))
+    port = attr(SESSION["client"], [attr(E["port"], struct.pack("=H", 80))])
+    for flags in REQUEST | ACK, REQUEST | DUMP:
+        op = "session-get" if flags & DUMP else "session-kill"
+        expect_refused(nl.ask(COMMAND[op], port, flags=flags), errno.EINVAL,
+                       f"{op}: a client without an address", "has an address")
+    expect(configuration(), before, "the configuration")
+    kp("upstream del other")
+
+
+@scene("a route is shown, its upstream stays, and there is an end of them")
+def routes():
+    nl = open_netlink()
+    kp("upstream add other")
+    web, upstream = attr(R["listener"], "web"), attr(R["upstream"], "other")
+
+    def add(n):
+        return nl.ask(COMMAND["route-add"], web,
+                      attr(R["sni"], f"{n}.example"), upstream)
+
+    expect(add(0).errno, 0, "errno of the first route")
+    answer = nl.ask(COMMAND["route-get"], web, attr(R["sni"], "0.example"))
+    expect(dict(attrs(answer.replies[0][4:]))[R["upstream"]], b"other\0",
+           "the route's upstream")
+    expect_refused(nl.ask(COMMAND["upstream-del"], attr(U["name"], "other")),
+                   errno.EBUSY, "the upstream of a route", "still leads to it")
+    expect(nl.ask(COMMAND["transaction-begin"]).errno, 0, "a transaction")
+    for n in range(1, CONSTANT["routes-max"]):
+        expect(add(n).errno, 0, f"errno of route {n}")
+    expect_refused(add("last"), errno.ENOSPC, "a route more", "at most 4096")
+    expect(nl.ask(COMMAND["transaction-commit"]).errno, 0, "the commit")
+    expect(len(show("route show")), CONSTANT["routes-max"], "routes shown")
+    expect(nl.ask(COMMAND["transaction-begin"]).errno, 0, "a transaction")
+    expect(nl.ask(COMMAND["listener-del"], attr(L["name"], "web")).errno, 0,
+           "errno of the deletion")
+    for answer in add("late"), nl.ask(COMMAND["route-del"], web,
+                                      attr(R["sni"], "0.example")):
+        expect_refused(answer, errno.EBUSY, "a route of what goes", "")
+    nl.close()
+    kp("-b -", text="".join(f"route del web sni {n}.example\n"
+                            for n in range(CONSTANT["routes-max"])))
+    kp("upstream del other")
+    expect_alive(*pair())
+
+
+def dumped(family, command, room):
+    """A dump into messages of this size: kinds and names of what it says."""
+    nl = Netlink()
+    nl.family, nl.room = family, room
+    answer = nl.ask(COMMAND[command], flags=REQUEST | DUMP)
+    expect(answer.errno, 0, f"errno of {command} by {room} bytes")
+    nl.close()
+    found = [attrs(reply[4:]) for reply in answer.replies]
+    return sorted([kind for kind, _ in one] + [one[0][1]] for one in found)
+
+
+@scene("a dump is the same by messages of any size")
+def room():
+    family = open_netlink().family
+    ends = [pair() for _ in range(24)]
+    for n in range(24):
+        words = (f"preconnect 1 source 10.2.0.1 balance maglev"
+                 if n % 3 else "check tcp interval 1h")
+        kp(f"upstream add room{n} {words}")
+        kp(f"server add room{n} 10.2.0.2:{9100 + n}")
+        kp(f"listener add room{n} 10.1.0.1:{8100 + n} upstream room{n} "
+           "sndbuf 64k max-age 1h")
+        kp(f"route add room{n} sni room{n}.example upstream room{n}")
+    for command in ("listener-get", "upstream-get", "server-get", "route-get",
+                    "session-get"):
+        whole = dumped(family, command, 1 << 17)
+        expect_between(len(whole), 24, 26, f"objects of {command}")
+        for size in range(3900, 5200, 24):
+            expect(dumped(family, command, size), whole,
+                   f"{command} by {size} bytes")
+    for n in range(24):
+        kp(f"listener del room{n}")
+        kp(f"upstream del room{n}")
+    for client, server in ends:
+        client.close()
+        server.close()
+    wait_gone()
 
 
 @scene("a dump that is not read to its end, and many at once, leave nothing")

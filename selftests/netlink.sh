@@ -7,9 +7,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 14
+plan 17
 load
 topology
 simple_proxy
-scenes 14
+scenes 17
 finish

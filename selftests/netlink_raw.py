@@ -109,6 +109,8 @@ class Netlink:
                                         NETLINK_GENERIC)
         self.socket.settimeout(limit(20))
         self.socket.bind((0, 0))
+        # What the kernel may put into one message of a dump.
+        self.room = 1 << 17
         for option in NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT:
             self.socket.setsockopt(SOL_NETLINK, option, 1)
         self.sequence = 0
@@ -122,7 +124,7 @@ class Netlink:
         """Everything up to the acknowledgement or the end of the dump."""
         answer = Answer()
         while answer.errno is None:
-            for kind, flags, _, payload in messages(self.socket.recv(1 << 17)):
+            for kind, flags, _, payload in messages(self.socket.recv(self.room)):
                 answer.take(kind, flags, payload)
         return answer
 

@@ -353,6 +353,17 @@ def wait_acked(sock, what="the proxy has everything", seconds=10):
     wait_for(lambda: unsent(sock) == 0, what, seconds)
 
 
+@contextlib.contextmanager
+def unreachable(address):
+    """The proxy has no route to there; a function with which it has again."""
+    route = "unreachable", address
+    run("ip", "-n", PROXY, "route", "add", *route)
+    try:
+        yield lambda: run("ip", "-n", PROXY, "route", "del", *route)
+    finally:
+        run("ip", "-n", PROXY, "route", "del", *route, check=False)
+
+
 def tcp_sockets(ns=PROXY):
     """Sockets that are something: not listening, not merely remembered."""
     out = run("ip", "netns", "exec", ns, "ss", "-Htan").stdout

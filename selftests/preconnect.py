@@ -9,11 +9,11 @@ import socket
 import threading
 import time
 
-from peer import (BACK, KB, EchoServer, Stream, Threads, accept, connect,
-                  expect, expect_alive, expect_between, expect_reset, kp,
-                  limit, listen, main, read_exactly, receive_stream, reset,
-                  scaled, scene, sessions, show, stats, tcp_sockets, wait_for,
-                  wait_gone)
+from peer import (BACK, KB, PROXY, SERVER, EchoServer, Stream, Threads, accept,
+                  connect, expect, expect_alive, expect_between, expect_reset,
+                  knock, kp, limit, listen, main, read_exactly, receive_stream, reset,
+                  scaled, scene, sessions, show, stats, tcp_sockets,
+                  unreachable, wait_for, wait_gone)
 
 CPUS = os.cpu_count()
 NAME = f"{BACK[0]}:{BACK[1]}"
@@ -236,6 +236,47 @@ def other_options():
             socks.append(accept(listener))
             wait_ready(n)
     wait_gone()
+
+
+@scene("more than are made in one go")
+def many():
+    with listen() as listener, preconnect(20) as n:
+        accept_all(listener, n)
+        wait_ready(n)
+
+
+@scene("a server that can't be reached is tried again, and not waited for")
+def no_route():
+    with listen() as listener, unreachable(BACK[0]) as no_more, \
+            preconnect(2) as n:
+        if client := knock():
+            expect_reset(client, "a client without a server")
+        expect(counts()["ready"], 0, "ready")
+        # It is tried again by the session, too.
+        expect_between(counts()["missed"], 1, 3, "missed")
+        no_more()
+        wait_ready(n, 60)
+        accept_all(listener, n)
+    wait_gone()
+
+
+@scene("who does not answer in time is given up, and tried again")
+def silent():
+    with listen(backlog=0) as listener:
+        first = connect(BACK, ns=SERVER)
+        with preconnect(1):
+            asked = set()
+
+            def another():
+                asked.update(line.split()[3] for line in tcp_sockets()
+                             if line.startswith("SYN-SENT"))
+                return len(asked) > CPUS
+
+            wait_for(another, "other connections are tried", 60)
+            accept(listener).close()
+            first.close()
+            accept_all(listener, CPUS)
+            wait_ready(CPUS, 60)
 
 
 @scene("it does not go with the client's address")

@@ -9,9 +9,9 @@ import time
 
 from peer import (BACK6, CLIENT, FRONT6, KB, MB, PROXY, SERVER,
                   EchoServer, Failed, Stream, Threads, accept, both_ways,
-                  connect, expect, expect_eof, kp, limit, listen, main, netem,
-                  pair, read_exactly, run, scaled, scene, sessions, show,
-                  stats, wait_for, wait_gone)
+                  connect, expect, expect_alive, expect_eof, kp, limit,
+                  listen, main, netem, pair, read_exactly, receive_stream, run,
+                  scaled, scene, sessions, show, stats, wait_for, wait_gone)
 
 BULK = scaled(100 * MB)
 
@@ -200,6 +200,24 @@ def small_segments():
     mss = {"mss": 120}
     client, server = pair(mss, mss)
     both_ways(client, server, scaled(256 * KB))
+
+
+@scene("small messages of two sessions by turns, to readers that wait")
+def by_turns():
+    # Their copies lie between each other, so that none becomes part of the one
+    # before it, and packets run out of room for fragments.
+    count, size = 800, 50
+    ends = [pair({"nodelay": True}, {"rcvbuf": 4096}) for _ in range(2)]
+    streams = [Stream(n) for n in range(2)]
+    for _ in range(count):
+        for (client, _), stream in zip(ends, streams):
+            client.sendall(stream.take(size))
+    for n, (client, server) in enumerate(ends):
+        receive_stream(server, Stream(n), count * size, end=False)
+        expect_alive(client, server)
+        client.close()
+        server.close()
+    wait_gone()
 
 
 @scene("an urgent byte stops nothing, either way")

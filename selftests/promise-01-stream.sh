@@ -7,10 +7,10 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 16
+plan 17
 load
 topology
 modprobe -q sch_netem || true
 simple_proxy
-scenes 16
+scenes 17
 finish

@@ -8,7 +8,6 @@
  * an upstream, two servers in turn would each have one of two addresses only.
  */
 #include <linux/ratelimit.h>
-#include <linux/sockptr.h>
 #include <net/inet_sock.h>
 #include <net/sock.h>
 
@@ -72,6 +71,23 @@ unsigned int kproxy_source_pick(const struct kproxy_source *source, int family,
 	return fit;
 }
 
+/* Take the port from these when the socket, which is new, connects. */
+static void set_ports(struct socket *socket, u16 low, u16 high)
+{
+	WRITE_ONCE(inet_sk(socket->sk)->local_port_range, (u32)high << 16 | low);
+}
+
+/*
+ * Who tells the kernel a range gets the next port in it that is free, even or odd.
+ * Others get even ones while there are any, and when half of all are taken, each
+ * connect() looks at all of these first. A bound beyond net.ipv4.ip_local_port_range
+ * is none.
+ */
+static void set_any_port(struct socket *socket)
+{
+	set_ports(socket, 1, U16_MAX);
+}
+
 static int source_connect(const struct kproxy_server *server,
 			  struct socket *socket)
 {
@@ -100,15 +116,6 @@ static int connect_in_turn(struct kproxy_server *server, struct socket *socket)
 	return err;
 }
 
-/* Take the port from these when the socket connects; 0 for any. */
-static int set_ports(struct socket *socket, u16 low, u16 high)
-{
-	u32 range = (u32)high << 16 | low;
-
-	return sock_common_setsockopt(socket, SOL_IP, IP_LOCAL_PORT_RANGE,
-				      KERNEL_SOCKPTR(&range), sizeof(range));
-}
-
 /*
  * The client's port is asked for as a range of one, not bound: ports that are
  * bound are no longer given to those who want any.
@@ -129,14 +136,14 @@ static int connect_as(const struct kproxy_server *server, struct socket *socket,
 	inet_set_bit(TRANSPARENT, socket->sk);
 	addr.v4.sin_port = 0;
 	err = source_bind(socket, &addr);
-	if (!err)
-		err = set_ports(socket, port, port);
-	if (!err)
-		err = source_connect(server, socket);
+	if (err)
+		return err;
+	set_ports(socket, port, port);
+	err = source_connect(server, socket);
 	if (err != -EADDRNOTAVAIL)
 		return err;
-	err = set_ports(socket, 0, 0);
-	return err ?: source_connect(server, socket);
+	set_any_port(socket);
+	return source_connect(server, socket);
 }
 
 /**
@@ -153,6 +160,7 @@ static int connect_as(const struct kproxy_server *server, struct socket *socket,
 int kproxy_source_connect(struct kproxy_server *server, struct socket *socket,
 			  const union kproxy_addr *client)
 {
+	set_any_port(socket);
 	switch (READ_ONCE(server->upstream->options.source.mode)) {
 	case KPROXY_SOURCE_ADDRESS:
 		return connect_in_turn(server, socket);

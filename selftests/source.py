@@ -113,6 +113,23 @@ def families():
         wait_gone()
 
 
+@scene("the next port that is free is taken, even or odd, up to the last")
+def even_and_odd():
+    first, last = 40000, 40015
+    with source("default", BACK) as (listener,), \
+            sysctl(PROXY, net__ipv4__ip_local_port_range=f"{first} {last}"):
+        ends = [come(listener) for _ in range(first, last + 1)]
+        taken = [server.getpeername()[1] for _, server, _ in ends]
+        expect(sorted(taken), list(range(first, last + 1)), "ports")
+        expect({port % 2 for port in taken[:4]}, {0, 1},
+               f"even and odd ones of the first of {taken}")
+        turned_away()
+        for client, server, _ in ends:
+            client.close()
+            server.close()
+    wait_gone()
+
+
 @scene("a change is for the next session")
 def change():
     with source(ELEVEN, BACK) as (listener,):

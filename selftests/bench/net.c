@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,11 +69,25 @@ void set_nodelay(int fd)
 		die("TCP_NODELAY");
 }
 
+/*
+ * Whoever does not ask for it gets an even port, and when all of these are in use,
+ * the kernel looks at each of them before it takes another.
+ */
+static void use_any_port(int fd)
+{
+	uint32_t range = (uint32_t)UINT16_MAX << 16 | 1;
+
+	if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range,
+		       sizeof(range)))
+		die("IP_LOCAL_PORT_RANGE");
+}
+
 int connect_to(const struct sockaddr_storage *addr)
 {
 	int fd = socket_new();
 
 	set_nodelay(fd);
+	use_any_port(fd);
 	if (connect(fd, (const struct sockaddr *)addr,
 		    sizeof(struct sockaddr_in)) &&
 	    errno != EINPROGRESS)

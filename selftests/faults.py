@@ -15,10 +15,11 @@ import os
 import pathlib
 import random
 import socket
+import struct
 import threading
 
-from netlink_raw import DUMP, REQUEST, attr, configuration
-from netlink_spec import COMMAND, L, R, S, U, endpoint, open_netlink
+from netlink_raw import DUMP, REQUEST, Netlink, attr, configuration
+from netlink_spec import COMMAND, E, L, R, S, U, endpoint, open_netlink
 from peer import (KB, Failed, Hurt, Stream, Threads, accept, both_ways, connect,
                   expect, expect_alive, kp, listen, main, pair, reset, run,
                   say, scaled, scene, send_stream, sessions, show, wait_acked,
@@ -412,6 +413,24 @@ def configure():
     tell("one by one")
     for line in "listener del faults", "upstream del faults":
         kp(line)
+
+
+@scene("a namespace's first listener is there without its log, or not there")
+def first_listener():
+    run("ip", "netns", "add", "kp-faults")
+    nl = Netlink("kp-faults")
+    nl.find_family()
+    where = attr(L["address"], [attr(E["port"], struct.pack("=H", 8100))])
+    words = attr(L["name"], "first"), where, attr(L["upstream"], "first")
+    expect(nl.ask(COMMAND["upstream-add"], attr(U["name"], "first")).errno, 0,
+           "errno of the upstream")
+    for error in until_it_works(
+            "first listener-add",
+            lambda: nl.ask(COMMAND["listener-add"], *words).errno):
+        expect(nl.ask(COMMAND["listener-del"], words[0]).errno,
+               errno.ENOENT if error else 0, f"errno of listener-del: {error}")
+    nl.close()
+    run("ip", "netns", "del", "kp-faults")
 
 
 @scene("afterwards everything works, and nothing is missing")

@@ -86,7 +86,7 @@ check-w1 check-sparse: check-%: ## the module under gcc's W=1, and sparse
 
 fuzz: deps ## MESSAGES=100000 to the netlink family, on the debug kernel
 	@KERNEL=$(or $(KERNEL),debug) MESSAGES=$(or $(MESSAGES),100000) \
-		selftests/run fuzz-netlink
+		LIMIT=$(or $(LIMIT),1200) selftests/run fuzz-netlink
 
 fuzz-parser: ## the parsers of what clients send, in user space (FUZZ_TIME=60 seconds each)
 	@selftests/fuzz/run

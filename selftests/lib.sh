@@ -145,7 +145,7 @@ scenes() {
 		"# "*) printf '%s\n' "$line" ;;
 		*) other+=("$line") ;;
 		esac
-	done < <(timeout -k 5 "$((300 * PATIENCE))" \
+	done < <(timeout -k 5 "$((${LIMIT:-300} * PATIENCE))" \
 		python3 "$here/$test_name.py" "$@" 2>&1 || echo "status $?")
 	while ((results < want)); do
 		not_ok "a scene did not come to its end"

@@ -198,16 +198,21 @@ def ktls_receiver():
         expect(digest(content(file)), digest(records), "the file's SHA-256")
 
 
+def arrives(file, data):
+    """The file comes whole from a client to a server, which do not close."""
+    client, server = pair()
+    threads = Threads()
+    threads.go(send_file, client, file, len(data))
+    threads.go(lambda: expect(digest(read_all(server)), digest(data),
+                              "SHA-256"))
+    threads.join(60)
+
+
 @scene("a file's pages through IPsec")
 def ipsec():
     data = random_data(scaled(2 * MB, 128 * KB))
     with file_of(data) as file:
-        client, server = pair()
-        threads = Threads()
-        threads.go(send_file, client, file, len(data))
-        threads.go(lambda: expect(digest(read_all(server)), digest(data),
-                                  "SHA-256"))
-        threads.join(60)
+        arrives(file, data)
         expect(digest(content(file)), digest(data), "the file's SHA-256")
 
 
@@ -219,12 +224,7 @@ def copied():
     try:
         data = random_data(scaled(2 * MB, 128 * KB))
         with file_of(data) as file:
-            client, server = pair()
-            threads = Threads()
-            threads.go(send_file, client, file, len(data))
-            threads.go(lambda: expect(digest(read_all(server)), digest(data),
-                                      "SHA-256"))
-            threads.join(60)
+            arrives(file, data)
             session = sessions()[0]
             expect((session["bytes_in"], session["bytes_spliced"],
                     session["bytes_copied"]), (len(data), 0, len(data)),

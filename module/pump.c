@@ -675,7 +675,7 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 		WRITE_ONCE(pump->cpu, raw_smp_processor_id());
 		kproxy_hold_moved(&pump->hold, kproxy_pump_bytes(pump),
 				  tcp_sk(src)->tcp_mstamp,
-				  READ_ONCE(src->sk_rcvbuf));
+				  tcp_full_space(src));
 	}
 
 	/* Set by a FIN only, not by a reset. */

@@ -381,12 +381,12 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 
 /* Both sockets are locked. */
 static void session_held_in_vain(struct kproxy_session *s,
-				 enum kproxy_side source)
+				 enum kproxy_side source, u32 came)
 {
 	struct kproxy_pump *pump = &s->pumps[source];
 
 	trace_kproxy_late(s, source);
-	kproxy_hold_in_vain(&pump->hold, kproxy_pump_bytes(pump),
+	kproxy_hold_in_vain(&pump->hold, came, kproxy_pump_bytes(pump),
 			    tcp_sk(s->ends[source].sk)->tcp_mstamp);
 }
 
@@ -395,6 +395,7 @@ static void session_pump_wanted(struct kproxy_session *s)
 	enum kproxy_side side;
 
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
+		u64 before = kproxy_pump_bytes(&s->pumps[side]);
 		bool deferred;
 
 		if (!test_and_clear_bit(KPROXY_SESSION_WANTED + side, &s->flags))
@@ -405,7 +406,9 @@ static void session_pump_wanted(struct kproxy_session *s)
 				 KPROXY_PUMPS_DEFERRED : KPROXY_PUMPS_INLINE);
 		session_run(s, side);
 		if (test_and_clear_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags))
-			session_held_in_vain(s, side);
+			session_held_in_vain(s, side,
+					     kproxy_pump_bytes(&s->pumps[side]) -
+					     before);
 	}
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		if (unlikely(test_bit(KPROXY_SESSION_FAILED + side, &s->flags)))

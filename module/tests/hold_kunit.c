@@ -4,8 +4,8 @@
 
 #include "../hold.h"
 
-/* A buffer that is no limit. */
-#define ROOM SZ_4M
+/* A window that is no limit. */
+#define WINDOW SZ_4M
 
 /* Some time, such that the tests run over the wrap of the clock. */
 #define BEGIN (U32_MAX - 1000)
@@ -25,13 +25,13 @@ static void stream_begin(struct stream *s)
 }
 
 /* @bytes more come in packets of 64 KiB, one every @us microseconds. */
-static void stream_move(struct stream *s, u64 bytes, u32 us, u32 room)
+static void stream_move(struct stream *s, u64 bytes, u32 us, u32 window)
 {
 	while (bytes) {
 		bytes -= SZ_64K;
 		s->moved += SZ_64K;
 		s->now += us;
-		kproxy_hold_moved(&s->hold, s->moved, s->now, room);
+		kproxy_hold_moved(&s->hold, s->moved, s->now, window);
 	}
 }
 
@@ -41,7 +41,7 @@ static void a_stream_begins_without_being_held(struct kunit *test)
 
 	stream_begin(&s);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
-	stream_move(&s, SZ_2M - SZ_64K, 1, ROOM);
+	stream_move(&s, SZ_2M - SZ_64K, 1, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
 }
 
@@ -50,7 +50,7 @@ static void a_fast_stream_that_goes_on_is_held(struct kunit *test)
 	struct stream s;
 
 	stream_begin(&s);
-	stream_move(&s, SZ_2M, 20, ROOM);
+	stream_move(&s, SZ_2M, 20, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
 	/* Eight packets, twice their time. */
 	KUNIT_EXPECT_EQ(test, s.hold.us, 2 * 8 * 20);
@@ -61,7 +61,7 @@ static void a_slow_stream_is_never_held(struct kunit *test)
 	struct stream s;
 
 	stream_begin(&s);
-	stream_move(&s, SZ_64M, 1001, ROOM);
+	stream_move(&s, SZ_64M, 1001, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
 }
 
@@ -70,10 +70,10 @@ static void what_is_held_should_come_in_two_milliseconds(struct kunit *test)
 	struct stream s;
 
 	stream_begin(&s);
-	stream_move(&s, SZ_4M, 250, ROOM);
+	stream_move(&s, SZ_4M, 250, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
 	KUNIT_EXPECT_EQ(test, s.hold.us, 4000);
-	stream_move(&s, SZ_4M, 500, ROOM);
+	stream_move(&s, SZ_4M, 500, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K);
 	KUNIT_EXPECT_EQ(test, s.hold.us, 4000);
 }
@@ -83,24 +83,24 @@ static void a_stream_that_slows_down_is_held_no_more(struct kunit *test)
 	struct stream s;
 
 	stream_begin(&s);
-	stream_move(&s, SZ_8M, 20, ROOM);
+	stream_move(&s, SZ_8M, 20, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
-	stream_move(&s, SZ_1M, 1100, ROOM);
+	stream_move(&s, SZ_1M, 1100, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
-	stream_move(&s, SZ_1M, 20, ROOM);
+	stream_move(&s, SZ_1M, 20, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
 }
 
-static void a_quarter_of_the_buffer_is_the_most(struct kunit *test)
+static void half_of_the_window_is_the_most(struct kunit *test)
 {
 	struct stream s;
 
 	stream_begin(&s);
-	stream_move(&s, SZ_4M, 20, SZ_1M);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K);
 	stream_move(&s, SZ_4M, 20, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K);
+	stream_move(&s, SZ_4M, 20, SZ_256K);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_128K);
-	stream_move(&s, SZ_4M, 20, SZ_512K - 4);
+	stream_move(&s, SZ_4M, 20, SZ_256K - 2);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
 }
 
@@ -109,7 +109,7 @@ static void bytes_of_one_moment_have_a_timer_all_the_same(struct kunit *test)
 	struct stream s;
 
 	stream_begin(&s);
-	stream_move(&s, SZ_4M, 0, ROOM);
+	stream_move(&s, SZ_4M, 0, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
 	KUNIT_EXPECT_GT(test, s.hold.us, 0);
 }
@@ -122,11 +122,11 @@ static void each_time_in_vain_takes_twice_the_bytes(struct kunit *test)
 
 	stream_begin(&s);
 	for (i = 0; i < 10; i++) {
-		stream_move(&s, want - SZ_512K, 20, ROOM);
+		stream_move(&s, want - SZ_512K, 20, WINDOW);
 		KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
-		stream_move(&s, SZ_512K, 20, ROOM);
+		stream_move(&s, SZ_512K, 20, WINDOW);
 		KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
-		kproxy_hold_in_vain(&s.hold, s.moved, s.now);
+		kproxy_hold_in_vain(&s.hold, 0, s.moved, s.now);
 		KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
 		want = min(2 * want, SZ_256M);
 	}
@@ -137,15 +137,47 @@ static void a_time_in_vain_after_long_is_forgiven(struct kunit *test)
 	struct stream s;
 
 	stream_begin(&s);
-	stream_move(&s, SZ_2M, 20, ROOM);
-	kproxy_hold_in_vain(&s.hold, s.moved, s.now);
-	stream_move(&s, SZ_4M, 20, ROOM);
+	stream_move(&s, SZ_2M, 20, WINDOW);
+	kproxy_hold_in_vain(&s.hold, 0, s.moved, s.now);
+	stream_move(&s, SZ_4M, 20, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
-	stream_move(&s, SZ_16M, 20, ROOM);
-	kproxy_hold_in_vain(&s.hold, s.moved, s.now);
-	stream_move(&s, SZ_2M - SZ_512K, 20, ROOM);
+	stream_move(&s, SZ_16M, 20, WINDOW);
+	kproxy_hold_in_vain(&s.hold, 0, s.moved, s.now);
+	stream_move(&s, SZ_2M - SZ_512K, 20, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
-	stream_move(&s, SZ_512K, 20, ROOM);
+	stream_move(&s, SZ_512K, 20, WINDOW);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+}
+
+static void of_what_came_a_little_less_is_held(struct kunit *test)
+{
+	struct stream s;
+
+	stream_begin(&s);
+	stream_move(&s, SZ_2M, 20, WINDOW);
+	kproxy_hold_in_vain(&s.hold, SZ_256K, s.moved, s.now);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K - SZ_32K);
+	stream_move(&s, SZ_4M - SZ_512K, 20, WINDOW);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K - SZ_32K);
+	/* After twice the bytes, as much as there can be. */
+	stream_move(&s, SZ_512K, 20, WINDOW);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+}
+
+static void less_in_vain_while_little_is_held(struct kunit *test)
+{
+	struct stream s;
+
+	stream_begin(&s);
+	stream_move(&s, SZ_2M, 20, WINDOW);
+	kproxy_hold_in_vain(&s.hold, SZ_256K, s.moved, s.now);
+	stream_move(&s, SZ_1M, 20, WINDOW);
+	kproxy_hold_in_vain(&s.hold, SZ_128K, s.moved, s.now);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	/* That was soon: it takes twice as much again. */
+	stream_move(&s, SZ_8M - SZ_512K, 20, WINDOW);
+	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	stream_move(&s, SZ_512K, 20, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
 }
 
@@ -155,10 +187,12 @@ static struct kunit_case hold_cases[] = {
 	KUNIT_CASE(a_slow_stream_is_never_held),
 	KUNIT_CASE(what_is_held_should_come_in_two_milliseconds),
 	KUNIT_CASE(a_stream_that_slows_down_is_held_no_more),
-	KUNIT_CASE(a_quarter_of_the_buffer_is_the_most),
+	KUNIT_CASE(half_of_the_window_is_the_most),
 	KUNIT_CASE(bytes_of_one_moment_have_a_timer_all_the_same),
 	KUNIT_CASE(each_time_in_vain_takes_twice_the_bytes),
 	KUNIT_CASE(a_time_in_vain_after_long_is_forgiven),
+	KUNIT_CASE(of_what_came_a_little_less_is_held),
+	KUNIT_CASE(less_in_vain_while_little_is_held),
 	{}
 };
 

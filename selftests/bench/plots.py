@@ -2,12 +2,14 @@
 """Bars and lines as SVG, without any library."""
 
 from html import escape
+import itertools
 import math
 
 WIDTH, HEIGHT = 860, 420
 LEFT, RIGHT, TOP, BOTTOM = 80, 170, 50, 90
-COLOURS = ["#666666", "#b0b0b0", "#d62728", "#1f77b4", "#2ca02c", "#98df8a",
-           "#9467bd", "#ff7f0e", "#ffbb78", "#17becf", "#8c564b"]
+OURS = "#d62728"
+COLOURS = ["#666666", "#b0b0b0", "#1f77b4", "#2ca02c", "#98df8a", "#9467bd",
+           "#ff7f0e", "#ffbb78", "#17becf", "#8c564b", "#e377c2"]
 
 
 class Canvas:
@@ -38,10 +40,10 @@ class Canvas:
         self.parts.append(f'<polyline points="{joined}" fill="none" '
                           f'stroke="{colour}" stroke-width="2"/>')
 
-    def legend(self, names):
-        for i, name in enumerate(names):
+    def legend(self, colours):
+        for i, (name, colour) in enumerate(colours.items()):
             y = TOP + 18 * i
-            self.box(WIDTH - RIGHT + 15, y, 12, 12, colour_of(i))
+            self.box(WIDTH - RIGHT + 15, y, 12, 12, colour)
             self.text(WIDTH - RIGHT + 33, y + 11, name, "start")
 
     def save(self, path):
@@ -49,8 +51,11 @@ class Canvas:
             file.write("\n".join(self.parts) + "\n</svg>\n")
 
 
-def colour_of(i):
-    return COLOURS[i % len(COLOURS)]
+def colours_of(peers):
+    """A colour for each, ours always the same."""
+    others = itertools.cycle(COLOURS)
+    return {peer: OURS if peer == "kproxy" else next(others)
+            for peer in peers}
 
 
 def ticks(low, high, log):
@@ -92,22 +97,21 @@ def bars(path, title, unit, groups, series):
     place = y_axis(canvas, 0, 1.05 * highest, unit)
     room = (WIDTH - LEFT - RIGHT) / len(groups)
     width = 0.8 * room / len(series)
+    colours = dict(zip(series, [OURS, *COLOURS[2:]]))
     for g, group in enumerate(groups):
-        for s, values in enumerate(series.values()):
+        for s, (name, values) in enumerate(series.items()):
             if values[g]:
                 canvas.box(LEFT + room * g + 0.1 * room + width * s,
                            place(values[g]), width,
-                           place(0) - place(values[g]), colour_of(2 + s))
+                           place(0) - place(values[g]), colours[name])
         canvas.text(LEFT + room * (g + 0.5), HEIGHT - BOTTOM + 16, group,
                     "end", turn=-35)
-    for s, name in enumerate(series):
-        canvas.box(WIDTH - RIGHT + 15, TOP + 18 * s, 12, 12, colour_of(2 + s))
-        canvas.text(WIDTH - RIGHT + 33, TOP + 18 * s + 11, name, "start")
+    canvas.legend(colours)
     canvas.save(path)
 
 
 def lines(path, title, x_unit, y_unit, series, log_y=False):
-    """SERIES: name -> points (x, y)."""
+    """SERIES: peer -> points (x, y)."""
     canvas = Canvas(title)
     points = [p for line in series.values() for p in line]
     x_low, x_high = min(p[0] for p in points), max(p[0] for p in points)
@@ -119,7 +123,8 @@ def lines(path, title, x_unit, y_unit, series, log_y=False):
         canvas.line(x_place(tick), TOP, x_place(tick), HEIGHT - BOTTOM)
         canvas.text(x_place(tick), HEIGHT - BOTTOM + 16, f"{tick:g}")
     canvas.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 40, x_unit)
-    for i, line in enumerate(series.values()):
-        canvas.path([(x_place(x), y_place(y)) for x, y in line], colour_of(i))
-    canvas.legend(series)
+    colours = colours_of(series)
+    for name, line in series.items():
+        canvas.path([(x_place(x), y_place(y)) for x, y in line], colours[name])
+    canvas.legend(colours)
     canvas.save(path)

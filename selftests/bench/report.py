@@ -230,8 +230,8 @@ def draw_idle(report, stem):
     speed = {p: line for p, line in speed.items() if len(line) > 1}
     if memory:
         plots.lines(f"{stem}-sessions-memory.svg",
-                    "Kernel memory of an idle session", "idle sessions",
-                    "bytes", memory)
+                    "Kernel memory of an idle session: direct, and what "
+                    "others add", "idle sessions", "bytes", memory)
     if speed:
         plots.lines(f"{stem}-sessions-speed.svg",
                     "1-byte requests beside idle sessions",

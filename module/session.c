@@ -2,7 +2,8 @@
 /*
  * A session is a client's socket, a server's socket and a pump for each
  * direction. state.c says which event leads where; here is what happens then.
- * How the bytes move is in session-pump.c.
+ * How it comes to a server is in session-reach.c, how the bytes move in
+ * session-pump.c.
  *
  * Everything that sleeps (connect, close) is done by the life work, one step at
  * a time. An event may come from anywhere; it changes the state and, where the
@@ -19,12 +20,9 @@
 #include <net/tcp.h>
 
 #include "admission.h"
-#include "balance.h"
 #include "choice.h"
 #include "client-hello.h"
 #include "compat.h"
-#include "fastopen.h"
-#include "health.h"
 #include "listener.h"
 #include "log.h"
 #include "main.h"
@@ -34,6 +32,7 @@
 #include "route.h"
 #include "session.h"
 #include "session-pump.h"
+#include "session-reach.h"
 #include "session-table.h"
 #include "trace.h"
 #include "upstream.h"
@@ -228,8 +227,13 @@ static bool session_deadline(const struct kproxy_session *s,
 	return any;
 }
 
-/* Have the timer look no later than the session's time may be over. */
-static void session_arm(struct kproxy_session *s)
+/**
+ * kproxy_session_arm() - have the timer look when the session's time is over
+ * @s: the session; the time of its state may have begun anew
+ *
+ * Context: any in which the session can't end.
+ */
+void kproxy_session_arm(struct kproxy_session *s)
 {
 	unsigned long deadline;
 
@@ -262,54 +266,18 @@ static void client_changed(struct kproxy_sock *ks)
 	kproxy_session_failed(s, KPROXY_CLIENT);
 }
 
-/* True if it was not connected before and is to go on. */
-static bool session_established(struct kproxy_session *s)
-{
-	enum kproxy_side side;
-
-	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
-		WRITE_ONCE(s->pumps[side].last, jiffies);
-	s->connected = ktime_get();
-	return kproxy_session_event(s, KPROXY_EV_CONNECTED,
-				    KPROXY_REASON_NONE);
-}
-
-/*
- * The server has answered. What came before, and what failed before, is to be
- * looked at after this. RCU is held.
- */
-static void session_go(struct kproxy_session *s)
-{
-	struct kproxy_server *server = rcu_dereference(s->server);
-
-	trace_kproxy_connect(s, server, 0);
-	kproxy_latency_add(server->latency, KPROXY_LATENCY_CONNECT,
-			   ktime_us_delta(s->connected, s->asked));
-	kproxy_health_connected(server);
-	session_arm(s);
-}
-
 /* The server's socket is locked. */
 static void server_changed(struct kproxy_sock *ks)
 {
 	struct kproxy_session *s = server_session(ks);
-	struct sock *sk = ks->sk;
 
-	if (READ_ONCE(s->state) != KPROXY_CONNECTING) {
-		session_socket_changed(s, KPROXY_SERVER);
-		if (!kproxy_session_news(s, KPROXY_SERVER) && sk->sk_err)
-			kproxy_session_failed(s, KPROXY_SERVER);
-	} else if (sk->sk_state == TCP_ESTABLISHED) {
-		if (!session_established(s))
-			return;
-		session_go(s);
-		/* Otherwise the life work sees the new state: full barriers. */
-		if (!test_bit(KPROXY_SESSION_ASKING, &s->flags))
-			kproxy_session_kick_both(s);
-	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE) {
-		set_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
-		kproxy_session_schedule_life(s);
+	if (READ_ONCE(s->state) == KPROXY_CONNECTING) {
+		kproxy_session_reach_changed(s);
+		return;
 	}
+	session_socket_changed(s, KPROXY_SERVER);
+	if (!kproxy_session_news(s, KPROXY_SERVER) && ks->sk->sk_err)
+		kproxy_session_failed(s, KPROXY_SERVER);
 }
 
 static void client_data_ready(struct kproxy_sock *ks)
@@ -338,309 +306,11 @@ static const struct kproxy_sock_ops client_ops = {
 	.changed = client_changed,
 };
 
-static const struct kproxy_sock_ops server_ops = {
+const struct kproxy_sock_ops kproxy_session_server_ops = {
 	.data_ready = server_data_ready,
 	.write_space = server_write_space,
 	.changed = server_changed,
 };
-
-static void session_count(const struct kproxy_session *s,
-			  enum kproxy_counter counter)
-{
-	kproxy_stats_inc(s->net_stats, counter);
-	kproxy_stats_inc(s->listener_stats, counter);
-	kproxy_stats_inc(s->server_stats, counter);
-}
-
-static struct kproxy_server *session_server(const struct kproxy_session *s)
-{
-	return rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
-}
-
-/* Give the socket to the server what its upstream wants of it. */
-static int session_set_options(const struct kproxy_session *s,
-			       struct socket *socket)
-{
-	struct kproxy_upstream *up = session_server(s)->upstream;
-	struct kproxy_sockopts opts;
-	enum kproxy_sockopt bad;
-
-	if (likely(!kproxy_upstream_sockopts(up, &opts)))
-		return 0;
-	return kproxy_sockopts_apply(socket, KPROXY_SOCKOPTS_CONNECT,
-				     &kproxy_sockopts_defaults, &opts, &bad);
-}
-
-/* Have the server told who the client is, before the client's first byte. */
-static int session_introduce(struct kproxy_session *s)
-{
-	unsigned int version = READ_ONCE(s->upstream->options.send_proxy);
-	struct kproxy_pump *pump = &s->pumps[KPROXY_CLIENT];
-
-	/* After a failed connect nothing of it is sent yet. */
-	if (version == KPROXY_SEND_PROXY_OFF || pump->head.len)
-		return 0;
-	return kproxy_greeting_write(&kproxy_pool, version, &s->client,
-				     &s->local, &pump->head);
-}
-
-/*
- * Use a connection that was made ahead. What has happened to it until it is
- * attached no callback has told; what happens after that one will.
- */
-static bool session_use_socket(struct kproxy_session *s, struct socket *socket)
-{
-	struct sock *sk = socket->sk;
-	bool alive, go = false;
-
-	kproxy_sock_attach(&s->ends[KPROXY_SERVER], socket, NULL, &server_ops);
-	if (!kproxy_memcg_inherit(sk, s->ends[KPROXY_CLIENT].sk))
-		return false;
-	lock_sock(sk);
-	alive = sk->sk_state == TCP_ESTABLISHED && !sk->sk_err;
-	if (alive) {
-		/* What the client has said is answered, as session_connect() has it. */
-		if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
-			kproxy_sock_delay_acks(sk);
-		kproxy_addr_local(&s->source, sk);
-		go = session_established(s);
-	}
-	release_sock(sk);
-	if (go) {
-		rcu_read_lock();
-		session_go(s);
-		rcu_read_unlock();
-		kproxy_session_pump(s);
-	}
-	return alive;
-}
-
-static void session_disconnect(struct kproxy_session *s)
-{
-	struct kproxy_sock *ks = &s->ends[KPROXY_SERVER];
-
-	if (!ks->socket)
-		return;
-	kproxy_sock_detach(ks);
-	kproxy_sock_abort(ks);
-}
-
-/*
- * A session whose client is one of ours makes its connection itself: in a circle
- * of listeners each that is made ahead would have another one made.
- */
-static bool session_take_ready(struct kproxy_session *s)
-{
-	struct socket *socket;
-
-	if (s->hops)
-		return false;
-	while ((socket = kproxy_preconnect_take(session_server(s)))) {
-		if (session_use_socket(s, socket))
-			return true;
-		session_disconnect(s);
-	}
-	return false;
-}
-
-/* Begin to connect to the session's server: -EINPROGRESS, or it failed. */
-static int session_connect(struct kproxy_session *s)
-{
-	struct kproxy_sock *ks = &s->ends[KPROXY_SERVER];
-	struct kproxy_server *server = session_server(s);
-	struct socket *socket;
-	int err;
-
-	s->pumps[KPROXY_CLIENT].ahead = 0;
-	s->asked = ktime_get();
-	err = session_introduce(s);
-	if (err)
-		return err;
-	if (!s->pumps[KPROXY_CLIENT].head.len && session_take_ready(s))
-		return -EINPROGRESS;
-	/* Of the connect before, or of one made ahead that has failed. */
-	clear_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
-	err = kproxy_sock_create(s->kn->net, server->addr.sa.sa_family,
-				 &socket);
-	if (err)
-		return err;
-	/* Can't fail: it has received nothing. */
-	kproxy_memcg_inherit(socket->sk, s->ends[KPROXY_CLIENT].sk);
-	kproxy_sock_attach_new(ks, socket, &server_ops);
-	err = session_set_options(s, socket);
-	if (err)
-		return err;
-	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
-	session_arm(s);
-	/* What the client has said acknowledges the server's answer. */
-	if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
-		kproxy_sock_delay_acks(socket->sk);
-	set_bit(KPROXY_SESSION_ASKING, &s->flags);
-	err = kproxy_source_connect(server, socket, &s->client);
-	clear_bit(KPROXY_SESSION_ASKING, &s->flags);
-	/* pairs with the change of state before server_changed() looks */
-	smp_mb__after_atomic();
-	if (kproxy_state_connected(READ_ONCE(s->state)))
-		kproxy_session_pump(s);
-	kproxy_addr_local(&s->source, socket->sk);
-	if (!err && kproxy_fastopen_deferred(socket))
-		err = kproxy_fastopen_connect(s->ends[KPROXY_CLIENT].socket,
-					      socket,
-					      &s->pumps[KPROXY_CLIENT]);
-	return err ?: -EINPROGRESS;
-}
-
-static struct kproxy_server *session_pick(const struct kproxy_session *s)
-{
-	struct kproxy_pick pick = {
-		.client = &s->client,
-		.tried = s->tried,
-		.last = session_server(s),
-	};
-
-	return kproxy_choice_pick(&s->upstream->choice, &pick);
-}
-
-/* From here on to do with this server, or with none. */
-static void session_use(struct kproxy_session *s, struct kproxy_server *server)
-{
-	struct kproxy_server *old = session_server(s);
-
-	if (server) {
-		s->server_stats = server->stats;
-		kproxy_stats_inc(server->stats, KPROXY_SESSIONS_TOTAL);
-	}
-	rcu_assign_pointer(s->server, server);
-	if (old) {
-		kproxy_choice_release(old);
-		kproxy_server_put(old);
-	}
-}
-
-/*
- * Go on to a server of its own, or wait for one. Who has not waited may not
- * overtake who does.
- */
-static int session_find(struct kproxy_session *s)
-{
-	struct kproxy_choice *c = &s->upstream->choice;
-	struct kproxy_server *server = ERR_PTR(-EBUSY);
-
-	if (s->waiting ? kproxy_queue_first(&c->queue, &s->waiter) :
-			 s->tries || kproxy_queue_empty(&c->queue))
-		server = session_pick(s);
-	if (!IS_ERR(server))
-		session_use(s, server);
-	return PTR_ERR_OR_ZERO(server);
-}
-
-static void session_unreachable(struct kproxy_session *s)
-{
-	kproxy_session_event(s, KPROXY_EV_UNREACHABLE,
-			     KPROXY_REASON_UNREACHABLE);
-}
-
-static void session_wait(struct kproxy_session *s)
-{
-	session_use(s, NULL);
-	clear_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
-	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
-	session_arm(s);
-	s->waiting = true;
-	kproxy_queue_join(&s->upstream->choice.queue, &s->waiter);
-}
-
-static void session_wait_no_more(struct kproxy_session *s)
-{
-	if (!s->waiting)
-		return;
-	s->waiting = false;
-	kproxy_queue_leave(&s->upstream->choice.queue, &s->waiter);
-}
-
-/*
- * After a connect that failed with @err, on to the next server, if there may
- * be one.
- */
-static bool session_next_server(struct kproxy_session *s, int err)
-{
-	struct kproxy_server *server = session_server(s);
-
-	trace_kproxy_connect(s, server, err);
-	session_count(s, KPROXY_CONNECT_FAILURES);
-	if (kproxy_health_blames(err))
-		kproxy_health_failed(server);
-	s->tried |= kproxy_choice_bit(server);
-	if (s->tries++ >= READ_ONCE(s->upstream->options.retries))
-		return false;
-	err = session_find(s);
-	if (err == -EBUSY)
-		session_wait(s);
-	return !err;
-}
-
-/*
- * Connect to the session's server, or to others when that fails at once. When
- * it comes to a wait or to its end there is no more to do here.
- */
-static void session_reach(struct kproxy_session *s)
-{
-	int err;
-
-	while ((err = session_connect(s)) != -EINPROGRESS) {
-		session_disconnect(s);
-		if (session_next_server(s, err))
-			continue;
-		if (!s->waiting)
-			session_unreachable(s);
-		return;
-	}
-	/* Who takes a server down has looked for its sessions after that. */
-	smp_mb();
-	if (READ_ONCE(session_server(s)->options.state) ==
-	    KPROXY_SERVER_STATE_DOWN)
-		kproxy_session_event(s, KPROXY_EV_KILL,
-				     KPROXY_REASON_SERVER_DOWN);
-}
-
-static void session_reconnect(struct kproxy_session *s)
-{
-	/* A time-out of the connect that failed must not hit the next one. */
-	timer_delete_sync(&s->timer);
-	session_disconnect(s);
-	if (session_next_server(s, -ECONNREFUSED))
-		session_reach(s);
-	else if (!s->waiting)
-		session_unreachable(s);
-}
-
-/* Called under the queue's lock: it is not out of the queue yet, so alive. */
-static void session_turn(struct kproxy_waiter *waiter)
-{
-	kproxy_session_schedule_life(container_of(waiter,
-						  struct kproxy_session,
-						  waiter));
-}
-
-/* It is the session's turn, or has waited for too long. */
-static void session_look_again(struct kproxy_session *s)
-{
-	int err = session_find(s);
-
-	if (err == -EBUSY && !test_bit(KPROXY_SESSION_UNCONNECTED, &s->flags))
-		return;
-	session_wait_no_more(s);
-	if (err) {
-		kproxy_listener_refused(s->listener);
-		kproxy_session_event(s, err == -EBUSY ? KPROXY_EV_TIMEOUT :
-							KPROXY_EV_UNREACHABLE,
-				     KPROXY_REASON_UNREACHABLE);
-		return;
-	}
-	/* The end of the wait must not be taken for that of a connect. */
-	timer_delete_sync(&s->timer);
-	session_reach(s);
-}
 
 /* Wait until no process owns a socket of the session, then pump. */
 static void session_wait_owner(struct kproxy_session *s)
@@ -716,7 +386,7 @@ static int session_enter(struct kproxy_session *s)
 		return -EDQUOT;
 	/* Its upstream may have lost its servers because it was replaced. */
 	do
-		found = session_find(s);
+		found = kproxy_session_find(s);
 	while (found == -ENOENT && session_follow(s));
 	return found;
 }
@@ -774,9 +444,9 @@ static void session_greet(struct kproxy_session *s)
 		return;
 	session_begun(s);
 	if (err)
-		session_wait(s);
+		kproxy_session_wait(s);
 	else
-		session_reach(s);
+		kproxy_session_reach(s);
 }
 
 /* By the reason, which is final, and by how long it was. */
@@ -787,23 +457,23 @@ static void session_count_end(const struct kproxy_session *s)
 	kproxy_stats_inc(s->net_stats, counter);
 	kproxy_stats_inc(s->listener_stats, counter);
 	/* It may have waited for a server in vain. */
-	if (session_server(s))
-		kproxy_stats_inc(session_server(s)->stats, counter);
+	if (kproxy_session_server(s))
+		kproxy_stats_inc(kproxy_session_server(s)->stats, counter);
 	if (s->connected)
-		kproxy_latency_add(session_server(s)->latency,
+		kproxy_latency_add(kproxy_session_server(s)->latency,
 				   KPROXY_LATENCY_SESSION,
 				   ktime_us_delta(ktime_get(), s->began_mono));
 }
 
 static void session_end(struct kproxy_session *s, bool graceful)
 {
-	struct kproxy_server *server = session_server(s);
+	struct kproxy_server *server = kproxy_session_server(s);
 	enum kproxy_side side;
 
 	if (test_and_set_bit(KPROXY_SESSION_ENDED, &s->flags))
 		return;
 	kproxy_session_table_remove(s);
-	session_wait_no_more(s);
+	kproxy_session_wait_no_more(s);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		if (s->ends[side].socket)
 			kproxy_sock_detach(&s->ends[side]);
@@ -850,10 +520,7 @@ static void session_life_work(struct work_struct *work)
 	} else if (state == KPROXY_GREETING) {
 		session_greet(s);
 	} else if (state == KPROXY_CONNECTING) {
-		if (s->waiting)
-			session_look_again(s);
-		else if (test_bit(KPROXY_SESSION_UNCONNECTED, &s->flags))
-			session_reconnect(s);
+		kproxy_session_reach_on(s);
 	} else if (test_and_clear_bit(KPROXY_SESSION_OWNED, &s->flags)) {
 		session_wait_owner(s);
 	}
@@ -940,7 +607,7 @@ static unsigned int client_hops(const struct sock *client)
 	peer = kproxy_sock_peer(client);
 	if (peer && kproxy_preconnect_owns(peer))
 		hops = 1;
-	else if (peer && peer->ops == &server_ops)
+	else if (peer && peer->ops == &kproxy_session_server_ops)
 		hops = container_of(peer, struct kproxy_session,
 				    ends[KPROXY_SERVER])->hops + 1;
 	rcu_read_unlock();
@@ -985,7 +652,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	s->listener_stats = l->stats;
 	s->upstream = up;
 	INIT_LIST_HEAD(&s->waiter.node);
-	s->waiter.turn = session_turn;
+	s->waiter.turn = kproxy_session_turn;
 	session_set_times(&s->times, &l->options);
 	kproxy_addr_peer(&s->client, client);
 	kproxy_addr_local(&s->local, client);
@@ -1021,7 +688,7 @@ static int session_begin(struct kproxy_session *s)
 		return found;
 	err = session_publish(s);
 	if (err) {
-		session_use(s, NULL);
+		kproxy_session_use(s, NULL);
 		return err;
 	}
 	if (s->state != KPROXY_GREETING)
@@ -1032,7 +699,7 @@ static int session_begin(struct kproxy_session *s)
 static void session_start_greeting(struct kproxy_session *s)
 {
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
-	session_arm(s);
+	kproxy_session_arm(s);
 	session_greet(s);
 }
 
@@ -1083,9 +750,9 @@ void kproxy_session_start(struct kproxy_listener *l,
 	else if (greet)
 		session_start_greeting(s);
 	else if (err)
-		session_wait(s);
+		kproxy_session_wait(s);
 	else
-		session_reach(s);
+		kproxy_session_reach(s);
 	mutex_unlock(&s->life);
 	return;
 

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_SESSION_REACH_H
+#define _KPROXY_SESSION_REACH_H
+
+#include <linux/lockdep.h>
+#include <linux/rcupdate.h>
+
+#include "session.h"
+
+struct kproxy_server;
+struct kproxy_waiter;
+
+/**
+ * kproxy_session_server() - the server that a session has to do with
+ * @s: the session, its life locked
+ *
+ * Return: the server, or NULL while it has none.
+ */
+static inline struct kproxy_server *
+kproxy_session_server(const struct kproxy_session *s)
+{
+	return rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
+}
+
+int kproxy_session_find(struct kproxy_session *s);
+void kproxy_session_use(struct kproxy_session *s, struct kproxy_server *server);
+void kproxy_session_wait(struct kproxy_session *s);
+void kproxy_session_wait_no_more(struct kproxy_session *s);
+void kproxy_session_turn(struct kproxy_waiter *waiter);
+void kproxy_session_reach(struct kproxy_session *s);
+void kproxy_session_reach_on(struct kproxy_session *s);
+void kproxy_session_reach_changed(struct kproxy_session *s);
+
+#endif /* _KPROXY_SESSION_REACH_H */

@@ -121,7 +121,8 @@ static bool session_use_socket(struct kproxy_session *s, struct socket *socket)
 	struct sock *sk = socket->sk;
 	bool alive, go = false;
 
-	kproxy_sock_attach(&s->ends[KPROXY_SERVER], socket, NULL, &kproxy_session_server_ops);
+	kproxy_sock_attach(&s->ends[KPROXY_SERVER], socket, NULL,
+			   &kproxy_session_server_ops);
 	if (!kproxy_memcg_inherit(sk, s->ends[KPROXY_CLIENT].sk))
 		return false;
 	lock_sock(sk);
@@ -206,7 +207,7 @@ static int session_connect(struct kproxy_session *s)
 	set_bit(KPROXY_SESSION_ASKING, &s->flags);
 	err = kproxy_source_connect(server, socket, &s->client);
 	clear_bit(KPROXY_SESSION_ASKING, &s->flags);
-	/* pairs with the change of state before server_changed() looks */
+	/* pairs with the change of state in kproxy_session_reach_changed() */
 	smp_mb__after_atomic();
 	if (kproxy_state_connected(READ_ONCE(s->state)))
 		kproxy_session_pump(s);

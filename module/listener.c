@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Listeners accept clients and hand them to a session each. A listening
- * socket's data_ready queues work on the CPU that received the client's last
- * ACK; the work accepts whatever waits. No thread belongs to a listener.
- *
- * A port gets its socket, bound, when the change that it belongs to is made,
- * listens when that is prepared, and accepts when it is published. An address
- * that another port has, and will not have then, comes with that one's socket.
+ * Listeners: accept clients on some addresses (listener-port.c), each for a
+ * session with a server of their upstream. Their options are changed, and their
+ * addresses traded, by changes of a transaction.
  */
 #include <linux/jiffies.h>
 #include <linux/netlink.h>
 #include <linux/slab.h>
-#include <net/inet_connection_sock.h>
-#include <net/ipv6.h>
+#include <net/inet_sock.h>
 #include <net/sock.h>
 
 #include "compat.h"
 #include "listener.h"
+#include "listener-port.h"
 #include "log.h"
-#include "main.h"
 #include "netlink.h"
 #include "netns.h"
 #include "route.h"
@@ -28,12 +23,6 @@
 #include "transaction.h"
 #include "upstream.h"
 
-/* Clients accepted in one go, before others get the worker. */
-#define ACCEPT_BATCH 64
-
-/* How long to leave clients waiting when memory or files were short. */
-#define ACCEPT_PAUSE (HZ / 20 ?: 1)
-
 const struct kproxy_listener_options kproxy_listener_defaults = {
 	.backlog = 4096,
 	.connect_timeout = 5 * MSEC_PER_SEC,
@@ -41,265 +30,6 @@ const struct kproxy_listener_options kproxy_listener_defaults = {
 	.fin_timeout = 60 * MSEC_PER_SEC,
 	.sockopts = KPROXY_SOCKOPTS_DEFAULTS,
 };
-
-static void port_kick(struct kproxy_listener_port *port, unsigned long delay)
-{
-	queue_delayed_work(kproxy_wq, &port->accept, delay);
-}
-
-/* Softirq; the listening socket is not locked. */
-static void port_data_ready(struct kproxy_sock *ks)
-{
-	port_kick(container_of(ks, struct kproxy_listener_port, ks), 0);
-}
-
-static void port_ignore(struct kproxy_sock *ks)
-{
-}
-
-static const struct kproxy_sock_ops port_ops = {
-	.data_ready = port_data_ready,
-	.write_space = port_ignore,
-	.changed = port_ignore,
-};
-
-static bool listener_full(const struct kproxy_listener *l)
-{
-	unsigned int max = READ_ONCE(l->options.maxconn);
-
-	return max && atomic_read(&l->sessions) >= max;
-}
-
-static bool port_empty(const struct kproxy_listener_port *port)
-{
-	struct sock *sk = port->ks.sk;
-
-	return reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue);
-}
-
-/* 0, and it is counted, or in how many jiffies one more may be accepted. */
-static unsigned long listener_take(struct kproxy_listener *l)
-{
-	unsigned int limit = READ_ONCE(l->options.rate);
-	unsigned long wait;
-
-	if (!limit)
-		return 0;
-	spin_lock(&l->lock);
-	wait = kproxy_rate_take(&l->rate, limit, jiffies);
-	spin_unlock(&l->lock);
-	return wait;
-}
-
-static void listener_give_back(struct kproxy_listener *l)
-{
-	if (!READ_ONCE(l->options.rate))
-		return;
-	spin_lock(&l->lock);
-	kproxy_rate_give_back(&l->rate);
-	spin_unlock(&l->lock);
-}
-
-/* Whether a client's address is let in, that of its socket. */
-static bool listener_allows(struct kproxy_listener *l, const struct sock *sk)
-{
-	const struct kproxy_prefixes *prefixes;
-	union kproxy_addr peer;
-	bool allow = true;
-
-	rcu_read_lock();
-	prefixes = rcu_dereference(l->options.prefixes);
-	if (prefixes) {
-		kproxy_addr_peer(&peer, sk);
-		allow = kproxy_prefixes_allow(prefixes, &peer);
-	}
-	rcu_read_unlock();
-	return allow;
-}
-
-static void port_accept(struct work_struct *work)
-{
-	struct kproxy_listener_port *port =
-		container_of(to_delayed_work(work),
-			     struct kproxy_listener_port, accept);
-	struct kproxy_listener *l = port->listener;
-	struct socket *client;
-	unsigned long wait;
-	int n, err;
-
-	for (n = 0; n < ACCEPT_BATCH; n++) {
-		/* The end of a session brings us back. */
-		if (port_empty(port) || listener_full(l))
-			return;
-		wait = listener_take(l);
-		if (wait) {
-			port_kick(port, wait);
-			return;
-		}
-		err = kproxy_sock_accept(&port->ks, &client);
-		if (err) {
-			listener_give_back(l);
-			if (err != -EAGAIN)
-				port_kick(port, ACCEPT_PAUSE);
-			return;
-		}
-		if (listener_allows(l, client->sk)) {
-			kproxy_session_start(l, &port->ks, client);
-		} else {
-			listener_give_back(l);
-			kproxy_listener_refused(l);
-			kproxy_sock_reset(client);
-		}
-	}
-	port_kick(port, 0);
-}
-
-/* Bind a socket to the port's address; for any, to both families' if it can. */
-static int port_bind(struct kproxy_listener_port *port, bool transparent)
-{
-	union kproxy_addr addr = port->addr;
-	bool any = addr.sa.sa_family == AF_UNSPEC;
-	struct socket *socket;
-	int err;
-
-	if (any)
-		addr.sa.sa_family = AF_INET6;
-	err = kproxy_sock_create(port->listener->kn->net, addr.sa.sa_family,
-				 &socket);
-	if (err == -EAFNOSUPPORT && any) {
-		addr.sa.sa_family = AF_INET;
-		err = kproxy_sock_create(port->listener->kn->net, AF_INET,
-					 &socket);
-	}
-	if (err)
-		return err;
-	sock_set_reuseaddr(socket->sk);
-	inet_assign_bit(TRANSPARENT, socket->sk, transparent);
-	if (addr.sa.sa_family == AF_INET6) {
-		lock_sock(socket->sk);
-		socket->sk->sk_ipv6only = !any;
-		release_sock(socket->sk);
-	}
-	err = kernel_bind(socket, (struct sockaddr_unsized *)&addr,
-			  kproxy_addr_size(&addr));
-	if (err) {
-		sock_release(socket);
-		return err;
-	}
-	kproxy_sock_attach(&port->ks, socket, NULL, &port_ops);
-	return 0;
-}
-
-/* After this nothing accepts, and the work can't be queued again. */
-static void port_close(struct kproxy_listener_port *port)
-{
-	if (!port->ks.socket)
-		return;
-	kproxy_sock_detach(&port->ks);
-	disable_delayed_work_sync(&port->accept);
-	kproxy_sock_abort(&port->ks);
-}
-
-/*
- * Take over the donor's socket, with the clients that wait there. One that
- * comes while nobody is attached is found when this one's work begins.
- */
-static void port_take(struct kproxy_listener_port *port)
-{
-	struct kproxy_listener_port *donor = port->donor;
-	struct socket *socket = donor->ks.socket;
-
-	kproxy_sock_detach(&donor->ks);
-	disable_delayed_work_sync(&donor->accept);
-	donor->ks.socket = NULL;
-	kproxy_sock_attach(&port->ks, socket, NULL, &port_ops);
-	port->donor = NULL;
-	port->claims = false;
-}
-
-static struct kproxy_listener_port *
-ports_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
-	  unsigned int n)
-{
-	struct kproxy_listener_port *ports;
-	unsigned int i;
-
-	ports = kcalloc(n, sizeof(*ports), GFP_KERNEL_ACCOUNT);
-	if (!ports)
-		return NULL;
-	for (i = 0; i < n; i++) {
-		ports[i].listener = l;
-		ports[i].addr = addrs[i];
-		INIT_DELAYED_WORK(&ports[i].accept, port_accept);
-		disable_delayed_work(&ports[i].accept);
-	}
-	return ports;
-}
-
-static void ports_kick(struct kproxy_listener_port *ports, unsigned int n)
-{
-	while (n--)
-		port_kick(&ports[n], 0);
-}
-
-/* They are the caller's no more. */
-static void ports_close(struct kproxy_listener_port *ports, unsigned int n)
-{
-	while (n--) {
-		port_close(&ports[n]);
-		if (ports[n].claims)
-			ports[n].donor->donates = false;
-	}
-	kfree_rcu_mightsleep(ports);
-}
-
-static struct kproxy_listener_port *
-listener_find_port(struct kproxy_listener *l, const union kproxy_addr *addr)
-{
-	unsigned int i;
-
-	for (i = 0; i < l->nr_ports; i++)
-		if (kproxy_addr_equal(&l->ports[i].addr, addr))
-			return &l->ports[i];
-	return NULL;
-}
-
-/* Who has the address now and may give it away. */
-static struct kproxy_listener_port *find_donor(struct kproxy_listener *l,
-					       const union kproxy_addr *addr)
-{
-	struct kproxy_listener_port *port = listener_find_port(l, addr);
-	struct kproxy_listener *other;
-
-	if (port || !l->kn->staging)
-		return port;
-	list_for_each_entry(other, &l->kn->listeners, node) {
-		port = listener_find_port(other, addr);
-		if (port)
-			break;
-	}
-	return port;
-}
-
-/* Get a socket for each port, or know whose it will take over. */
-static int ports_bind(struct kproxy_listener_port *ports, unsigned int n,
-		      bool transparent, unsigned int *bad)
-{
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < n; i++) {
-		ports[i].donor = find_donor(ports[i].listener, &ports[i].addr);
-		if (ports[i].donor)
-			continue;
-		err = port_bind(&ports[i], transparent);
-		if (err) {
-			*bad = i;
-			return err;
-		}
-	}
-	return 0;
-}
 
 /*
  * What becomes of a listener, which is held. When the ports are to change,
@@ -602,7 +332,7 @@ static void listener_publish_ports(struct listener_change *c)
 	for (i = 0; i < c->nr_ports; i++) {
 		if (!c->ports[i].donor)
 			continue;
-		port_take(&c->ports[i]);
+		kproxy_port_take(&c->ports[i]);
 		/* Who came meanwhile may yet call the donor. */
 		c->change.grace = true;
 	}
@@ -614,7 +344,6 @@ static void listener_publish(struct kproxy_change *change)
 	struct listener_change *c = to_listener_change(change);
 	struct kproxy_listener *l = c->l;
 	bool fresh = c->ports;
-	unsigned int i;
 
 	if (c->del)
 		return;
@@ -631,12 +360,8 @@ static void listener_publish(struct kproxy_change *change)
 	if (c->networks)
 		c->spare = rcu_replace_pointer(l->options.prefixes, c->spare,
 					       lockdep_is_held(&l->kn->lock));
-	for (i = 0; i < l->nr_ports; i++) {
-		if (fresh)
-			enable_delayed_work(&l->ports[i].accept);
-		/* There may be room for clients that wait, also for their rate. */
-		mod_delayed_work(kproxy_wq, &l->ports[i].accept, 0);
-	}
+	/* There may be room for clients that wait, also for their rate. */
+	kproxy_ports_accept(l->ports, l->nr_ports, fresh);
 	kproxy_net_changed(l->kn);
 	kproxy_netlink_listener_event(l, c->add ? KPROXY_CMD_LISTENER_ADD_NTF :
 						  KPROXY_CMD_LISTENER_SET_NTF);
@@ -650,7 +375,7 @@ static void listener_unlink(struct kproxy_listener *l, bool kill)
 
 	list_del(&l->node);
 	listener_swap_ports(l, &ports, &n);
-	ports_close(ports, n);
+	kproxy_ports_close(ports, n);
 	if (kill)
 		kproxy_session_kill_listener(l);
 	listener_use(l, NULL);
@@ -665,7 +390,7 @@ static void listener_finish(struct kproxy_change *change, bool published)
 	if (!published)
 		change_unapply(c);
 	if (published && change->grace)
-		ports_kick(l->ports, l->nr_ports);
+		kproxy_ports_kick(l->ports, l->nr_ports);
 	if (published && c->del) {
 		kproxy_netlink_listener_event(l, KPROXY_CMD_LISTENER_DEL_NTF);
 		listener_unlink(l, c->kill);
@@ -676,7 +401,7 @@ static void listener_finish(struct kproxy_change *change, bool published)
 		kproxy_listener_put(l);
 	}
 	if (c->ports)
-		ports_close(c->ports, c->nr_ports);
+		kproxy_ports_close(c->ports, c->nr_ports);
 	if (c->upstream)
 		kproxy_upstream_put(c->upstream);
 	kproxy_prefixes_free(c->spare);
@@ -739,10 +464,12 @@ static int listener_submit(struct listener_change *c,
 	int err = 0;
 
 	if (n) {
-		c->ports = ports_new(l, addrs, n);
+		c->ports = kproxy_ports_new(l, addrs, n);
 		c->nr_ports = n;
-		err = c->ports ? ports_bind(c->ports, n, c->options.transparent,
-					    bad) : -ENOMEM;
+		err = c->ports ?
+			      kproxy_ports_bind(c->ports, n,
+						c->options.transparent, bad) :
+			      -ENOMEM;
 	}
 	c->bad = c->staged ? NULL : bad;
 	if (!err)
@@ -979,7 +706,7 @@ void kproxy_listener_session_ended(struct kproxy_listener *l)
 	if (!READ_ONCE(l->options.maxconn))
 		return;
 	spin_lock(&l->lock);
-	ports_kick(l->ports, l->nr_ports);
+	kproxy_ports_kick(l->ports, l->nr_ports);
 	spin_unlock(&l->lock);
 }
 

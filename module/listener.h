@@ -7,19 +7,17 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
-#include <linux/workqueue.h>
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
 #include "drain.h"
 #include "prefixes.h"
 #include "rate.h"
-#include "sock.h"
 #include "sockopts.h"
 #include "stats.h"
 
 struct kproxy_change;
-struct kproxy_listener;
+struct kproxy_listener_port;
 struct kproxy_net;
 struct kproxy_routes;
 struct kproxy_upstream;
@@ -42,19 +40,6 @@ struct kproxy_listener_options {
 	unsigned int accept_proxy;
 	/* Clients let in or not; NULL: all are. */
 	struct kproxy_prefixes __rcu *prefixes;
-};
-
-/* One address of a listener. */
-struct kproxy_listener_port {
-	struct kproxy_sock ks;
-	struct kproxy_listener *listener;
-	/* accepts what waits; runs once at a time */
-	struct delayed_work accept;
-	union kproxy_addr addr;
-	/* Under the configuration lock: whose socket it is to take over. */
-	struct kproxy_listener_port *donor;
-	bool claims;
-	bool donates;
 };
 
 /* Accepts clients on some addresses for an upstream. */

@@ -5,6 +5,7 @@
 #include <uapi/linux/kproxy.h>
 
 #include "listener.h"
+#include "listener-port.h"
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netlink-prefixes.h"

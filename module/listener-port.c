@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The addresses of a listener: each has a listening socket, whose data_ready
+ * queues work on the CPU that received the client's last ACK; the work accepts
+ * whatever waits, and hands each client to a session. No thread belongs to it.
+ *
+ * A port gets its socket, bound, when the change that it belongs to is made,
+ * listens when that is prepared, and accepts when it is published. An address
+ * that another port has, and will not have then, comes with that one's socket.
+ */
+#include <linux/jiffies.h>
+#include <linux/slab.h>
+#include <net/inet_connection_sock.h>
+#include <net/sock.h>
+
+#include "compat.h"
+#include "listener.h"
+#include "listener-port.h"
+#include "main.h"
+#include "netns.h"
+#include "session.h"
+
+/* Clients accepted in one go, before others get the worker. */
+#define ACCEPT_BATCH 64
+
+/* How long to leave clients waiting when memory or files were short. */
+#define ACCEPT_PAUSE (HZ / 20 ?: 1)
+
+static void port_kick(struct kproxy_listener_port *port, unsigned long delay)
+{
+	queue_delayed_work(kproxy_wq, &port->accept, delay);
+}
+
+/* Softirq; the listening socket is not locked. */
+static void port_data_ready(struct kproxy_sock *ks)
+{
+	port_kick(container_of(ks, struct kproxy_listener_port, ks), 0);
+}
+
+static void port_ignore(struct kproxy_sock *ks)
+{
+}
+
+static const struct kproxy_sock_ops port_ops = {
+	.data_ready = port_data_ready,
+	.write_space = port_ignore,
+	.changed = port_ignore,
+};
+
+static bool listener_full(const struct kproxy_listener *l)
+{
+	unsigned int max = READ_ONCE(l->options.maxconn);
+
+	return max && atomic_read(&l->sessions) >= max;
+}
+
+static bool port_empty(const struct kproxy_listener_port *port)
+{
+	struct sock *sk = port->ks.sk;
+
+	return reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue);
+}
+
+/* 0, and it is counted, or in how many jiffies one more may be accepted. */
+static unsigned long listener_take(struct kproxy_listener *l)
+{
+	unsigned int limit = READ_ONCE(l->options.rate);
+	unsigned long wait;
+
+	if (!limit)
+		return 0;
+	spin_lock(&l->lock);
+	wait = kproxy_rate_take(&l->rate, limit, jiffies);
+	spin_unlock(&l->lock);
+	return wait;
+}
+
+static void listener_give_back(struct kproxy_listener *l)
+{
+	if (!READ_ONCE(l->options.rate))
+		return;
+	spin_lock(&l->lock);
+	kproxy_rate_give_back(&l->rate);
+	spin_unlock(&l->lock);
+}
+
+/* Whether a client's address is let in, that of its socket. */
+static bool listener_allows(struct kproxy_listener *l, const struct sock *sk)
+{
+	const struct kproxy_prefixes *prefixes;
+	union kproxy_addr peer;
+	bool allow = true;
+
+	rcu_read_lock();
+	prefixes = rcu_dereference(l->options.prefixes);
+	if (prefixes) {
+		kproxy_addr_peer(&peer, sk);
+		allow = kproxy_prefixes_allow(prefixes, &peer);
+	}
+	rcu_read_unlock();
+	return allow;
+}
+
+static void port_accept(struct work_struct *work)
+{
+	struct kproxy_listener_port *port =
+		container_of(to_delayed_work(work),
+			     struct kproxy_listener_port, accept);
+	struct kproxy_listener *l = port->listener;
+	struct socket *client;
+	unsigned long wait;
+	int n, err;
+
+	for (n = 0; n < ACCEPT_BATCH; n++) {
+		/* The end of a session brings us back. */
+		if (port_empty(port) || listener_full(l))
+			return;
+		wait = listener_take(l);
+		if (wait) {
+			port_kick(port, wait);
+			return;
+		}
+		err = kproxy_sock_accept(&port->ks, &client);
+		if (err) {
+			listener_give_back(l);
+			if (err != -EAGAIN)
+				port_kick(port, ACCEPT_PAUSE);
+			return;
+		}
+		if (listener_allows(l, client->sk)) {
+			kproxy_session_start(l, &port->ks, client);
+		} else {
+			listener_give_back(l);
+			kproxy_listener_refused(l);
+			kproxy_sock_reset(client);
+		}
+	}
+	port_kick(port, 0);
+}
+
+/* Bind a socket to the port's address; for any, to both families' if it can. */
+static int port_bind(struct kproxy_listener_port *port, bool transparent)
+{
+	union kproxy_addr addr = port->addr;
+	bool any = addr.sa.sa_family == AF_UNSPEC;
+	struct socket *socket;
+	int err;
+
+	if (any)
+		addr.sa.sa_family = AF_INET6;
+	err = kproxy_sock_create(port->listener->kn->net, addr.sa.sa_family,
+				 &socket);
+	if (err == -EAFNOSUPPORT && any) {
+		addr.sa.sa_family = AF_INET;
+		err = kproxy_sock_create(port->listener->kn->net, AF_INET,
+					 &socket);
+	}
+	if (err)
+		return err;
+	sock_set_reuseaddr(socket->sk);
+	inet_assign_bit(TRANSPARENT, socket->sk, transparent);
+	if (addr.sa.sa_family == AF_INET6) {
+		lock_sock(socket->sk);
+		socket->sk->sk_ipv6only = !any;
+		release_sock(socket->sk);
+	}
+	err = kernel_bind(socket, (struct sockaddr_unsized *)&addr,
+			  kproxy_addr_size(&addr));
+	if (err) {
+		sock_release(socket);
+		return err;
+	}
+	kproxy_sock_attach(&port->ks, socket, NULL, &port_ops);
+	return 0;
+}
+
+/* After this nothing accepts, and the work can't be queued again. */
+static void port_close(struct kproxy_listener_port *port)
+{
+	if (!port->ks.socket)
+		return;
+	kproxy_sock_detach(&port->ks);
+	disable_delayed_work_sync(&port->accept);
+	kproxy_sock_abort(&port->ks);
+}
+
+/**
+ * kproxy_port_take() - take over the donor's socket
+ * @port: the port, which has claimed it; the configuration lock is held
+ *
+ * With it come the clients that wait there. One that comes while nobody is
+ * attached is found when this one's work begins.
+ *
+ * Context: process, sleeps until the donor's work is done.
+ */
+void kproxy_port_take(struct kproxy_listener_port *port)
+{
+	struct kproxy_listener_port *donor = port->donor;
+	struct socket *socket = donor->ks.socket;
+
+	kproxy_sock_detach(&donor->ks);
+	disable_delayed_work_sync(&donor->accept);
+	donor->ks.socket = NULL;
+	kproxy_sock_attach(&port->ks, socket, NULL, &port_ops);
+	port->donor = NULL;
+	port->claims = false;
+}
+
+/**
+ * kproxy_ports_new() - ports of a listener, without sockets yet
+ * @l: the listener, which outlives them
+ * @addrs: the address of each
+ * @n: how many
+ *
+ * Context: process, may sleep.
+ * Return: the ports, or NULL when there is no memory.
+ */
+struct kproxy_listener_port *
+kproxy_ports_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
+		 unsigned int n)
+{
+	struct kproxy_listener_port *ports;
+	unsigned int i;
+
+	ports = kcalloc(n, sizeof(*ports), GFP_KERNEL_ACCOUNT);
+	if (!ports)
+		return NULL;
+	for (i = 0; i < n; i++) {
+		ports[i].listener = l;
+		ports[i].addr = addrs[i];
+		INIT_DELAYED_WORK(&ports[i].accept, port_accept);
+		disable_delayed_work(&ports[i].accept);
+	}
+	return ports;
+}
+
+/**
+ * kproxy_ports_kick() - accept who waits, unless that is to happen already
+ * @ports: the ports
+ * @n: how many
+ *
+ * Context: any. Does nothing for those that do not accept.
+ */
+void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n)
+{
+	while (n--)
+		port_kick(&ports[n], 0);
+}
+
+/**
+ * kproxy_ports_accept() - accept who waits, at once
+ * @ports: the ports, whose sockets listen
+ * @n: how many
+ * @fresh: they have not accepted before
+ *
+ * Also when they were to look again later only, for their listener's rate.
+ *
+ * Context: process.
+ */
+void kproxy_ports_accept(struct kproxy_listener_port *ports, unsigned int n,
+			 bool fresh)
+{
+	while (n--) {
+		if (fresh)
+			enable_delayed_work(&ports[n].accept);
+		mod_delayed_work(kproxy_wq, &ports[n].accept, 0);
+	}
+}
+
+/**
+ * kproxy_ports_close() - close the sockets of ports, and free them
+ * @ports: the ports, the caller's no more; NULL if @n is 0
+ * @n: how many
+ *
+ * Clients that wait there are reset. What a port has claimed may be claimed by
+ * another again.
+ *
+ * Context: process, sleeps until their work is done and for a grace period; the
+ * configuration lock is held.
+ */
+void kproxy_ports_close(struct kproxy_listener_port *ports, unsigned int n)
+{
+	while (n--) {
+		port_close(&ports[n]);
+		if (ports[n].claims)
+			ports[n].donor->donates = false;
+	}
+	kfree_rcu_mightsleep(ports);
+}
+
+static struct kproxy_listener_port *
+find_port(struct kproxy_listener *l, const union kproxy_addr *addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->nr_ports; i++)
+		if (kproxy_addr_equal(&l->ports[i].addr, addr))
+			return &l->ports[i];
+	return NULL;
+}
+
+/* Who has the address now and may give it away. */
+static struct kproxy_listener_port *find_donor(struct kproxy_listener *l,
+					       const union kproxy_addr *addr)
+{
+	struct kproxy_listener_port *port = find_port(l, addr);
+	struct kproxy_listener *other;
+
+	if (port || !l->kn->staging)
+		return port;
+	list_for_each_entry(other, &l->kn->listeners, node) {
+		port = find_port(other, addr);
+		if (port)
+			break;
+	}
+	return port;
+}
+
+/**
+ * kproxy_ports_bind() - a socket for each port, or whose it will take over
+ * @ports: new ports, the configuration lock held
+ * @n: how many
+ * @transparent: bind to addresses that are not local, too
+ * @bad: which one was refused, when one was; untouched otherwise
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOMEM; what opening a socket and bind() say. After a failure some
+ * have a socket, which kproxy_ports_close() closes.
+ */
+int kproxy_ports_bind(struct kproxy_listener_port *ports, unsigned int n,
+		      bool transparent, unsigned int *bad)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < n; i++) {
+		ports[i].donor = find_donor(ports[i].listener, &ports[i].addr);
+		if (ports[i].donor)
+			continue;
+		err = port_bind(&ports[i], transparent);
+		if (err) {
+			*bad = i;
+			return err;
+		}
+	}
+	return 0;
+}

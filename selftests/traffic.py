@@ -44,7 +44,7 @@ def receive(sock, stream, size):
 def talk(sock, rng, out, back):
     """Words, each answered."""
     for _ in range(rng.randrange(1, 30)):
-        size = rng.choice((1, 100, 5000, 60000))
+        size = rng.choice((1, 100, 5000, scaled(60000, 5000)))
         sock.sendall(out.take(size))
         receive(sock, back, size)
 

@@ -69,7 +69,7 @@ bulk() { # STREAMS
 	[[ ! ${BULK:-} ]] || length=(-t "$BULK")
 	in_time iperf3 -c "$target" -P "$1" "${length[@]}" -i 0 -J >"$tmp/iperf"
 	found=$(<"$tmp/iperf")
-	[[ $found == *sum_received* ]] || return
+	[[ $found == *sum_received* && $found != *'"error":'* ]] || return
 	echo "${found//[$'\n\t']/}"
 }
 
@@ -103,7 +103,7 @@ http() {
 # Requests while two streams keep the path full.
 mixed() {
 	start kp-client iperf3 -c "$target" -P 2 -t 60 -i 0
-	wait_for 10 bulk_runs
+	wait_for 10 bulk_runs >&2 || return
 	requests rr 1024 8 "$(span 1)"
 }
 

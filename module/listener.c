@@ -10,14 +10,12 @@
 #include <net/inet_sock.h>
 #include <net/sock.h>
 
-#include "compat.h"
 #include "listener.h"
 #include "listener-port.h"
 #include "log.h"
 #include "netlink.h"
 #include "netns.h"
 #include "route.h"
-#include "session.h"
 #include "session-table.h"
 #include "source.h"
 #include "transaction.h"

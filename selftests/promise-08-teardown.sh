@@ -149,7 +149,7 @@ accept_storm() {
 		fi
 	done
 	stop_load
-	wait_for 20 session_count_is 0
+	wait_for 20 no_session
 }
 
 someone_came() {

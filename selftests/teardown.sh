@@ -74,7 +74,7 @@ churn() {
 	wait "$noise"
 	wait_for 30 sessions_at_least 3
 	end_traffic
-	wait_for 20 session_count_is 0
+	wait_for 20 no_session
 	for name in "${!slowest[@]}"; do
 		echo "$name: ${slowest[$name]} ms"
 	done >>"$tmp/numbers"
@@ -102,7 +102,7 @@ warm_up() {
 	start_traffic
 	wait_for 30 sessions_at_least 3
 	end_traffic
-	wait_for 20 session_count_is 0
+	wait_for 20 no_session
 	ip netns del kp-proxy
 	wait_for 10 proxy_is_gone
 }

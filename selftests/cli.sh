@@ -257,19 +257,23 @@ options_shown() {
 
 # Every option that is shown, put back by one word. "upstream" names one.
 put_back() { # OBJECT KEY OPTION VALUE...
-	local object=$1 key=$2 before i
+	local object=$1 key=$2 before shown i
 
 	before=$(kp -j "$object" show "${key%% *}")
-	# shellcheck disable=SC2086 # a server is two words
 	for ((i = 3; i < $#; i += 2)); do
-		kp "$object" set $key "${!i}" "${*:i+1:1}"
-		[[ $(kp -j "$object" show "${key%% *}") != "$before" ]] || {
+		mapfile -t shown < <(kp -j -b - <<-END
+			$object set $key ${!i} ${*:i+1:1}
+			$object show ${key%% *}
+			$object set $key ${!i} default
+			$object show ${key%% *}
+		END
+		)
+		same "documents about ${!i}" "${#shown[@]}" 2
+		[[ ${shown[0]} != "$before" ]] || {
 			echo "${!i} is not shown"
 			return 1
 		}
-		kp "$object" set $key "${!i}" default
-		same "after ${!i} default" \
-			"$(kp -j "$object" show "${key%% *}")" "$before"
+		same "after ${!i} default" "${shown[1]}" "$before"
 	done
 }
 

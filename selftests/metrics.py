@@ -125,7 +125,7 @@ def histograms():
         expect([n for _, n in buckets], sorted(n for _, n in buckets),
                f"{key}: each has all before it")
         expect(buckets[-1], (float("inf"), count), f"{key}: the last")
-        expect(found[f"{name}_sum", labels] * 1e6 // 1,
+        expect(round(found[f"{name}_sum", labels] * 1e6),
                shown[key]["sum_us"], f"{key}: sum")
         expect_between(shown[key]["p50_us"], 0, shown[key]["p99_us"],
                        f"{key}: half of them")

@@ -28,12 +28,23 @@ void signals_catch(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
+/* What is waiting to be let in is, by the first of the two. */
+static void let_in(void)
+{
+	sigset_t blocked;
+
+	sigprocmask(SIG_SETMASK, &waiting, &blocked);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
 bool signals_wait(int fd, int ms)
 {
 	struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
 	struct pollfd in = { .fd = fd, .events = POLLIN };
 
 	/* A negative descriptor is one that poll ignores. */
-	ppoll(&in, 1, ms < 0 ? NULL : &time, &waiting);
+	/* Where there is input, it lets no signal in. */
+	if (ppoll(&in, 1, ms < 0 ? NULL : &time, &waiting) > 0)
+		let_in();
 	return !interrupted;
 }

@@ -18,28 +18,36 @@ from peer import (BACK, FRONT, PROXY, Failed, expect, expect_alive,
 class Monitor:
     """Runs the command; what it has told so far is in its list."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, probe=True):
         self.lines = []
         self._process = subprocess.Popen(
             ("kproxy", "-n", PROXY, *options, "monitor"), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        # It listens when it tells of this.
-        self._probe()
+        if probe:
+            self._probe()
 
     def _read(self):
         for line in self._process.stdout:
             self.lines.append(line.rstrip("\n"))
 
     def _probe(self):
+        """It listens when it tells of this."""
         def heard():
             kp("upstream set app retries 2")
             time.sleep(0.1)
+            if self.status() is not None:
+                raise Failed("the monitor has ended: " +
+                             self._process.stderr.read())
             return self.lines
         wait_for(heard, "the monitor tells of a change")
         time.sleep(0.3)
         self.lines.clear()
+
+    def status(self):
+        """None while it runs."""
+        return self._process.poll()
 
     def stop(self, number=signal.SIGINT):
         """Its exit status, and what it complained of."""
@@ -262,6 +270,31 @@ def privilege():
     expect(done.returncode, 2, "status")
     if "group session" not in done.stderr:
         raise Failed(f"it says: {done.stderr}")
+
+
+@scene("who begins to listen among many events is not misled by one")
+def begins():
+    over = threading.Event()
+
+    def change():
+        while not over.is_set():
+            kp("-b -", text="upstream set app retries 2\n" * 500)
+
+    threads = [threading.Thread(target=change, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            it = Monitor("-j", probe=False)
+            wait_for(lambda: it.lines or it.status() is not None,
+                     "it tells, or ends")
+            status, errors = it.stop()
+            # It may lose events, and says so.
+            expect(status, 0, f"status of one that says {errors!r}")
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 @scene("a monitor that does not read loses events and is told, nobody waits")

@@ -7,9 +7,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 10
+plan 11
 load
 topology
 simple_proxy
-scenes 10
+scenes 11
 finish

@@ -30,6 +30,9 @@
 /* Events may come in bursts. */
 #define EVENTS_SIZE (4 << 20)
 
+/* The family has two. */
+#define GROUPS_MAX 2
+
 struct exchange {
 	nl_reply_fn reply;
 	void *arg;
@@ -249,21 +252,32 @@ static int on_event(struct nl_msg *msg, void *arg)
 	return listening->status ? NL_STOP : NL_OK;
 }
 
-static int join_groups(struct ctx *ctx, const char *const *groups)
+static int join_group(struct ctx *ctx, const char *name, int group)
 {
-	int group, err;
+	int err = group < 0 ? group :
+			      nl_socket_add_membership(ctx->sock, group);
 
-	for (; *groups; groups++) {
-		group = genl_ctrl_resolve_grp(ctx->sock, KPROXY_FAMILY_NAME,
-					      *groups);
-		err = group < 0 ? group :
-				  nl_socket_add_membership(ctx->sock, group);
-		if (err < 0)
-			return ctx_fail(ctx, STATUS_KERNEL,
-					"cannot listen to the events of group %s: %s",
-					*groups, nl_geterror(err));
-	}
-	return STATUS_DONE;
+	if (err >= 0)
+		return STATUS_DONE;
+	return ctx_fail(ctx, STATUS_KERNEL,
+			"cannot listen to the events of group %s: %s", name,
+			nl_geterror(err));
+}
+
+/*
+ * All are looked up before the first is joined: an event between a question and
+ * its answer would be taken for that answer.
+ */
+static int join_groups(struct ctx *ctx, const char *const *names)
+{
+	int groups[GROUPS_MAX], i, status = STATUS_DONE;
+
+	for (i = 0; names[i]; i++)
+		groups[i] = genl_ctrl_resolve_grp(ctx->sock, KPROXY_FAMILY_NAME,
+						  names[i]);
+	for (i = 0; names[i] && !status; i++)
+		status = join_group(ctx, names[i], groups[i]);
+	return status;
 }
 
 static int hear(struct ctx *ctx, struct listening *listening)

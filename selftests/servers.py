@@ -129,6 +129,41 @@ def waits_in_vain():
     wait_gone()
 
 
+@scene("who first tells where it comes from waits behind that")
+def greets_and_waits():
+    kp("listener set web accept-proxy on")
+    hello = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
+    with answering(ONE), servers((ONE, "maxconn 1")):
+        inside, outside = connect(), connect()
+        inside.sendall(hello)
+        expect(who(inside), ONE, "the server of the first")
+        outside.sendall(hello + b"early")
+        wait_for(lambda: [s["state"] for s in waiting()] == ["connecting"],
+                 "the second waits")
+        inside.close()
+        expect(who(outside), ONE, "the server of the second")
+        expect(read_exactly(outside, 5), b"early", "what it has sent")
+        outside.close()
+    kp("listener set web accept-proxy off")
+    wait_gone()
+
+
+@scene("whom one server has failed waits for the other, which is full")
+def fails_and_waits():
+    with answering(TWO), servers((TWO, "maxconn 1")):
+        inside = connect()
+        expect(who(inside), TWO, "the server of the first")
+        kp(f"server add app {name(ONE)}")
+        outside = connect()
+        wait_for(lambda: state_of(ONE)["stats"]["connect_failures"] == 1,
+                 "a server has failed")
+        wait_waiting(1)
+        inside.close()
+        expect(who(outside), TWO, "the server of the second")
+        outside.close()
+    wait_gone()
+
+
 @scene("who leaves the queue, or is killed in it, is not waited for")
 def leaves():
     with answering(ONE), servers((ONE, "maxconn 1")):

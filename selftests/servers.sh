@@ -6,11 +6,11 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 13
+plan 15
 load
 topology
 kp upstream add app
 kp listener add web '10.1.0.1:8000,[fd01::1]:8000' upstream app \
 	connect-timeout 10m
-scenes 13
+scenes 15
 finish

@@ -369,6 +369,10 @@ def port_lost():
     done(begin(nl), "begin")
     done(nl.ask(COMMAND["upstream-set"], attr(U["name"], "app"),
                 attr(U["retries"], 9)), "set")
+    # An address that would change hands.
+    done(nl.ask(COMMAND["listener-set"], attr(L["name"], "web"),
+                endpoint(L["address"], "10.1.0.1", 8009)), "set")
+    done(stage_listener(nl, "heir", "10.1.0.1", 8000), "add")
     # Bound and not yet listening, which another can do as well.
     done(stage_listener(nl, "late", "10.1.0.1", 8008), "add")
     program = foreign(8008)
@@ -379,6 +383,12 @@ def port_lost():
     expect(listening(), ports, "what listens")
     nl.close()
     program.close()
+    # It can, as if nobody had asked before.
+    apply(BASE.replace('"10.1.0.1:8000", "[fd01::1]:8000"', '"10.1.0.1:8009"') +
+          '  heir: {listen: ["10.1.0.1:8000"], upstream: app}\n')
+    expect(listening()["10.1.0.1:8000"], ports["10.1.0.1:8000"],
+           "the socket that has changed hands")
+    expect_alive(*pair())
 
 
 @scene("a transaction is not seen before it is committed")

@@ -14,8 +14,9 @@ import struct
 import tempfile
 
 from peer import (BACK, KB, MB, PROXY, SCALE, SERVER, Failed, Threads, accept,
-                  connect, expect, limit, listen, main, pair, read_all, read_exactly,
-                  run, say, scaled, scene, sessions, wait_for, wait_gone)
+                  connect, expect, limit, listen, main, pair, read_all,
+                  read_exactly, run, say, scaled, scene, sessions, wait_for,
+                  wait_gone)
 
 SIZE = scaled(8 * MB, 256 * KB)
 

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from peer import (BACK, FRONT, PROXY, Failed, expect, expect_alive,
+from peer import (BACK, FRONT, PROXY, Failed, Threads, expect, expect_alive,
                   expect_between, expect_eof, expect_reset, knock, kp, limit,
                   main, pair, reset, run, scene, sessions, wait_for, wait_gone)
 
@@ -280,9 +280,9 @@ def begins():
         while not over.is_set():
             kp("-b -", text="upstream set app retries 2\n" * 500)
 
-    threads = [threading.Thread(target=change, daemon=True) for _ in range(2)]
-    for thread in threads:
-        thread.start()
+    threads = Threads()
+    threads.go(change)
+    threads.go(change)
     try:
         for _ in range(20):
             it = Monitor("-j", probe=False)
@@ -293,8 +293,7 @@ def begins():
             expect(status, 0, f"status of one that says {errors!r}")
     finally:
         over.set()
-        for thread in threads:
-            thread.join()
+        threads.join()
 
 
 @scene("a monitor that does not read loses events and is told, nobody waits")

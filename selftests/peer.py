@@ -38,6 +38,8 @@ import traceback
 
 SCALE = int(os.environ.get("SCALE", "1"))
 PATIENCE = int(os.environ.get("PATIENCE", "1"))
+# A kernel that looks for bugs itself.
+SLOW = SCALE >= 16
 
 CLIENT, PROXY, SERVER = "kp-client", "kp-proxy", "kp-server"
 FRONT, FRONT6 = ("10.1.0.1", 8000), ("fd01::1", 8000)

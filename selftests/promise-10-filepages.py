@@ -13,7 +13,7 @@ import socket
 import struct
 import tempfile
 
-from peer import (BACK, KB, MB, PROXY, SCALE, SERVER, Failed, Threads, accept,
+from peer import (BACK, KB, MB, PROXY, SERVER, SLOW, Failed, Threads, accept,
                   connect, expect, limit, listen, main, pair, read_all,
                   read_exactly, run, say, scaled, scene, sessions, wait_for,
                   wait_gone)
@@ -150,7 +150,7 @@ def by_reference():
                 f"spliced, {copied} copied")
             # A kernel that looks for bugs has no time to merge a new
             # connection's segments, whose fragments are small.
-            if copied > len(data) // 100 + (16 * KB if SCALE >= 16 else 0):
+            if copied > len(data) // 100 + (16 * KB if SLOW else 0):
                 raise Failed(f"{sender} to {receiver}: {copied} bytes of "
                              f"{len(data)} are copied")
             client.close()

@@ -8,8 +8,8 @@ import socket
 import struct
 import time
 
-from peer import (BACK, BACK6, CLIENT, FRONT, FRONT6, KB, MB, PROXY, SCALE,
-                  SERVER, Failed, Stream, Threads, accept, connect, expect,
+from peer import (BACK, BACK6, CLIENT, FRONT, FRONT6, KB, MB, PROXY, SERVER,
+                  SLOW, Failed, Stream, Threads, accept, connect, expect,
                   expect_alive, expect_between, expect_eof, expect_reset,
                   fill_quickly, kp, limit, listen, main, netem, netns,
                   new_socket, pair, read_exactly, receive_stream, reset, run,
@@ -469,7 +469,7 @@ def lowat_no_stall():
 @scene("pacing: nothing is sent faster, on its side alone")
 def pacing():
     # Slower than a kernel that looks for bugs itself can do unpaced.
-    size, seconds = (MB, 1) if SCALE < 16 else (128 * KB, 4)
+    size, seconds = (128 * KB, 4) if SLOW else (MB, 1)
     rate = size * 8 // 1000 // seconds
     for side in (0, 1):
         with options(side, f"pacing {rate}kbit"):

@@ -43,7 +43,8 @@ typedef int (*nl_event_fn)(const struct ctx *ctx, int cmd,
 /**
  * nl_listen() - hear of events until interrupted
  * @ctx: with open sockets, which serve nothing else after this
- * @groups: names of multicast groups of the family, each once, up to NULL
+ * @groups: names of multicast groups of the family, each once, up to NULL; the
+ *          family has two
  * @event: called for each
  *
  * Return: exit status; what is not STATUS_DONE has been reported

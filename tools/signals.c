@@ -42,8 +42,10 @@ bool signals_wait(int fd, int ms)
 	struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
 	struct pollfd in = { .fd = fd, .events = POLLIN };
 
-	/* A negative descriptor is one that poll ignores. */
-	/* Where there is input, it lets no signal in. */
+	/*
+	 * A negative descriptor is ignored; where there is input, no signal is
+	 * let in.
+	 */
 	if (ppoll(&in, 1, ms < 0 ? NULL : &time, &waiting) > 0)
 		let_in();
 	return !interrupted;

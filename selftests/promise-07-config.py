@@ -190,7 +190,7 @@ def handshakes():
         kp("listener add second 10.1.0.1:8001 upstream app")
         clients, threads = [], Threads()
         # What ends a handshake comes so long after the client believes in it.
-        with netem(CLIENT, "eth0", "delay", f"{limit(2)}s"):
+        with netem(CLIENT, "eth0", "delay", f"{limit(1)}s"):
             for _ in range(8):
                 threads.go(lambda: clients.append(connect(address)))
             threads.join(20)

@@ -8,9 +8,9 @@ import pathlib
 import threading
 import time
 
-from peer import (CLIENT, KB, PROXY, EchoServer, Stream, Threads, expect,
-                  expect_between, expect_reset, limit, main, new_socket,
-                  read_exactly, run, say, scene, wait_for)
+from peer import (CLIENT, KB, PROXY, SCALE, EchoServer, Stream, Threads,
+                  expect, expect_between, expect_reset, limit, main,
+                  new_socket, read_exactly, run, say, scene, wait_for)
 
 ROUTER, SECOND = "kp-router", "kp-second"
 HOSTS = {"10.3.0.2": PROXY, "10.3.0.3": SECOND}
@@ -180,7 +180,7 @@ def same_server():
        "find their servers again")
 def host_dies():
     with all_well():
-        came = visits(6)
+        came = visits(6 if SCALE == 1 else 2)
         load = Load([visit for visit in came if visit.host == LIVES])
         others = [visit for visit in came if visit.host == DIES]
         load.more()

@@ -75,7 +75,10 @@ transfer() { # ARGUMENT...
 		jq .error "$tmp/iperf"
 		return 1
 	}
-	jq -e '.error == null and .end.sum_received.bytes > 1000000' "$tmp/iperf"
+	# Both ways it ends when one of them is through.
+	jq -e '.error == null and
+		([.end | .sum_received, .sum_received_bidir_reverse | values | .bytes] |
+			all(. > 0) and add > 1000000)' "$tmp/iperf"
 }
 
 # A processor of the machine that is stopped while it holds a lock has the runs

@@ -8,7 +8,7 @@ import pathlib
 import threading
 import time
 
-from peer import (CLIENT, KB, PROXY, SCALE, EchoServer, Stream, Threads,
+from peer import (CLIENT, KB, PROXY, QUICK, EchoServer, Stream, Threads,
                   expect, expect_between, expect_reset, limit, main,
                   new_socket, read_exactly, run, say, scene, wait_for)
 
@@ -180,7 +180,7 @@ def same_server():
        "find their servers again")
 def host_dies():
     with all_well():
-        came = visits(6 if SCALE == 1 else 2)
+        came = visits(2 if QUICK else 6)
         load = Load([visit for visit in came if visit.host == LIVES])
         others = [visit for visit in came if visit.host == DIES]
         load.more()

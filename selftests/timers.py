@@ -8,7 +8,7 @@ import re
 import socket
 import time
 
-from peer import (CLIENT, FRONT, PROXY, SCALE, SERVER, Failed, accept, connect,
+from peer import (CLIENT, FRONT, PROXY, QUICK, SERVER, Failed, accept, connect,
                   expect, expect_alive, expect_between, expect_eof,
                   expect_reset, kp, limit, listen, main, netem, new_socket,
                   pair, run, say, scaled, scene, sessions, wait_acked,
@@ -339,7 +339,7 @@ def ten_thousand():
 
 @scene("sessions that time out at the same time are all reset")
 def together():
-    seconds = 15 if SCALE == 1 else 6
+    seconds = 6 if QUICK else 15
     with options(f"idle-timeout {seconds}s"):
         listener = listen()
         ends = []

@@ -12,7 +12,8 @@ trap 'rm -rf "$dir"' EXIT
 count=0
 failed=0
 
-cat >"$dir/kproxy" <<END
+mkdir "$dir/bin"
+cat >"$dir/bin/kproxy" <<END
 #!/bin/sh
 [ "\$1" != -n ] || { in=".\$2"; shift 2; }
 case "\$1 \$2 \$3" in
@@ -24,8 +25,8 @@ case "\$1 \$2 \$3" in
 *) exec ./kproxy "\$@" ;;
 esac
 END
-chmod +x "$dir/kproxy"
-export PATH=$dir:$PATH
+chmod +x "$dir/bin/kproxy"
+export PATH=$dir/bin:$PATH
 
 cat >"$dir/bash" <<'END'
 _init_completion() {

@@ -123,9 +123,10 @@ redis() {
 	same "what is found" "$(client redis-cli -h 10.1.0.1 get key)" value
 }
 
+# With a port, as wrk looks up "http" in /etc/services, which may not be there.
 with_wrk() {
 	client wrk -t2 -c 200 -d 3 --timeout $((10 * PATIENCE)) \
-		http://10.1.0.1/who >"$tmp/wrk"
+		http://10.1.0.1:80/who >"$tmp/wrk"
 	cat "$tmp/wrk"
 	lacks 'Socket errors|Non-2xx' "$tmp/wrk"
 	grep -q 'requests in' "$tmp/wrk"

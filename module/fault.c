@@ -2,7 +2,7 @@
 /*
  * What a socket may do to the pump at any time and does too seldom for a test.
  * Compiled only into kernels with fault injection, whose tests set it in
- * debugfs, in fail_kproxy_send.
+ * debugfs, in fail_kproxy_send and fail_kproxy_insert.
  */
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
@@ -11,7 +11,8 @@
 #include "fault.h"
 
 static DECLARE_FAULT_ATTR(fail_kproxy_send);
-static struct dentry *fault_dir;
+static DECLARE_FAULT_ATTR(fail_kproxy_insert);
+static struct dentry *fault_dir, *insert_dir;
 
 /**
  * kproxy_fault_init() - show the attributes in debugfs
@@ -24,6 +25,8 @@ void kproxy_fault_init(void)
 {
 	fault_dir = fault_create_debugfs_attr("fail_kproxy_send", NULL,
 					      &fail_kproxy_send);
+	insert_dir = fault_create_debugfs_attr("fail_kproxy_insert", NULL,
+					       &fail_kproxy_insert);
 }
 
 /**
@@ -33,6 +36,7 @@ void kproxy_fault_init(void)
  */
 void kproxy_fault_exit(void)
 {
+	debugfs_remove(insert_dir);
 	debugfs_remove(fault_dir);
 }
 
@@ -49,4 +53,15 @@ size_t kproxy_fault_send(size_t len)
 	if (likely(!should_fail(&fail_kproxy_send, len)))
 		return len;
 	return get_random_u32_below(2) ? get_random_u32_below(len) : 0;
+}
+
+/**
+ * kproxy_fault_insert() - whether a session finds no place in the table
+ *
+ * Context: any.
+ * Return: 0, or -EBUSY as rhashtable has it when it grows already.
+ */
+int kproxy_fault_insert(void)
+{
+	return should_fail(&fail_kproxy_insert, 1) ? -EBUSY : 0;
 }

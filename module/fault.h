@@ -8,6 +8,7 @@
 void kproxy_fault_init(void);
 void kproxy_fault_exit(void);
 size_t kproxy_fault_send(size_t len);
+int kproxy_fault_insert(void);
 #else
 static inline void kproxy_fault_init(void)
 {
@@ -20,6 +21,11 @@ static inline void kproxy_fault_exit(void)
 static inline size_t kproxy_fault_send(size_t len)
 {
 	return len;
+}
+
+static inline int kproxy_fault_insert(void)
+{
+	return 0;
 }
 #endif
 

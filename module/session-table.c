@@ -7,6 +7,7 @@
 #include <linux/rhashtable.h>
 #include <linux/wait_bit.h>
 
+#include "fault.h"
 #include "listener.h"
 #include "netns.h"
 #include "session.h"
@@ -49,12 +50,16 @@ void kproxy_session_table_destroy(struct kproxy_net *kn)
  * @s: the session, whose number is not in the table
  *
  * Context: process.
- * Return: 0, or a negative errno when memory is short.
+ * Return: 0; -ENOMEM when memory is short, or the table too full to grow now,
+ * which rhashtable calls -EBUSY or -E2BIG.
  */
 int kproxy_session_table_insert(struct kproxy_session *s)
 {
-	return rhashtable_insert_fast(&s->kn->sessions, &s->node,
-				      session_params);
+	int err = kproxy_fault_insert() ?:
+		  rhashtable_insert_fast(&s->kn->sessions, &s->node,
+					 session_params);
+
+	return err ? -ENOMEM : 0;
 }
 
 /**

@@ -39,7 +39,7 @@ static void greeting_take(struct kproxy_greeting *greeting, struct sock *sk)
 
 	lock_sock(sk);
 	len = min(kproxy_sock_unread(sk), greeting->left);
-	tcp_read_done(sk, len);
+	kproxy_sock_read_done(sk, len);
 	release_sock(sk);
 	greeting->left -= len;
 }

@@ -72,6 +72,11 @@ static void sock_set_defaults(struct sock *sk)
 
 	sk->sk_allocation = GFP_ATOMIC;
 	sk->sk_use_task_frag = false;
+	/*
+	 * An urgent byte is one of the stream. Otherwise TCP skips the one that is
+	 * read next when another comes, and moves copied_seq for that.
+	 */
+	sock_set_flag(sk, SOCK_URGINLINE);
 	tp->nonagle |= TCP_NAGLE_OFF | TCP_NAGLE_PUSH;
 	sock_set_flag(sk, SOCK_KEEPOPEN);
 	tp->keepalive_time = KPROXY_KEEPALIVE_IDLE * HZ;
@@ -373,6 +378,65 @@ u32 kproxy_sock_unread(const struct sock *sk)
 	u32 taken = READ_ONCE(tp->copied_seq);
 
 	return before(taken, end) ? end - taken : 0;
+}
+
+/**
+ * kproxy_sock_read_done() - take bytes from what a socket has received
+ * @sk: the socket, locked
+ * @len: how many; as many are there
+ *
+ * Behind an urgent byte TCP's fast path is closed until that was read, which
+ * tcp_read_done() does not look at.
+ *
+ * Context: any.
+ */
+void kproxy_sock_read_done(struct sock *sk, u32 len)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	tcp_read_done(sk, len);
+	if (unlikely(tp->urg_data) && after(tp->copied_seq, tp->urg_seq)) {
+		WRITE_ONCE(tp->urg_data, 0);
+		tcp_fast_path_check(sk);
+	}
+}
+
+/**
+ * kproxy_sock_unacked() - how much a peer has not acknowledged of what the socket
+ *	was given
+ * @sk: the socket, which was connected; it may be closed by now
+ * @fin: the end of the stream was sent, too
+ *
+ * Context: any; exact while nothing happens to the socket.
+ * Return: bytes, without the end of the stream.
+ */
+u32 kproxy_sock_unacked(const struct sock *sk, bool fin)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	u32 left = READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una);
+
+	return left && fin ? left - 1 : left;
+}
+
+/**
+ * kproxy_sock_acked() - when a peer has acknowledged something last
+ * @sk: the socket, connected
+ * @when: the time goes here, in jiffies
+ *
+ * Or when the first of what is under way was sent, if that is later.
+ *
+ * Context: any.
+ * Return: false if nothing was ever sent, or too long ago to tell.
+ */
+bool kproxy_sock_acked(const struct sock *sk, unsigned long *when)
+{
+	u64 stamp = READ_ONCE(tcp_sk(sk)->delivered_mstamp);
+	s64 age = tcp_clock_us() - stamp;
+
+	if (!stamp || age > (s64)UINT_MAX)
+		return false;
+	*when = jiffies - usecs_to_jiffies(max(age, 0));
+	return true;
 }
 
 /* Both ends of a connection that leaves no namespace are in its hash table. */

@@ -57,6 +57,9 @@ void kproxy_sock_close(struct kproxy_sock *ks);
 void kproxy_sock_abort(struct kproxy_sock *ks);
 void kproxy_sock_reset(struct socket *socket);
 u32 kproxy_sock_unread(const struct sock *sk);
+void kproxy_sock_read_done(struct sock *sk, u32 len);
+u32 kproxy_sock_unacked(const struct sock *sk, bool fin);
+bool kproxy_sock_acked(const struct sock *sk, unsigned long *when);
 struct kproxy_sock *kproxy_sock_peer(const struct sock *sk);
 
 #endif /* _KPROXY_SOCK_H */

@@ -237,6 +237,21 @@ def urgent():
                "the other bytes")
 
 
+@scene("urgent bytes that come before anything is read are all passed on")
+def urgent_early():
+    listener = listen()
+    with netem(SERVER, "eth0", "delay", "300ms"):
+        client = connect(nodelay=True)
+        for byte in b"ABC":
+            client.send(bytes([byte]), socket.MSG_OOB)
+        client.sendall(b"rest")
+        server = accept(listener)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        expect(read_exactly(server, 7), b"ABCrest", "what the server got")
+        expect_alive(client, server)
+    listener.close()
+
+
 @scene("many sessions at once, each its own stream")
 def many():
     threads = Threads()

@@ -7,10 +7,10 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 17
+plan 18
 load
 topology
 modprobe -q sch_netem || true
 simple_proxy
-scenes 17
+scenes 18
 finish

@@ -20,6 +20,7 @@ static enum kproxy_session_state session_state(enum kproxy_state state)
 {
 	switch (state) {
 	case KPROXY_GREETING:
+	case KPROXY_CHOOSING:
 	case KPROXY_CONNECTING:
 		return KPROXY_SESSION_STATE_CONNECTING;
 	case KPROXY_ESTABLISHED:

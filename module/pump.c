@@ -25,9 +25,13 @@
 #include "fault.h"
 #include "pool.h"
 #include "pump.h"
+#include "sock.h"
 
 /* Fragments in one call; their array is on the stack: 1 KiB. */
 #define BATCH 64
+
+/* Batches in one run, which has both sockets locked. */
+#define RUN_MAX 16
 
 /* Fragments up to this many bytes are copied. */
 #define COPY_MAX 512
@@ -512,7 +516,7 @@ static void pump_take_ahead(struct kproxy_pump *pump, struct sock *src,
 
 	if (head)
 		pump_head_sent(pump, head);
-	tcp_read_done(src, data);
+	kproxy_sock_read_done(src, data);
 	moved->copied += data;
 	pump->ahead = 0;
 }
@@ -548,7 +552,7 @@ static bool pump_message(struct kproxy_pump *pump, struct sock *src,
 	sent = message_send(dst, pool, &data);
 	pump->sending = false;
 	if (likely(sent > 0)) {
-		tcp_read_done(src, sent);
+		kproxy_sock_read_done(src, sent);
 		moved->copied += sent;
 	}
 	if (unlikely(sent < (int)data.iov_len))
@@ -583,7 +587,7 @@ static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
 	pump->sending = false;
 	if (sent > 0) {
 		head = min_t(size_t, sent, pump->head.len);
-		tcp_read_done(src, sent - head);
+		kproxy_sock_read_done(src, sent - head);
 		batch_account(&b, sent, head, dst->sk_route_caps & NETIF_F_SG,
 			      moved);
 		if (unlikely(head))
@@ -645,7 +649,7 @@ u64 kproxy_pump_stalled(const struct kproxy_pump *pump)
  *
  * Context: bottom halves off; does not sleep.
  * Return: why it stopped. After KPROXY_PUMP_FULL the destination's write_space
- * will be called, after KPROXY_PUMP_RETRY nothing will.
+ * will be called, after KPROXY_PUMP_RETRY and KPROXY_PUMP_YIELD nothing will.
  */
 enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 					struct sock *src, struct sock *dst,
@@ -654,6 +658,7 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 {
 	enum kproxy_pump_result result = KPROXY_PUMP_DRY;
 	u64 spliced = moved->spliced, copied = moved->copied;
+	unsigned int n = 0;
 	bool more = true;
 
 	if (unlikely(pump->ended))
@@ -663,8 +668,10 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 
 	if (likely(!pump->head.len))
 		more = !pump_message(pump, src, dst, pool, moved, &result);
-	while (more && result == KPROXY_PUMP_DRY)
-		result = pump_batch(pump, src, dst, pool, moved, &more);
+	for (; more && result == KPROXY_PUMP_DRY; n++)
+		result = n < RUN_MAX ?
+				 pump_batch(pump, src, dst, pool, moved, &more) :
+				 KPROXY_PUMP_YIELD;
 
 	if (moved->spliced != spliced || moved->copied != copied) {
 		WRITE_ONCE(pump->bytes_spliced, pump->bytes_spliced +
@@ -673,6 +680,7 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 			   moved->copied - copied);
 		WRITE_ONCE(pump->last, jiffies);
 		WRITE_ONCE(pump->cpu, raw_smp_processor_id());
+		pump->retries = 0;
 		kproxy_hold_moved(&pump->hold, kproxy_pump_bytes(pump),
 				  tcp_sk(src)->tcp_mstamp,
 				  tcp_full_space(src));

@@ -19,6 +19,8 @@ enum kproxy_pump_result {
 	KPROXY_PUMP_FULL,
 	/* memory was short and nothing will call: try again in a moment */
 	KPROXY_PUMP_RETRY,
+	/* there is more, but others are to have the processor and the sockets */
+	KPROXY_PUMP_YIELD,
 	/* the stream has ended and its end is passed on */
 	KPROXY_PUMP_EOF,
 	/* one of the two sockets can't go on */
@@ -47,6 +49,8 @@ struct kproxy_pump {
 	bool ended;
 	/* inside tcp_sendmsg_locked(): the pump's own doing, no news */
 	bool sending;
+	/* runs in a row that ended with RETRY, for the pause after them */
+	u8 retries;
 	/*
 	 * For how long the destination had no room, in nanoseconds; while it has
 	 * none, less the time by the clock when that began, so below 0.

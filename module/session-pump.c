@@ -8,6 +8,7 @@
 #include <linux/hrtimer.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
+#include <linux/random.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -16,6 +17,9 @@
 #include "session.h"
 #include "session-pump.h"
 #include "trace.h"
+
+/* Jiffies between two tries at most, while memory is short. */
+#define RETRY_MAX ((unsigned long)(HZ / 8 ?: 1))
 
 static const enum kproxy_reason failed_reason[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_REASON_CLIENT_RESET,
@@ -44,7 +48,9 @@ static const enum kproxy_counter stall_counter[KPROXY_SIDES] = {
 void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side source)
 {
 	set_bit(KPROXY_SESSION_WANTED + source, &s->flags);
-	set_bit(KPROXY_SESSION_KICKED, &s->flags);
+	/* Set once: both directions read the line that it is on. */
+	if (!test_bit(KPROXY_SESSION_KICKED, &s->flags))
+		set_bit(KPROXY_SESSION_KICKED, &s->flags);
 	queue_work(kproxy_bh_wq, &s->pump_work);
 }
 
@@ -146,6 +152,19 @@ void kproxy_session_end_stalls(struct kproxy_session *s)
 			session_stall(s, source, false);
 }
 
+/*
+ * In how many jiffies to try again when memory was short: longer each time, and
+ * not all sessions in the same tick.
+ */
+static unsigned long session_retry_pause(struct kproxy_pump *pump)
+{
+	unsigned long pause = min(1UL << pump->retries, RETRY_MAX);
+
+	if (pause < RETRY_MAX)
+		pump->retries++;
+	return pause + get_random_u32_below(pause);
+}
+
 /* Bottom halves off; both sockets locked, the destination owned by nobody. */
 static enum kproxy_pump_result session_run(struct kproxy_session *s,
 					   enum kproxy_side source)
@@ -173,7 +192,11 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 		break;
 	case KPROXY_PUMP_RETRY:
 		set_bit(KPROXY_SESSION_RETRY, &s->flags);
-		timer_reduce(&s->timer, jiffies + 1);
+		timer_reduce(&s->timer, jiffies +
+			     session_retry_pause(&s->pumps[source]));
+		break;
+	case KPROXY_PUMP_YIELD:
+		kproxy_session_kick(s, source);
 		break;
 	case KPROXY_PUMP_DRY:
 	case KPROXY_PUMP_FULL:
@@ -225,7 +248,10 @@ static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
 		return true;
 	WRITE_ONCE(pump->held_since, tcp_sk(sk)->tcp_mstamp);
 	set_bit(KPROXY_SESSION_HELD + source, &s->flags);
-	/* The timer that is queued here runs after this, and sees the bit. */
+	/*
+	 * Pairs with that of kproxy_session_hold_timer(): either this finds that
+	 * the timer is not queued, or the timer finds the bit.
+	 */
 	smp_mb__after_atomic();
 	trace_kproxy_hold(s, source);
 	if (!hrtimer_is_queued(&s->hold_timer))
@@ -260,6 +286,11 @@ enum hrtimer_restart kproxy_session_hold_timer(struct hrtimer *timer)
 	u32 next = U32_MAX, left;
 	enum kproxy_side side;
 
+	/*
+	 * Pairs with that of session_holds(): the timer was marked as no longer
+	 * queued before this, and the bits are read after it.
+	 */
+	smp_mb();
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		if (!test_bit(KPROXY_SESSION_HELD + side, &s->flags))
 			continue;
@@ -368,6 +399,7 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 	    test_bit(KPROXY_SESSION_FAILED + !failed, &s->flags) ||
 	    kproxy_sock_unread(dst) ||
 	    (result != KPROXY_PUMP_FULL && result != KPROXY_PUMP_RETRY &&
+	     result != KPROXY_PUMP_YIELD &&
 	     tcp_rtx_and_write_queues_empty(dst))) {
 		kproxy_session_event(s, KPROXY_EV_RESET, failed_reason[failed]);
 		return;
@@ -375,7 +407,7 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 	set_bit(SOCK_NOSPACE, &dst->sk_socket->flags);
 	if (test_and_set_bit(KPROXY_SESSION_DRAINING, &s->flags))
 		return;
-	WRITE_ONCE(s->step_by, jiffies + (s->times.fin ?: 60 * HZ));
+	WRITE_ONCE(s->step_by, jiffies + kproxy_session_drain_time(s));
 	timer_reduce(&s->timer, s->step_by);
 }
 

@@ -27,16 +27,22 @@
 #include "trace.h"
 #include "upstream.h"
 
-/* True if it was not connected before and is to go on. */
-static bool session_established(struct kproxy_session *s)
+/*
+ * There is a connection, by the answer to a connect or by one that was made
+ * ahead. False if the connect was given up or the session has ended before: then
+ * nothing may be done with the server's socket, which is locked.
+ */
+static bool session_established(struct kproxy_session *s,
+				enum kproxy_event event)
 {
 	enum kproxy_side side;
 
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		WRITE_ONCE(s->pumps[side].last, jiffies);
+	if (!kproxy_session_event(s, event, KPROXY_REASON_NONE))
+		return false;
 	s->connected = ktime_get();
-	return kproxy_session_event(s, KPROXY_EV_CONNECTED,
-				    KPROXY_REASON_NONE);
+	return true;
 }
 
 /*
@@ -65,16 +71,32 @@ void kproxy_session_reach_changed(struct kproxy_session *s)
 	const struct sock *sk = s->ends[KPROXY_SERVER].sk;
 
 	if (sk->sk_state == TCP_ESTABLISHED) {
-		if (!session_established(s))
+		if (!session_established(s, KPROXY_EV_CONNECTED))
 			return;
 		session_go(s);
 		/* Otherwise the life work sees the new state: full barriers. */
 		if (!test_bit(KPROXY_SESSION_ASKING, &s->flags))
 			kproxy_session_kick_both(s);
 	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE) {
-		set_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
-		kproxy_session_schedule_life(s);
+		kproxy_session_connect_failed(s);
 	}
+}
+
+/**
+ * kproxy_session_connect_failed() - give up the connect that is under way
+ * @s: the session, held or kept from ending by the caller
+ *
+ * Has no effect if the connect has succeeded, was given up or the session has
+ * ended before: the change of state decides, and whoever brings it about has the
+ * life work go on to the next server.
+ *
+ * Context: any.
+ */
+void kproxy_session_connect_failed(struct kproxy_session *s)
+{
+	if (kproxy_session_event(s, KPROXY_EV_CONNECT_FAILED,
+				 KPROXY_REASON_NONE))
+		kproxy_session_schedule_life(s);
 }
 
 static void session_count(const struct kproxy_session *s,
@@ -132,7 +154,7 @@ static bool session_use_socket(struct kproxy_session *s, struct socket *socket)
 		if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
 			kproxy_sock_delay_acks(sk);
 		kproxy_addr_local(&s->source, sk);
-		go = session_established(s);
+		go = session_established(s, KPROXY_EV_TAKEN);
 	}
 	release_sock(sk);
 	if (go) {
@@ -172,7 +194,10 @@ static bool session_take_ready(struct kproxy_session *s)
 	return false;
 }
 
-/* Begin to connect to the session's server: -EINPROGRESS, or it failed. */
+/*
+ * Begin to connect to the session's server: -EINPROGRESS, or it failed. It is
+ * choosing before, and is then connecting, connected, choosing again, or ended.
+ */
 static int session_connect(struct kproxy_session *s)
 {
 	struct kproxy_sock *ks = &s->ends[KPROXY_SERVER];
@@ -187,8 +212,6 @@ static int session_connect(struct kproxy_session *s)
 		return err;
 	if (!s->pumps[KPROXY_CLIENT].head.len && session_take_ready(s))
 		return -EINPROGRESS;
-	/* Of the connect before, or of one made ahead that has failed. */
-	clear_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
 	err = kproxy_sock_create(s->kn->net, server->addr.sa.sa_family,
 				 &socket);
 	if (err)
@@ -204,6 +227,8 @@ static int session_connect(struct kproxy_session *s)
 	/* What the client has said acknowledges the server's answer. */
 	if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
 		kproxy_sock_delay_acks(socket->sk);
+	if (!kproxy_session_event(s, KPROXY_EV_CONNECT, KPROXY_REASON_NONE))
+		return -ECANCELED;
 	set_bit(KPROXY_SESSION_ASKING, &s->flags);
 	err = kproxy_source_connect(server, socket, &s->client);
 	clear_bit(KPROXY_SESSION_ASKING, &s->flags);
@@ -274,6 +299,18 @@ int kproxy_session_find(struct kproxy_session *s)
 	return PTR_ERR_OR_ZERO(server);
 }
 
+/*
+ * A step of the connect has returned an error. False if it has succeeded all the
+ * same or the session has ended; then its sockets are in use, or session_end()'s.
+ * Only the life work, whose lock is held, leads on from choosing, so that this
+ * stays true until then.
+ */
+static bool session_unconnected(struct kproxy_session *s)
+{
+	kproxy_session_event(s, KPROXY_EV_CONNECT_FAILED, KPROXY_REASON_NONE);
+	return READ_ONCE(s->state) == KPROXY_CHOOSING;
+}
+
 static void session_unreachable(struct kproxy_session *s)
 {
 	kproxy_session_event(s, KPROXY_EV_UNREACHABLE,
@@ -291,7 +328,6 @@ static void session_unreachable(struct kproxy_session *s)
 void kproxy_session_wait(struct kproxy_session *s)
 {
 	kproxy_session_use(s, NULL);
-	clear_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
 	kproxy_session_arm(s);
 	s->waiting = true;
@@ -346,7 +382,8 @@ void kproxy_session_reach(struct kproxy_session *s)
 {
 	int err;
 
-	while ((err = session_connect(s)) != -EINPROGRESS) {
+	while ((err = session_connect(s)) != -EINPROGRESS &&
+	       session_unconnected(s)) {
 		session_disconnect(s);
 		if (session_next_server(s, err))
 			continue;
@@ -362,6 +399,7 @@ void kproxy_session_reach(struct kproxy_session *s)
 				     KPROXY_REASON_SERVER_DOWN);
 }
 
+/* The connect was given up, and nothing but this leads on from there. */
 static void session_reconnect(struct kproxy_session *s)
 {
 	/* A time-out of the connect that failed must not hit the next one. */
@@ -391,7 +429,7 @@ static void session_look_again(struct kproxy_session *s)
 {
 	int err = kproxy_session_find(s);
 
-	if (err == -EBUSY && !test_bit(KPROXY_SESSION_UNCONNECTED, &s->flags))
+	if (err == -EBUSY && time_before(jiffies, READ_ONCE(s->step_by)))
 		return;
 	kproxy_session_wait_no_more(s);
 	if (err) {
@@ -408,7 +446,7 @@ static void session_look_again(struct kproxy_session *s)
 
 /**
  * kproxy_session_reach_on() - the next step of a session on its way to a server
- * @s: the session, connecting, its life locked
+ * @s: the session, choosing, its life locked
  *
  * Context: process, may sleep.
  */
@@ -416,6 +454,6 @@ void kproxy_session_reach_on(struct kproxy_session *s)
 {
 	if (s->waiting)
 		session_look_again(s);
-	else if (test_bit(KPROXY_SESSION_UNCONNECTED, &s->flags))
+	else
 		session_reconnect(s);
 }

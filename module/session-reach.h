@@ -30,5 +30,6 @@ void kproxy_session_turn(struct kproxy_waiter *waiter);
 void kproxy_session_reach(struct kproxy_session *s);
 void kproxy_session_reach_on(struct kproxy_session *s);
 void kproxy_session_reach_changed(struct kproxy_session *s);
+void kproxy_session_connect_failed(struct kproxy_session *s);
 
 #endif /* _KPROXY_SESSION_REACH_H */

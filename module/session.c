@@ -112,6 +112,24 @@ static void session_set_reason(struct kproxy_session *s, enum kproxy_state state
 		cmpxchg(&s->reason, KPROXY_REASON_NONE, reason);
 }
 
+/* What follows from the change of state that the caller has made. */
+static void session_state_changed(struct kproxy_session *s,
+				  enum kproxy_state old, enum kproxy_state new,
+				  enum kproxy_event event,
+				  enum kproxy_reason reason)
+{
+	session_set_reason(s, new, reason);
+	trace_kproxy_state(s, old, new, event);
+	if (kproxy_state_final(new)) {
+		/* pairs with that of session_life_work() */
+		smp_mb__before_atomic();
+		set_bit(KPROXY_SESSION_FINAL, &s->flags);
+		kproxy_session_schedule_life(s);
+	} else if (new >= KPROXY_CLOSING_IN && s->times.fin) {
+		timer_reduce(&s->timer, jiffies + s->times.fin);
+	}
+}
+
 /**
  * kproxy_session_event() - tell a session what has happened
  * @s: the session, held or kept from ending by the caller
@@ -132,17 +150,23 @@ bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
 			return false;
 	} while (!try_cmpxchg(&s->state, &old, new));
 
-	session_set_reason(s, new, reason);
-	trace_kproxy_state(s, old, new, event);
-	if (kproxy_state_final(new)) {
-		/* pairs with that of session_life_work() */
-		smp_mb__before_atomic();
-		set_bit(KPROXY_SESSION_FINAL, &s->flags);
-		kproxy_session_schedule_life(s);
-	} else if (new >= KPROXY_CLOSING_IN && s->times.fin) {
-		WRITE_ONCE(s->step_by, jiffies + s->times.fin);
-		timer_reduce(&s->timer, jiffies + s->times.fin);
-	}
+	session_state_changed(s, old, new, event, reason);
+	return true;
+}
+
+/*
+ * As kproxy_session_event(), if the state is still @state: for an event that
+ * follows from having been in it.
+ */
+static bool session_event_in(struct kproxy_session *s, enum kproxy_state state,
+			     enum kproxy_event event,
+			     enum kproxy_reason reason)
+{
+	int old = state, new = kproxy_state_next(state, event);
+
+	if (new == old || !try_cmpxchg(&s->state, &old, new))
+		return false;
+	session_state_changed(s, state, new, event, reason);
 	return true;
 }
 
@@ -205,25 +229,55 @@ static void deadline_min(unsigned long *deadline, bool *any,
 	*any = true;
 }
 
+static unsigned long later(unsigned long a, unsigned long b)
+{
+	return time_after(a, b) ? a : b;
+}
+
+/**
+ * kproxy_session_progress() - when a byte has moved last
+ * @s: the session, whose two sockets are there to look at
+ *
+ * A byte moves when a pump passes it on, and once more when the peer has
+ * acknowledged it: a peer that takes what is queued for it slowly is not idle.
+ *
+ * Context: any in which the session can't end.
+ * Return: jiffies.
+ */
+unsigned long kproxy_session_progress(const struct kproxy_session *s)
+{
+	unsigned long last = s->began, acked;
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
+		last = later(last, READ_ONCE(s->pumps[side].last));
+		if (kproxy_sock_acked(s->ends[side].sk, &acked))
+			last = later(last, acked);
+	}
+	return last;
+}
+
 /* When the session's time is over as it is now: false for never. */
 static bool session_deadline(const struct kproxy_session *s,
 			     enum kproxy_state state, unsigned long *deadline)
 {
-	unsigned long last = READ_ONCE(s->pumps[KPROXY_CLIENT].last);
-	unsigned long other = READ_ONCE(s->pumps[KPROXY_SERVER].last);
+	unsigned long last, drain;
 	bool any = false;
 
-	if (time_after(other, last))
-		last = other;
 	deadline_min(deadline, &any, s->began, s->times.age);
-	if (state == KPROXY_ESTABLISHED)
-		deadline_min(deadline, &any, last, s->times.idle);
-	else if (kproxy_state_connected(state))
-		deadline_min(deadline, &any, last, s->times.fin);
-	if (kproxy_state_early(state) ||
-	    (state == KPROXY_LINGERING && s->times.fin) ||
-	    test_bit(KPROXY_SESSION_DRAINING, &s->flags))
+	if (kproxy_state_early(state)) {
 		deadline_min(deadline, &any, READ_ONCE(s->step_by) - 1, 1);
+		return any;
+	}
+	last = kproxy_session_progress(s);
+	deadline_min(deadline, &any, last, state == KPROXY_ESTABLISHED ?
+						   s->times.idle :
+						   s->times.fin);
+	if (test_bit(KPROXY_SESSION_DRAINING, &s->flags)) {
+		drain = kproxy_session_drain_time(s);
+		last = later(last, READ_ONCE(s->step_by) - drain);
+		deadline_min(deadline, &any, last, drain);
+	}
 	return any;
 }
 
@@ -235,9 +289,10 @@ static bool session_deadline(const struct kproxy_session *s,
  */
 void kproxy_session_arm(struct kproxy_session *s)
 {
+	enum kproxy_state state = READ_ONCE(s->state);
 	unsigned long deadline;
 
-	if (session_deadline(s, READ_ONCE(s->state), &deadline))
+	if (!kproxy_state_final(state) && session_deadline(s, state, &deadline))
 		timer_reduce(&s->timer, deadline);
 }
 
@@ -259,22 +314,25 @@ static void client_changed(struct kproxy_sock *ks)
 	session_socket_changed(s, KPROXY_CLIENT);
 	if (kproxy_session_news(s, KPROXY_CLIENT) || !ks->sk->sk_err)
 		return;
-	/* There is nobody yet who would have to get its bytes first. */
-	if (kproxy_state_early(READ_ONCE(s->state)))
-		kproxy_session_event(s, KPROXY_EV_RESET,
-				     KPROXY_REASON_CLIENT_RESET);
-	kproxy_session_failed(s, KPROXY_CLIENT);
+	/* If a server has answered, it gets the client's bytes first. */
+	if (!kproxy_session_event(s, KPROXY_EV_CLIENT_LOST,
+				  KPROXY_REASON_CLIENT_RESET))
+		kproxy_session_failed(s, KPROXY_CLIENT);
 }
 
-/* The server's socket is locked. */
+/*
+ * The server's socket is locked. While a server is chosen, this is of a connect
+ * that was given up, or a connection made ahead that is about to be looked at.
+ */
 static void server_changed(struct kproxy_sock *ks)
 {
 	struct kproxy_session *s = server_session(ks);
+	enum kproxy_state state = READ_ONCE(s->state);
 
-	if (READ_ONCE(s->state) == KPROXY_CONNECTING) {
+	if (state == KPROXY_CONNECTING)
 		kproxy_session_reach_changed(s);
+	if (kproxy_state_early(state))
 		return;
-	}
 	session_socket_changed(s, KPROXY_SERVER);
 	if (!kproxy_session_news(s, KPROXY_SERVER) && ks->sk->sk_err)
 		kproxy_session_failed(s, KPROXY_SERVER);
@@ -465,6 +523,32 @@ static void session_count_end(const struct kproxy_session *s)
 				   ktime_us_delta(ktime_get(), s->began_mono));
 }
 
+/*
+ * What was passed on and did not arrive, or is not known to have. A session that
+ * both peers have closed may lack it too: then one of them did so by a reset.
+ */
+static void session_note_unacked(struct kproxy_session *s)
+{
+	static const enum kproxy_reason reset[KPROXY_SIDES] = {
+		[KPROXY_CLIENT] = KPROXY_REASON_CLIENT_RESET,
+		[KPROXY_SERVER] = KPROXY_REASON_SERVER_RESET,
+	};
+	enum kproxy_side side;
+
+	if (!s->connected)
+		return;
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
+		const struct kproxy_pump *pump = &s->pumps[!side];
+
+		/* A header for the server is none of the client's bytes. */
+		s->unacked[side] = min(kproxy_pump_bytes(pump),
+				       kproxy_sock_unacked(s->ends[side].sk,
+							   pump->ended));
+		if (s->unacked[side] && s->state == KPROXY_DONE)
+			WRITE_ONCE(s->reason, reset[side]);
+	}
+}
+
 static void session_end(struct kproxy_session *s, bool graceful)
 {
 	struct kproxy_server *server = kproxy_session_server(s);
@@ -483,6 +567,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	if (test_bit(KPROXY_SESSION_KICKED, &s->flags))
 		cancel_work_sync(&s->pump_work);
 	kproxy_session_end_stalls(s);
+	session_note_unacked(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		if (!s->ends[side].socket)
@@ -519,25 +604,13 @@ static void session_life_work(struct work_struct *work)
 			session_end(s, state == KPROXY_DONE);
 	} else if (state == KPROXY_GREETING) {
 		session_greet(s);
-	} else if (state == KPROXY_CONNECTING) {
+	} else if (state == KPROXY_CHOOSING) {
 		kproxy_session_reach_on(s);
 	} else if (test_and_clear_bit(KPROXY_SESSION_OWNED, &s->flags)) {
 		session_wait_owner(s);
 	}
 	mutex_unlock(&s->life);
 	kproxy_session_put(s);
-}
-
-/* A peer that takes its last bytes slowly has all the time it wants. */
-static void session_linger(struct kproxy_session *s)
-{
-	u32 acked = READ_ONCE(tcp_sk(s->ends[KPROXY_CLIENT].sk)->snd_una) +
-		    READ_ONCE(tcp_sk(s->ends[KPROXY_SERVER].sk)->snd_una);
-
-	if (acked == s->acked)
-		return;
-	s->acked = acked;
-	WRITE_ONCE(s->step_by, jiffies + s->times.fin);
 }
 
 /* Which of the times it was that is over. */
@@ -556,6 +629,26 @@ static enum kproxy_reason session_timeout_reason(const struct kproxy_session *s,
 }
 
 /*
+ * A deadline that was the session's in @state has passed. When it is in another
+ * state by now, that one's deadline is what counts.
+ */
+static void session_timeout(struct kproxy_session *s, enum kproxy_state state)
+{
+	if (kproxy_state_early(state) && state != KPROXY_GREETING &&
+	    time_after_eq(jiffies, READ_ONCE(s->step_by))) {
+		if (state == KPROXY_CONNECTING)
+			kproxy_session_connect_failed(s);
+		else
+			kproxy_session_schedule_life(s);
+	} else if (!session_event_in(s, state, KPROXY_EV_TIMEOUT,
+				     session_timeout_reason(s, state))) {
+		kproxy_session_arm(s);
+	} else if (state == KPROXY_GREETING) {
+		kproxy_listener_refused(s->listener);
+	}
+}
+
+/*
  * Softirq. One timer for everything that takes too long, set for the next
  * time that may be over and then for the one that is next: bytes that move
  * never touch it.
@@ -570,22 +663,13 @@ static void session_timer(struct timer_list *timer)
 		return;
 	if (test_and_clear_bit(KPROXY_SESSION_RETRY, &s->flags))
 		kproxy_session_kick_both(s);
-	if (state == KPROXY_LINGERING)
-		session_linger(s);
 	if (!session_deadline(s, state, &deadline))
 		return;
-	if (time_before(jiffies, deadline)) {
+	if (time_before(jiffies, deadline))
 		/* A pump or an event may have set it earlier by now. */
 		timer_reduce(&s->timer, deadline);
-	} else if (state == KPROXY_CONNECTING &&
-		   time_after_eq(jiffies, READ_ONCE(s->step_by))) {
-		set_bit(KPROXY_SESSION_UNCONNECTED, &s->flags);
-		kproxy_session_schedule_life(s);
-	} else if (kproxy_session_event(s, KPROXY_EV_TIMEOUT,
-					session_timeout_reason(s, state)) &&
-		   state == KPROXY_GREETING) {
-		kproxy_listener_refused(s->listener);
-	}
+	else
+		session_timeout(s, state);
 }
 
 static void session_set_times(struct kproxy_session_times *times,
@@ -629,7 +713,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	s->greeting.proxy = READ_ONCE(l->options.accept_proxy);
 	s->greeting.name = rcu_access_pointer(l->routes);
 	s->state = s->greeting.proxy || s->greeting.name ? KPROXY_GREETING :
-							   KPROXY_CONNECTING;
+							   KPROXY_CHOOSING;
 	INIT_WORK(&s->pump_work, kproxy_session_pump_work);
 	INIT_WORK(&s->life_work, session_life_work);
 	mutex_init(&s->life);
@@ -742,10 +826,12 @@ void kproxy_session_start(struct kproxy_listener *l,
 	err = session_begin(s);
 	if (err && err != -EBUSY)
 		goto err_session;
+	/* By the end of this the session may have ended. */
+	refcount_inc(&s->refs);
 	kproxy_sock_attach(&s->ends[KPROXY_CLIENT], client, from, &client_ops);
 	/* It may have failed before anybody was told. */
 	if (client->sk->sk_err || client->sk->sk_state == TCP_CLOSE)
-		kproxy_session_event(s, KPROXY_EV_RESET,
+		kproxy_session_event(s, KPROXY_EV_CLIENT_LOST,
 				     KPROXY_REASON_CLIENT_RESET);
 	else if (greet)
 		session_start_greeting(s);
@@ -754,6 +840,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 	else
 		kproxy_session_reach(s);
 	mutex_unlock(&s->life);
+	kproxy_session_put(s);
 	return;
 
 err_session:

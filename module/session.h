@@ -61,8 +61,6 @@ enum kproxy_session_flag {
 	KPROXY_SESSION_KICKED,
 	/* The life work connects, and pumps what has come when it is done. */
 	KPROXY_SESSION_ASKING,
-	/* The connect that goes on has failed. */
-	KPROXY_SESSION_UNCONNECTED,
 	/* The state is final, and so is the reason. */
 	KPROXY_SESSION_FINAL,
 	/* session_end() has begun. */
@@ -131,10 +129,10 @@ struct kproxy_session {
 	struct kproxy_greeting greeting;
 	/* under @life: it was told of, its client may have it */
 	bool begun;
-	/* jiffies when a greeting, a connect, a drain or the last bytes take too long */
+	/* jiffies when a greeting, a wait, a connect or a drain takes too long */
 	unsigned long step_by;
-	/* The timer's: how far the peers had acknowledged when it looked. */
-	u32 acked;
+	/* Under @life, at the end: bytes that a peer was sent and did not acknowledge. */
+	u32 unacked[KPROXY_SIDES];
 
 	struct rhash_head node;
 	/* sessions between this one and a client that is not kproxy itself */
@@ -153,6 +151,13 @@ struct kproxy_session {
 	union kproxy_addr source;
 };
 
+/* How long what a failed socket had received may stand still, in jiffies. */
+static inline unsigned long
+kproxy_session_drain_time(const struct kproxy_session *s)
+{
+	return s->times.fin ?: 60 * HZ;
+}
+
 /* Of the server's socket. */
 extern const struct kproxy_sock_ops kproxy_session_server_ops;
 
@@ -162,6 +167,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source);
 void kproxy_session_schedule_life(struct kproxy_session *s);
 void kproxy_session_arm(struct kproxy_session *s);
+unsigned long kproxy_session_progress(const struct kproxy_session *s);
 bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
 			  enum kproxy_reason reason);
 u64 kproxy_session_connect_us(const struct kproxy_session *s);

@@ -6,7 +6,9 @@
 enum kproxy_state {
 	/* the client is accepted and has to say who it is first */
 	KPROXY_GREETING,
-	/* no server has answered yet */
+	/* no connect is under way: a server is chosen, or waited for */
+	KPROXY_CHOOSING,
+	/* a connect is under way: it succeeds or is given up, never both */
 	KPROXY_CONNECTING,
 	/* bytes move both ways */
 	KPROXY_ESTABLISHED,
@@ -29,8 +31,14 @@ enum kproxy_event {
 	KPROXY_EV_GREETED,
 	/* the client said nothing that it may, or may not have a session */
 	KPROXY_EV_REFUSED,
-	/* a server answered */
+	/* a connect begins */
+	KPROXY_EV_CONNECT,
+	/* the server answered */
 	KPROXY_EV_CONNECTED,
+	/* the connect failed, or took too long and is given up */
+	KPROXY_EV_CONNECT_FAILED,
+	/* a connection that was made ahead is taken */
+	KPROXY_EV_TAKEN,
 	/* the client's end of stream was passed on to the server */
 	KPROXY_EV_EOF_IN,
 	/* the server's end of stream was passed on to the client */
@@ -39,6 +47,8 @@ enum kproxy_event {
 	KPROXY_EV_CLOSED,
 	/* no server could be reached */
 	KPROXY_EV_UNREACHABLE,
+	/* the client failed before there was a server to get its bytes */
+	KPROXY_EV_CLIENT_LOST,
 	/* a socket failed, and what it had received is passed on */
 	KPROXY_EV_RESET,
 	/* a time-out of the listener has passed */

@@ -8,10 +8,10 @@ import re
 import socket
 import time
 
-from peer import (CLIENT, FRONT, PROXY, QUICK, SERVER, Failed, accept, connect,
+from peer import (CLIENT, FRONT, KB, PROXY, QUICK, SERVER, Failed, Stream, accept, connect,
                   expect, expect_alive, expect_between, expect_eof,
                   expect_reset, kp, limit, listen, main, netem, new_socket,
-                  pair, run, say, scaled, scene, sessions, wait_acked,
+                  pair, read_exactly, read_until_reset, run, say, scaled, scene, sessions, wait_acked,
                   wait_for, wait_gone)
 
 DEFAULTS = {"connect-timeout": "5s", "idle-timeout": "10m",
@@ -31,6 +31,19 @@ def options(words):
         names = [w for w in words.split() if w in DEFAULTS]
         kp("listener set web " +
            " ".join(f"{n} {DEFAULTS[n]}" for n in names))
+
+
+@contextlib.contextmanager
+def large_buffers():
+    """The proxy takes much more than a peer with a small window."""
+    sides = "listener set web", "upstream set app"
+    for side in sides:
+        kp(f"{side} sndbuf 1m")
+    try:
+        yield
+    finally:
+        for side in sides:
+            kp(f"{side} sndbuf default")
 
 
 def expect_time(begun, seconds, what):
@@ -86,6 +99,58 @@ def fin_timeout():
                 expect(ends[way].recv(9), b".", "a byte")
             expect_reset_after(ends[way], begun, 2, "who has closed")
             wait_gone()
+
+
+@scene("bytes that a slow reader acknowledges are progress, in each state and "
+       "both directions")
+def slow_reader():
+    total, piece = 400 * KB, 16 * KB
+    with options("fin-timeout 2s idle-timeout 2s"), large_buffers():
+        # Small buffers, so that most waits in the proxy's socket.
+        small = {"rcvbuf": 8 * KB}
+        readers = []
+        for way, half_close in ((0, True), (1, True), (0, False), (1, False)):
+            ends = pair(client={} if way else small,
+                        server=small if way else {})
+            reader, writer = ends[way], ends[1 - way]
+            writer.sendall(Stream(way).take(total))
+            wait_acked(writer)
+            if half_close:
+                writer.shutdown(socket.SHUT_WR)
+            readers.append((reader, writer, Stream(way), half_close))
+        # The proxy has everything, and passes nothing on any more.
+        for _ in range(total // piece):
+            time.sleep(0.2)
+            for reader, _, stream, _ in readers:
+                stream.check(read_exactly(reader, piece))
+        for reader, writer, _, half_close in readers:
+            if half_close:
+                expect_eof(reader, "behind the last byte")
+                reader.sendall(b"thanks")
+                expect(read_exactly(writer, 6), b"thanks", "the answer")
+            else:
+                expect_alive(reader, writer)
+            reader.close()
+            writer.close()
+        wait_gone()
+
+
+@scene("a reader that has stopped is not waited for, whatever it is sent")
+def stopped_reader():
+    with options("fin-timeout 2s idle-timeout 2s"), large_buffers():
+        for half_close in True, False:
+            client, server = pair(client={"rcvbuf": 8 * KB})
+            server.sendall(b"x" * (400 * KB))
+            wait_acked(server)
+            if half_close:
+                server.shutdown(socket.SHUT_WR)
+            begun = time.monotonic()
+            wait_for(lambda: not sessions(), "it was given up", 20)
+            expect_between(time.monotonic() - begun, 1.5, 2 + limit(1.5),
+                           "seconds until it was given up")
+            expect(len(read_until_reset(client)) < 400 * KB, True,
+                   "the client lacks the end")
+        wait_gone()
 
 
 @scene("max-age counts from the accept, whether the session is busy, idle, "

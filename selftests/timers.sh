@@ -10,12 +10,12 @@
 # Both ends of ten thousand sessions.
 ulimit -n 40000
 
-plan 12
+plan 14
 load
 topology
 simple_proxy
 kp upstream set app retries 0
 [[ -d /sys/kernel/tracing/instances ]] ||
 	mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null || true
-scenes 12
+scenes 14
 finish

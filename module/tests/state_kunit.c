@@ -11,24 +11,42 @@ struct transition {
 };
 
 static const struct transition transitions[] = {
-	{ KPROXY_GREETING, KPROXY_EV_GREETED, KPROXY_CONNECTING },
+	{ KPROXY_GREETING, KPROXY_EV_GREETED, KPROXY_CHOOSING },
 	{ KPROXY_GREETING, KPROXY_EV_REFUSED, KPROXY_ABORTED },
+	{ KPROXY_GREETING, KPROXY_EV_CONNECT, KPROXY_GREETING },
 	{ KPROXY_GREETING, KPROXY_EV_CONNECTED, KPROXY_GREETING },
+	{ KPROXY_GREETING, KPROXY_EV_CONNECT_FAILED, KPROXY_GREETING },
+	{ KPROXY_GREETING, KPROXY_EV_TAKEN, KPROXY_GREETING },
 	{ KPROXY_GREETING, KPROXY_EV_UNREACHABLE, KPROXY_GREETING },
 	{ KPROXY_GREETING, KPROXY_EV_EOF_IN, KPROXY_GREETING },
 	{ KPROXY_GREETING, KPROXY_EV_CLOSED, KPROXY_GREETING },
-	{ KPROXY_GREETING, KPROXY_EV_RESET, KPROXY_ABORTED },
+	{ KPROXY_GREETING, KPROXY_EV_CLIENT_LOST, KPROXY_ABORTED },
 	{ KPROXY_GREETING, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
 	{ KPROXY_GREETING, KPROXY_EV_KILL, KPROXY_ABORTED },
+	{ KPROXY_CHOOSING, KPROXY_EV_GREETED, KPROXY_CHOOSING },
+	{ KPROXY_CHOOSING, KPROXY_EV_CONNECT, KPROXY_CONNECTING },
+	{ KPROXY_CHOOSING, KPROXY_EV_CONNECTED, KPROXY_CHOOSING },
+	{ KPROXY_CHOOSING, KPROXY_EV_CONNECT_FAILED, KPROXY_CHOOSING },
+	{ KPROXY_CHOOSING, KPROXY_EV_TAKEN, KPROXY_ESTABLISHED },
+	{ KPROXY_CHOOSING, KPROXY_EV_UNREACHABLE, KPROXY_ABORTED },
+	{ KPROXY_CHOOSING, KPROXY_EV_EOF_IN, KPROXY_CHOOSING },
+	{ KPROXY_CHOOSING, KPROXY_EV_CLIENT_LOST, KPROXY_ABORTED },
+	{ KPROXY_CHOOSING, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
+	{ KPROXY_CHOOSING, KPROXY_EV_KILL, KPROXY_ABORTED },
 	{ KPROXY_CONNECTING, KPROXY_EV_GREETED, KPROXY_CONNECTING },
 	{ KPROXY_CONNECTING, KPROXY_EV_REFUSED, KPROXY_CONNECTING },
+	{ KPROXY_CONNECTING, KPROXY_EV_CONNECT, KPROXY_CONNECTING },
 	{ KPROXY_CONNECTING, KPROXY_EV_CONNECTED, KPROXY_ESTABLISHED },
-	{ KPROXY_CONNECTING, KPROXY_EV_UNREACHABLE, KPROXY_ABORTED },
+	{ KPROXY_CONNECTING, KPROXY_EV_CONNECT_FAILED, KPROXY_CHOOSING },
+	{ KPROXY_CONNECTING, KPROXY_EV_TAKEN, KPROXY_CONNECTING },
+	{ KPROXY_CONNECTING, KPROXY_EV_UNREACHABLE, KPROXY_CONNECTING },
 	{ KPROXY_CONNECTING, KPROXY_EV_EOF_IN, KPROXY_CONNECTING },
 	{ KPROXY_CONNECTING, KPROXY_EV_EOF_OUT, KPROXY_CONNECTING },
-	{ KPROXY_CONNECTING, KPROXY_EV_RESET, KPROXY_ABORTED },
+	{ KPROXY_CONNECTING, KPROXY_EV_CLIENT_LOST, KPROXY_ABORTED },
 	{ KPROXY_CONNECTING, KPROXY_EV_TIMEOUT, KPROXY_ABORTED },
 	{ KPROXY_CONNECTING, KPROXY_EV_KILL, KPROXY_ABORTED },
+	{ KPROXY_ESTABLISHED, KPROXY_EV_CONNECT_FAILED, KPROXY_ESTABLISHED },
+	{ KPROXY_ESTABLISHED, KPROXY_EV_CLIENT_LOST, KPROXY_ESTABLISHED },
 	{ KPROXY_ESTABLISHED, KPROXY_EV_CONNECTED, KPROXY_ESTABLISHED },
 	{ KPROXY_ESTABLISHED, KPROXY_EV_UNREACHABLE, KPROXY_ESTABLISHED },
 	{ KPROXY_ESTABLISHED, KPROXY_EV_EOF_IN, KPROXY_CLOSING_IN },
@@ -88,6 +106,35 @@ static void kill_ends_every_state(struct kunit *test)
 	}
 }
 
+/* Of a connect's success and its end one wins, whichever comes first. */
+static void connect_succeeds_or_is_given_up(struct kunit *test)
+{
+	enum kproxy_state state;
+
+	state = kproxy_state_next(KPROXY_CONNECTING, KPROXY_EV_CONNECT_FAILED);
+	KUNIT_EXPECT_EQ(test, kproxy_state_next(state, KPROXY_EV_CONNECTED),
+			state);
+
+	state = kproxy_state_next(KPROXY_CONNECTING, KPROXY_EV_CONNECTED);
+	KUNIT_EXPECT_EQ(test,
+			kproxy_state_next(state, KPROXY_EV_CONNECT_FAILED),
+			state);
+}
+
+/* Bytes have gone to the server by then: no other may be chosen. */
+static void nothing_leads_back_from_established(struct kunit *test)
+{
+	enum kproxy_state state;
+	enum kproxy_event event;
+
+	for (state = KPROXY_ESTABLISHED; state < KPROXY_STATES; state++)
+		for (event = 0; event < KPROXY_EVENTS; event++)
+			KUNIT_EXPECT_GE(test, kproxy_state_next(state, event),
+					state == KPROXY_ABORTED ?
+						KPROXY_ABORTED :
+						KPROXY_ESTABLISHED);
+}
+
 static void both_ends_of_stream_in_any_order_linger(struct kunit *test)
 {
 	enum kproxy_state state;
@@ -104,6 +151,7 @@ static void both_ends_of_stream_in_any_order_linger(struct kunit *test)
 static void only_live_states_use_the_server(struct kunit *test)
 {
 	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_GREETING));
+	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_CHOOSING));
 	KUNIT_EXPECT_FALSE(test, kproxy_state_connected(KPROXY_CONNECTING));
 	KUNIT_EXPECT_TRUE(test, kproxy_state_connected(KPROXY_ESTABLISHED));
 	KUNIT_EXPECT_TRUE(test, kproxy_state_connected(KPROXY_CLOSING_IN));
@@ -116,6 +164,7 @@ static void only_live_states_use_the_server(struct kunit *test)
 static void only_the_first_states_are_early(struct kunit *test)
 {
 	KUNIT_EXPECT_TRUE(test, kproxy_state_early(KPROXY_GREETING));
+	KUNIT_EXPECT_TRUE(test, kproxy_state_early(KPROXY_CHOOSING));
 	KUNIT_EXPECT_TRUE(test, kproxy_state_early(KPROXY_CONNECTING));
 	KUNIT_EXPECT_FALSE(test, kproxy_state_early(KPROXY_ESTABLISHED));
 	KUNIT_EXPECT_FALSE(test, kproxy_state_early(KPROXY_ABORTED));
@@ -125,6 +174,8 @@ static struct kunit_case state_cases[] = {
 	KUNIT_CASE(event_leads_to_the_next_state),
 	KUNIT_CASE(final_state_never_changes),
 	KUNIT_CASE(kill_ends_every_state),
+	KUNIT_CASE(connect_succeeds_or_is_given_up),
+	KUNIT_CASE(nothing_leads_back_from_established),
 	KUNIT_CASE(both_ends_of_stream_in_any_order_linger),
 	KUNIT_CASE(only_live_states_use_the_server),
 	KUNIT_CASE(only_the_first_states_are_early),

@@ -192,8 +192,8 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 		break;
 	case KPROXY_PUMP_RETRY:
 		set_bit(KPROXY_SESSION_RETRY, &s->flags);
-		timer_reduce(&s->timer, jiffies +
-			     session_retry_pause(&s->pumps[source]));
+		kproxy_session_look_at(s, jiffies +
+				       session_retry_pause(&s->pumps[source]));
 		break;
 	case KPROXY_PUMP_YIELD:
 		kproxy_session_kick(s, source);
@@ -408,7 +408,7 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 	if (test_and_set_bit(KPROXY_SESSION_DRAINING, &s->flags))
 		return;
 	WRITE_ONCE(s->step_by, jiffies + kproxy_session_drain_time(s));
-	timer_reduce(&s->timer, s->step_by);
+	kproxy_session_look_at(s, s->step_by);
 }
 
 /* Both sockets are locked. */

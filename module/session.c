@@ -112,6 +112,23 @@ static void session_set_reason(struct kproxy_session *s, enum kproxy_state state
 		cmpxchg(&s->reason, KPROXY_REASON_NONE, reason);
 }
 
+/**
+ * kproxy_session_look_at() - have the timer look at a session, at the latest then
+ * @s: the session
+ * @when: jiffies; has no effect if the timer is set for an earlier time
+ *
+ * timer_reduce() looks without a lock whether the timer is queued, which it is
+ * until its function begins. What the caller has changed must be seen there.
+ *
+ * Context: any in which the session can't end.
+ */
+void kproxy_session_look_at(struct kproxy_session *s, unsigned long when)
+{
+	/* Pairs with that of session_timer(). */
+	smp_mb();
+	timer_reduce(&s->timer, when);
+}
+
 /* What follows from the change of state that the caller has made. */
 static void session_state_changed(struct kproxy_session *s,
 				  enum kproxy_state old, enum kproxy_state new,
@@ -126,7 +143,7 @@ static void session_state_changed(struct kproxy_session *s,
 		set_bit(KPROXY_SESSION_FINAL, &s->flags);
 		kproxy_session_schedule_life(s);
 	} else if (new >= KPROXY_CLOSING_IN && s->times.fin) {
-		timer_reduce(&s->timer, jiffies + s->times.fin);
+		kproxy_session_look_at(s, jiffies + s->times.fin);
 	}
 }
 
@@ -293,7 +310,7 @@ void kproxy_session_arm(struct kproxy_session *s)
 	unsigned long deadline;
 
 	if (!kproxy_state_final(state) && session_deadline(s, state, &deadline))
-		timer_reduce(&s->timer, deadline);
+		kproxy_session_look_at(s, deadline);
 }
 
 static struct kproxy_session *client_session(struct kproxy_sock *ks)
@@ -656,9 +673,15 @@ static void session_timeout(struct kproxy_session *s, enum kproxy_state state)
 static void session_timer(struct timer_list *timer)
 {
 	struct kproxy_session *s = timer_container_of(s, timer, timer);
-	enum kproxy_state state = READ_ONCE(s->state);
 	unsigned long deadline;
+	enum kproxy_state state;
 
+	/*
+	 * Pairs with that of kproxy_session_look_at(): the timer was marked as no
+	 * longer queued before this, and the session is looked at after it.
+	 */
+	smp_mb();
+	state = READ_ONCE(s->state);
 	if (kproxy_state_final(state))
 		return;
 	if (test_and_clear_bit(KPROXY_SESSION_RETRY, &s->flags))
@@ -667,7 +690,7 @@ static void session_timer(struct timer_list *timer)
 		return;
 	if (time_before(jiffies, deadline))
 		/* A pump or an event may have set it earlier by now. */
-		timer_reduce(&s->timer, deadline);
+		kproxy_session_look_at(s, deadline);
 	else
 		session_timeout(s, state);
 }

@@ -10,6 +10,7 @@
 #include <net/ipv6.h>
 
 #include "addr.h"
+#include "compat.h"
 
 static void addr_set_v4(union kproxy_addr *addr, __be32 ip, __be16 port)
 {
@@ -45,7 +46,7 @@ static void addr_set(union kproxy_addr *addr, const struct sock *sk,
  */
 void kproxy_addr_local(union kproxy_addr *addr, const struct sock *sk)
 {
-	addr_set(addr, sk, &sk->sk_v6_rcv_saddr, sk->sk_rcv_saddr,
+	addr_set(addr, sk, kproxy_v6_rcv_saddr(sk), sk->sk_rcv_saddr,
 		 inet_sk(sk)->inet_sport);
 }
 
@@ -58,7 +59,7 @@ void kproxy_addr_local(union kproxy_addr *addr, const struct sock *sk)
  */
 void kproxy_addr_peer(union kproxy_addr *addr, const struct sock *sk)
 {
-	addr_set(addr, sk, &sk->sk_v6_daddr, sk->sk_daddr, sk->sk_dport);
+	addr_set(addr, sk, kproxy_v6_daddr(sk), sk->sk_daddr, sk->sk_dport);
 }
 
 /**

@@ -1,24 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Every difference between the kernels that kproxy builds for (6.12 and
- * later). Code elsewhere is written for the newest one.
+ * Every difference between the kernels that kproxy builds for (6.12 and later).
+ * Code elsewhere is written for the newest one.
+ *
+ * Stable releases and distributions backport, so a version says little. Macros
+ * are looked for here; KPROXY_HAVE_* are what module/Kbuild finds in the headers.
  */
 #ifndef _KPROXY_COMPAT_H
 #define _KPROXY_COMPAT_H
 
 #include <linux/hrtimer.h>
+#include <linux/kconfig.h>
 #include <linux/net.h>
 #include <linux/timer.h>
-#include <linux/version.h>
 #include <linux/workqueue.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
+#include <net/netlink.h>
+#include <net/sock.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
-/* A workqueue without WQ_UNBOUND was per CPU, later this has to be said. */
+/* Without it, a workqueue that is not WQ_UNBOUND is per CPU. */
+#ifndef KPROXY_HAVE_WQ_PERCPU
 #define WQ_PERCPU 0
+#endif
 
-/* The table to look in was an argument, too. */
+/* 6.12.118 has the flag, but alloc_workqueue() refuses it with WQ_BH. */
+#define KPROXY_WQ_BH_PERCPU (WQ_BH | (WQ_PERCPU & __WQ_BH_ALLOWS))
+
+#ifdef KPROXY_HAVE_LOOKUP_HASHINFO
 #define __inet_lookup_established(in, ...) ({ \
 	const struct net *_net = (in); \
 	__inet_lookup_established(_net, _net->ipv4.tcp_death_row.hashinfo, \
@@ -29,7 +38,7 @@
 				   __VA_ARGS__); })
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#ifndef KPROXY_HAVE_HRTIMER_SETUP
 static inline void hrtimer_setup(struct hrtimer *timer,
 				 enum hrtimer_restart (*function)(struct hrtimer *),
 				 clockid_t clock, enum hrtimer_mode mode)
@@ -43,16 +52,36 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define timer_container_of from_timer
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#ifndef nlmsg_for_each_attr_type
+#define nlmsg_for_each_attr_type(pos, type, nlh, hdrlen, rem) \
+	nlmsg_for_each_attr(pos, nlh, hdrlen, rem) \
+		if (nla_type(pos) == (type))
+#endif
+
+#ifndef KPROXY_HAVE_SOCKADDR_UNSIZED
 #define sockaddr_unsized sockaddr
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#ifdef KPROXY_HAVE_SUBBUF_PADDING
 #define KPROXY_SUBBUF_START_ARGS struct rchan_buf *buf, void *subbuf, \
 		void *prev_subbuf, size_t prev_padding
 #else
 #define KPROXY_SUBBUF_START_ARGS struct rchan_buf *buf, void *subbuf, \
 		void *prev_subbuf
+#endif
+
+/*
+ * The IPv6 addresses of a socket, which has none in a kernel without IPv6, where
+ * no socket is of AF_INET6.
+ */
+#if IS_ENABLED(CONFIG_IPV6)
+#define kproxy_v6_rcv_saddr(sk) (&(sk)->sk_v6_rcv_saddr)
+#define kproxy_v6_daddr(sk) (&(sk)->sk_v6_daddr)
+#else
+#define kproxy_v6_rcv_saddr(sk) ((const struct in6_addr *)NULL)
+#define kproxy_v6_daddr(sk) ((const struct in6_addr *)NULL)
+#undef __inet6_lookup_established
+#define __inet6_lookup_established(...) ((struct sock *)NULL)
 #endif
 
 #endif /* _KPROXY_COMPAT_H */

@@ -22,8 +22,8 @@
 #include "session.h"
 #include "sock.h"
 
-#if !IS_ENABLED(CONFIG_IPV6) || !IS_ENABLED(CONFIG_64BIT)
-#error "kproxy needs a 64-bit kernel with IPv6"
+#if !IS_ENABLED(CONFIG_64BIT)
+#error "kproxy needs a 64-bit kernel"
 #endif
 
 static unsigned int pool_pages = 64;
@@ -53,7 +53,7 @@ static int __init kproxy_init(void)
 	kproxy_wq = alloc_workqueue("kproxy", WQ_PERCPU, 0);
 	if (!kproxy_wq)
 		goto err_admission;
-	kproxy_bh_wq = alloc_workqueue("kproxy_bh", WQ_BH | WQ_PERCPU, 0);
+	kproxy_bh_wq = alloc_workqueue("kproxy_bh", KPROXY_WQ_BH_PERCPU, 0);
 	if (!kproxy_bh_wq)
 		goto err_wq;
 	err = kproxy_check_init();

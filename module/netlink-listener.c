@@ -4,6 +4,7 @@
 #include <net/genetlink.h>
 #include <uapi/linux/kproxy.h>
 
+#include "compat.h"
 #include "listener.h"
 #include "listener-port.h"
 #include "netlink.h"

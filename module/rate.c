@@ -8,6 +8,7 @@
 #include <linux/jiffies.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
+#include <linux/typecheck.h>
 
 #include "rate.h"
 

@@ -445,10 +445,11 @@ static struct sock *sock_other_end(const struct sock *sk)
 	const struct inet_sock *inet = inet_sk(sk);
 	struct net *net = sock_net(sk);
 
-	if (sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&sk->sk_v6_daddr))
-		return __inet6_lookup_established(net, &sk->sk_v6_rcv_saddr,
+	if (sk->sk_family == AF_INET6 &&
+	    !ipv6_addr_v4mapped(kproxy_v6_daddr(sk)))
+		return __inet6_lookup_established(net, kproxy_v6_rcv_saddr(sk),
 						  inet->inet_sport,
-						  &sk->sk_v6_daddr,
+						  kproxy_v6_daddr(sk),
 						  ntohs(sk->sk_dport),
 						  sk->sk_bound_dev_if, 0);
 	return __inet_lookup_established(net, sk->sk_rcv_saddr,

@@ -63,8 +63,8 @@ module-6.12 module-7.3 module-kunit module-debug module-kcsan: module-%: ## buil
 # KERNEL=6.12|7.3|kunit|debug|kcsan RUN=FILE CPUS=2 MEM=2G TIMEOUT=300 and what else
 # is said in selftests/vm/run. Exported, since make itself would not.
 export KERNEL CPUS MEM TIMEOUT ENV APPEND OUT ICOUNT NICS MODULE
-# And of selftests/bench/run.
-export CLOCK PEERS WORK TOPOLOGY QUICK ALL SESSIONS REPEATS UPDATE PROFILE
+# And of selftests/bench/run, and selftests/vm/check-builds.
+export CLOCK PEERS WORK TOPOLOGY QUICK ALL LOAD SESSIONS REPEATS UPDATE PROFILE
 
 vm: deps tools ## boot KERNEL and run RUN in it; without RUN, a shell
 	@$(vm)/run $(RUN)
@@ -83,6 +83,9 @@ check-kcsan: deps ## every test, or TESTS, on a kernel that looks for data races
 
 check-w1 check-sparse: check-%: ## the module under gcc's W=1, and sparse
 	@$(vm)/check-module $*
+
+check-builds: deps ## the module for every kernel that README names; ALL=1, LOAD=1, BUILDS="NAME ..."
+	@$(vm)/check-builds $(BUILDS)
 
 fuzz: deps ## MESSAGES=100000 to the netlink family, on the debug kernel
 	@KERNEL=$(or $(KERNEL),debug) MESSAGES=$(or $(MESSAGES),100000) \
@@ -125,6 +128,6 @@ help: ## this
 
 .PHONY: all module tools install uninstall deb install-dkms deps \
 	module-6.12 module-7.3 module-kunit module-debug module-kcsan vm check check-all \
-	check-debug check-kcsan check-w1 check-sparse fuzz fuzz-parser coverage soak \
-	demo bench bench-gate lint clean distclean help
+	check-debug check-kcsan check-w1 check-sparse check-builds fuzz fuzz-parser \
+	coverage soak demo bench bench-gate lint clean distclean help
 .DEFAULT_GOAL := all

@@ -123,6 +123,10 @@ static void port_accept(struct work_struct *work)
 		err = kproxy_sock_accept(&port->ks, &client);
 		if (err) {
 			listener_give_back(l);
+			if (err == -EBUSY) {
+				kproxy_listener_refused(l);
+				continue;
+			}
 			if (err != -EAGAIN)
 				port_kick(port, ACCEPT_PAUSE);
 			return;
@@ -170,7 +174,7 @@ static int port_bind(struct kproxy_listener_port *port, bool transparent)
 		sock_release(socket);
 		return err;
 	}
-	kproxy_sock_attach(&port->ks, socket, NULL, &port_ops);
+	kproxy_sock_attach_listener(&port->ks, socket, &port_ops);
 	return 0;
 }
 
@@ -188,20 +192,18 @@ static void port_close(struct kproxy_listener_port *port)
  * kproxy_port_take() - take over the donor's socket
  * @port: the port, which has claimed it; the configuration lock is held
  *
- * With it come the clients that wait there. One that comes while nobody is
- * attached is found when this one's work begins.
+ * With it come the clients that wait there. One that comes meanwhile is found when
+ * this one's work begins.
  *
  * Context: process, sleeps until the donor's work is done.
  */
 void kproxy_port_take(struct kproxy_listener_port *port)
 {
 	struct kproxy_listener_port *donor = port->donor;
-	struct socket *socket = donor->ks.socket;
 
-	kproxy_sock_detach(&donor->ks);
+	/* The donor's work uses its socket. */
 	disable_delayed_work_sync(&donor->accept);
-	donor->ks.socket = NULL;
-	kproxy_sock_attach(&port->ks, socket, NULL, &port_ops);
+	kproxy_sock_pass(&donor->ks, &port->ks, &port_ops);
 	port->donor = NULL;
 	port->claims = false;
 }
@@ -299,7 +301,7 @@ find_port(struct kproxy_listener *l, const union kproxy_addr *addr)
 	return NULL;
 }
 
-/* Who has the address now and may give it away. */
+/* The port that has the address now and may give its socket away, if any. */
 static struct kproxy_listener_port *find_donor(struct kproxy_listener *l,
 					       const union kproxy_addr *addr)
 {

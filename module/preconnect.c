@@ -562,32 +562,34 @@ static void preconnect_replace(struct kproxy_server *server,
 /**
  * kproxy_preconnect_take() - get a connection to a server
  * @server: the server, held
+ * @ks: what its socket is attached to, the caller's, as of kproxy_sock_pass()
+ * @ops: who is told
  *
  * It was connected and nothing was wrong with it a moment ago. What has come
- * since then, or before, the caller looks for after it has attached it.
+ * since then, or before, the caller looks for after this.
  *
  * Context: process, may sleep.
- * Return: the socket, the caller's and detached; NULL if there is none.
+ * Return: whether there was one; if not, @ks is untouched.
  */
-struct socket *kproxy_preconnect_take(struct kproxy_server *server)
+bool kproxy_preconnect_take(struct kproxy_server *server,
+			    struct kproxy_sock *ks,
+			    const struct kproxy_sock_ops *ops)
 {
 	struct kproxy_preconnect *p = &server->preconnect;
-	struct socket *socket;
 	struct idle *idle;
 
 	if (!READ_ONCE(server->upstream->options.preconnect))
-		return NULL;
+		return false;
 	idle = server_take(p);
 	preconnect_replace(server, idle);
 	if (!idle) {
 		this_cpu_inc(p->cpus->missed);
-		return NULL;
+		return false;
 	}
 	this_cpu_inc(p->cpus->used);
-	kproxy_sock_detach(&idle->ks);
-	socket = idle->ks.socket;
+	kproxy_sock_pass(&idle->ks, ks, ops);
 	kfree_rcu(idle, rcu);
-	return socket;
+	return true;
 }
 
 /**

@@ -135,16 +135,14 @@ static int session_introduce(struct kproxy_session *s)
 }
 
 /*
- * Use a connection that was made ahead. What has happened to it until it is
- * attached no callback has told; what happens after that one will.
+ * Use a connection that was made ahead and is attached to the session now. What
+ * has happened to it before no callback has told; what happens now one will.
  */
-static bool session_use_socket(struct kproxy_session *s, struct socket *socket)
+static bool session_use_socket(struct kproxy_session *s)
 {
-	struct sock *sk = socket->sk;
+	struct sock *sk = s->ends[KPROXY_SERVER].sk;
 	bool alive, go = false;
 
-	kproxy_sock_attach(&s->ends[KPROXY_SERVER], socket, NULL,
-			   &kproxy_session_server_ops);
 	if (!kproxy_memcg_inherit(sk, s->ends[KPROXY_CLIENT].sk))
 		return false;
 	lock_sock(sk);
@@ -182,12 +180,12 @@ static void session_disconnect(struct kproxy_session *s)
  */
 static bool session_take_ready(struct kproxy_session *s)
 {
-	struct socket *socket;
-
 	if (s->hops)
 		return false;
-	while ((socket = kproxy_preconnect_take(kproxy_session_server(s)))) {
-		if (session_use_socket(s, socket))
+	while (kproxy_preconnect_take(kproxy_session_server(s),
+				      &s->ends[KPROXY_SERVER],
+				      &kproxy_session_server_ops)) {
+		if (session_use_socket(s))
 			return true;
 		session_disconnect(s);
 	}

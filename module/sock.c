@@ -3,6 +3,20 @@
  * Sockets. This is the only file that touches a socket's callbacks and its
  * sk_user_data. What a socket reports goes to the operations that it was
  * attached with.
+ *
+ * A socket has one owner, the one in sk_user_data. The lowest bits are flags, which
+ * tell our owners from others before the pointer is followed:
+ *
+ *	SK_USER_DATA_NOCOPY alone	a connection, attached
+ *	none				a listening socket, attached; or a
+ *					connection that waits to be accepted
+ *	any other			a sockmap's or a reuseport array's
+ *
+ * A new connection inherits sk_user_data and callbacks from its listening socket.
+ * The inherited pointer is never followed, because the port that it points to may
+ * be gone. It only marks the connection as owned: a BPF program that adds it to a
+ * sockmap before it is accepted gets -EBUSY, as for any other socket of ours, and
+ * the client is served.
  */
 #include <linux/in.h>
 #include <linux/module.h>
@@ -18,15 +32,22 @@
 /* Sockets kept by each CPU. */
 #define SPARES_MAX 64
 
+/*
+ * NULL for a connection that is not attached yet: attaching looks for what has
+ * happened before. SOCK_RCU_FREE tells a listening socket from the connections
+ * that have inherited from it, which the kernel clears it for.
+ */
 static struct kproxy_sock *sock_owner(const struct sock *sk)
 {
-	return rcu_dereference_sk_user_data(sk);
+	uintptr_t data = (uintptr_t)rcu_dereference(__sk_user_data(sk));
+	uintptr_t flags = data & ~SK_USER_DATA_PTRMASK;
+
+	if (likely(flags == SK_USER_DATA_NOCOPY) ||
+	    (!flags && sock_flag(sk, SOCK_RCU_FREE)))
+		return (struct kproxy_sock *)(data & SK_USER_DATA_PTRMASK);
+	return NULL;
 }
 
-/*
- * A socket that was just accepted still has its listener's callback, but no
- * owner: what comes before it is attached is looked for after that.
- */
 static void sock_data_ready(struct sock *sk)
 {
 	struct kproxy_sock *ks;
@@ -137,9 +158,20 @@ void kproxy_sock_ack_soon(struct sock *sk)
 	inet_csk(sk)->icsk_delack_max = TCP_DELACK_MAX;
 }
 
+/* True if nobody has changed what an accepted socket inherited. */
+static bool sock_inherited(const struct sock *sk, const struct sock *listener)
+{
+	uintptr_t data = (uintptr_t)READ_ONCE(sk->sk_user_data);
+
+	return data && !(data & ~SK_USER_DATA_PTRMASK) &&
+	       READ_ONCE(sk->sk_data_ready) == sock_data_ready &&
+	       READ_ONCE(sk->sk_prot) == READ_ONCE(listener->sk_prot);
+}
+
 /* What a socket had is kept, and it gets ours. */
 static void sock_take_over(struct kproxy_sock *ks, struct socket *socket,
-			   const struct kproxy_sock_ops *ops)
+			   const struct kproxy_sock_ops *ops,
+			   uintptr_t flags)
 {
 	struct sock *sk = socket->sk;
 
@@ -150,7 +182,7 @@ static void sock_take_over(struct kproxy_sock *ks, struct socket *socket,
 	ks->write_space = sk->sk_write_space;
 	ks->state_change = sk->sk_state_change;
 	ks->error_report = sk->sk_error_report;
-	__rcu_assign_sk_user_data_with_flags(sk, ks, SK_USER_DATA_NOCOPY);
+	__rcu_assign_sk_user_data_with_flags(sk, ks, flags);
 	WRITE_ONCE(sk->sk_data_ready, sock_data_ready);
 	WRITE_ONCE(sk->sk_write_space, sock_write_space);
 	WRITE_ONCE(sk->sk_state_change, sock_changed);
@@ -216,9 +248,11 @@ void kproxy_sock_exit(void)
  * @listener: the attached socket that listens
  * @client: where the client's socket goes
  *
+ * A client whose socket another owner has taken is reset.
+ *
  * Context: process, may sleep.
- * Return: 0, the socket being the caller's; -EAGAIN when none waits; or what else
- * kernel_accept() says.
+ * Return: 0, the socket being the caller's; -EAGAIN when none waits; -EBUSY when
+ * a client was reset; or what else kernel_accept() says.
  */
 int kproxy_sock_accept(const struct kproxy_sock *listener,
 		       struct socket **client)
@@ -228,15 +262,23 @@ int kproxy_sock_accept(const struct kproxy_sock *listener,
 	struct socket *socket = spare_get();
 	int err;
 
-	if (!socket)
-		return kernel_accept(listener->socket, client, O_NONBLOCK);
-	err = ops->accept(listener->socket, socket, &arg);
-	if (err) {
-		spare_put(socket);
-		return err;
+	if (socket) {
+		err = ops->accept(listener->socket, socket, &arg);
+		if (err) {
+			spare_put(socket);
+			return err;
+		}
+		socket->ops = ops;
+		__module_get(ops->owner);
+	} else {
+		err = kernel_accept(listener->socket, &socket, O_NONBLOCK);
+		if (err)
+			return err;
 	}
-	socket->ops = ops;
-	__module_get(ops->owner);
+	if (!sock_inherited(socket->sk, listener->sk)) {
+		kproxy_sock_reset(socket);
+		return -EBUSY;
+	}
 	*client = socket;
 	return 0;
 }
@@ -254,19 +296,35 @@ int kproxy_sock_accept(const struct kproxy_sock *listener,
 void kproxy_sock_attach_new(struct kproxy_sock *ks, struct socket *socket,
 			    const struct kproxy_sock_ops *ops)
 {
-	sock_take_over(ks, socket, ops);
+	sock_take_over(ks, socket, ops, SK_USER_DATA_NOCOPY);
 }
 
 /**
- * kproxy_sock_attach() - have a socket report to us
- * @ks: what the socket gets; the caller keeps it for a grace period after
- *	kproxy_sock_detach()
- * @socket: the socket, which @ks owns from here on
- * @from: the attached socket that accepted it, NULL for one we made
+ * kproxy_sock_attach_listener() - the same for one that is going to listen
+ * @ks: what the socket gets, as with kproxy_sock_attach_new()
+ * @socket: the socket, which @ks owns from here on; it does not listen yet
  * @ops: who is told
  *
- * An accepted socket comes with the callbacks that @from had then, which are
- * ours; what it must have when we are gone is what @from had before.
+ * Its connections inherit @ks as their owner, until kproxy_sock_accept().
+ *
+ * Context: process.
+ */
+void kproxy_sock_attach_listener(struct kproxy_sock *ks, struct socket *socket,
+				 const struct kproxy_sock_ops *ops)
+{
+	sock_take_over(ks, socket, ops, 0);
+}
+
+/**
+ * kproxy_sock_attach() - have an accepted socket report to us
+ * @ks: what the socket gets; the caller keeps it for a grace period after
+ *	kproxy_sock_detach()
+ * @socket: the socket, from kproxy_sock_accept(), which @ks owns from here on
+ * @from: the attached socket that accepted it
+ * @ops: who is told
+ *
+ * The socket came with the callbacks that @from has, which are ours; what it must
+ * have when we are gone is what @from had before.
  *
  * Context: process, may sleep.
  */
@@ -278,15 +336,41 @@ void kproxy_sock_attach(struct kproxy_sock *ks, struct socket *socket,
 
 	lock_sock(sk);
 	write_lock_bh(&sk->sk_callback_lock);
-	sock_take_over(ks, socket, ops);
-	if (from) {
-		ks->data_ready = from->data_ready;
-		ks->write_space = from->write_space;
-		ks->state_change = from->state_change;
-		ks->error_report = from->error_report;
-	}
+	sock_take_over(ks, socket, ops, SK_USER_DATA_NOCOPY);
+	ks->data_ready = from->data_ready;
+	ks->write_space = from->write_space;
+	ks->state_change = from->state_change;
+	ks->error_report = from->error_report;
 	write_unlock_bh(&sk->sk_callback_lock);
 	release_sock(sk);
+}
+
+/**
+ * kproxy_sock_pass() - pass an attached socket from one owner to another
+ * @from: the present owner; as after kproxy_sock_detach() when this returns
+ * @to: the next owner; the caller keeps it as with kproxy_sock_attach_new()
+ * @ops: who is told from now on
+ *
+ * The socket always has an owner of ours, so that nobody else can take it
+ * meanwhile.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_sock_pass(struct kproxy_sock *from, struct kproxy_sock *to,
+		      const struct kproxy_sock_ops *ops)
+{
+	struct sock *sk = from->sk;
+	uintptr_t flags;
+
+	lock_sock(sk);
+	write_lock_bh(&sk->sk_callback_lock);
+	flags = (uintptr_t)sk->sk_user_data & ~SK_USER_DATA_PTRMASK;
+	*to = *from;
+	to->ops = ops;
+	__rcu_assign_sk_user_data_with_flags(sk, to, flags);
+	write_unlock_bh(&sk->sk_callback_lock);
+	release_sock(sk);
+	from->socket = NULL;
 }
 
 /**

@@ -49,9 +49,13 @@ void kproxy_sock_delay_acks(struct sock *sk);
 void kproxy_sock_ack_soon(struct sock *sk);
 void kproxy_sock_attach_new(struct kproxy_sock *ks, struct socket *socket,
 			    const struct kproxy_sock_ops *ops);
+void kproxy_sock_attach_listener(struct kproxy_sock *ks, struct socket *socket,
+				 const struct kproxy_sock_ops *ops);
 void kproxy_sock_attach(struct kproxy_sock *ks, struct socket *socket,
 			const struct kproxy_sock *from,
 			const struct kproxy_sock_ops *ops);
+void kproxy_sock_pass(struct kproxy_sock *from, struct kproxy_sock *to,
+		      const struct kproxy_sock_ops *ops);
 void kproxy_sock_detach(struct kproxy_sock *ks);
 void kproxy_sock_close(struct kproxy_sock *ks);
 void kproxy_sock_abort(struct kproxy_sock *ks);

@@ -1,0 +1,20 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Whoever else would own the proxy's sockets, the streams are whole: BPF programs
+# that put each socket into a sockmap, MPTCP on the other end.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+plan 9
+load
+topology
+simple_proxy
+
+if [[ ! -e /sys/fs/cgroup/cgroup.procs ]]; then
+	mount -t cgroup2 none /sys/fs/cgroup
+	defer umount /sys/fs/cgroup
+fi
+scenes 9
+finish

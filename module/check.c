@@ -56,9 +56,9 @@ static void check_changed(struct kproxy_sock *ks)
 	struct kproxy_check *check = sock_check(ks);
 	struct sock *sk = ks->sk;
 
-	if (sk->sk_state == TCP_ESTABLISHED)
+	if (sk->sk_state == TCP_ESTABLISHED && !kproxy_sock_is_loop(sk))
 		set_bit(CHECK_ANSWERED, &check->flags);
-	else if (!sk->sk_err && sk->sk_state != TCP_CLOSE)
+	else if (sk->sk_state != TCP_ESTABLISHED && !sk->sk_err && sk->sk_state != TCP_CLOSE)
 		return;
 	if (!test_and_set_bit(CHECK_DONE, &check->flags))
 		mod_delayed_work(check_wq, &check->work, 0);

@@ -134,7 +134,8 @@ static void idle_changed(struct kproxy_sock *ks)
 	spin_lock_bh(&idle->pc->lock);
 	if (sk->sk_err || (sk->sk_state != TCP_ESTABLISHED &&
 			   sk->sk_state != TCP_SYN_SENT &&
-			   sk->sk_state != TCP_SYN_RECV))
+			   sk->sk_state != TCP_SYN_RECV) ||
+	    kproxy_sock_is_loop(sk))
 		dead = idle_set_dead(idle);
 	else if (sk->sk_state == TCP_ESTABLISHED)
 		idle_set_ready(idle);

@@ -70,14 +70,15 @@ void kproxy_session_reach_changed(struct kproxy_session *s)
 {
 	const struct sock *sk = s->ends[KPROXY_SERVER].sk;
 
-	if (sk->sk_state == TCP_ESTABLISHED) {
+	if (sk->sk_state == TCP_ESTABLISHED && !kproxy_sock_is_loop(sk)) {
 		if (!session_established(s, KPROXY_EV_CONNECTED))
 			return;
 		session_go(s);
 		/* Otherwise the life work sees the new state: full barriers. */
 		if (!test_bit(KPROXY_SESSION_ASKING, &s->flags))
 			kproxy_session_kick_both(s);
-	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE) {
+	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE ||
+		   sk->sk_state == TCP_ESTABLISHED) {
 		kproxy_session_connect_failed(s);
 	}
 }

@@ -563,3 +563,25 @@ struct kproxy_sock *kproxy_sock_peer(const struct sock *sk)
 	sock_gen_put(peer);
 	return ks;
 }
+
+/**
+ * kproxy_sock_is_loop() - whether a connection leads back to its own socket
+ * @sk: a socket that was connected, and locked
+ *
+ * When nobody listens on a local port, a socket that connects there may get this
+ * very port as its own. It then receives its own SYN, which TCP takes for that of a
+ * peer that connects at the same time.
+ *
+ * Context: any.
+ * Return: true if the socket is its own peer.
+ */
+bool kproxy_sock_is_loop(const struct sock *sk)
+{
+	const struct inet_sock *inet = inet_sk(sk);
+
+	if (likely(inet->inet_sport != inet->inet_dport))
+		return false;
+	if (sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&sk->sk_v6_daddr))
+		return ipv6_addr_equal(&sk->sk_v6_rcv_saddr, &sk->sk_v6_daddr);
+	return inet->inet_rcv_saddr == inet->inet_daddr;
+}

@@ -244,6 +244,27 @@ static void child_of_another_protocol_is_reset(struct kunit *test)
 	pair_close(&pair);
 }
 
+static void loop_is_a_connection_to_itself(struct kunit *test)
+{
+	struct socket *socket = new_socket(test);
+	struct inet_sock *inet = inet_sk(socket->sk);
+
+	inet->inet_rcv_saddr = htonl(INADDR_LOOPBACK);
+	inet->inet_daddr = htonl(INADDR_LOOPBACK);
+	inet->inet_sport = htons(1);
+	inet->inet_dport = htons(2);
+	KUNIT_EXPECT_FALSE(test, kproxy_sock_is_loop(socket->sk));
+	inet->inet_dport = htons(1);
+	KUNIT_EXPECT_TRUE(test, kproxy_sock_is_loop(socket->sk));
+	inet->inet_daddr = htonl(INADDR_LOOPBACK + 1);
+	KUNIT_EXPECT_FALSE(test, kproxy_sock_is_loop(socket->sk));
+	inet->inet_daddr = 0;
+	inet->inet_rcv_saddr = 0;
+	inet->inet_sport = 0;
+	inet->inet_dport = 0;
+	kproxy_sock_reset(socket);
+}
+
 static struct kunit_case sock_cases[] = {
 	KUNIT_CASE(attached_socket_reports),
 	KUNIT_CASE_PARAM(owner_of_others_is_not_followed, foreign_gen_params),
@@ -251,6 +272,7 @@ static struct kunit_case sock_cases[] = {
 	KUNIT_CASE(child_is_kept_from_its_first_moment),
 	KUNIT_CASE(child_of_another_owner_is_reset),
 	KUNIT_CASE(child_of_another_protocol_is_reset),
+	KUNIT_CASE(loop_is_a_connection_to_itself),
 	{}
 };
 

@@ -41,10 +41,16 @@ static void port_ignore(struct kproxy_sock *ks)
 {
 }
 
+/* The listening socket is locked. The only change that it sees is its end. */
+static void port_changed(struct kproxy_sock *ks)
+{
+	port_data_ready(ks);
+}
+
 static const struct kproxy_sock_ops port_ops = {
 	.data_ready = port_data_ready,
 	.write_space = port_ignore,
-	.changed = port_ignore,
+	.changed = port_changed,
 };
 
 static bool listener_full(const struct kproxy_listener *l)
@@ -101,6 +107,21 @@ static bool listener_allows(struct kproxy_listener *l, const struct sock *sk)
 	return allow;
 }
 
+/**
+ * kproxy_port_dead() - whether a port's socket was destroyed
+ * @port: a port whose socket is listening since it was prepared
+ *
+ * SOCK_DESTROY ("ss -K") also destroys listening sockets. Such a socket never
+ * listens again.
+ *
+ * Context: any.
+ * Return: true if it accepts no longer.
+ */
+bool kproxy_port_dead(const struct kproxy_listener_port *port)
+{
+	return inet_sk_state_load(port->ks.sk) == TCP_CLOSE;
+}
+
 static void port_accept(struct work_struct *work)
 {
 	struct kproxy_listener_port *port =
@@ -111,6 +132,10 @@ static void port_accept(struct work_struct *work)
 	unsigned long wait;
 	int n, err;
 
+	if (unlikely(kproxy_port_dead(port))) {
+		kproxy_listener_port_died(port);
+		return;
+	}
 	for (n = 0; n < ACCEPT_BATCH; n++) {
 		/* The end of a session brings us back. */
 		if (port_empty(port) || listener_full(l))
@@ -296,7 +321,8 @@ find_port(struct kproxy_listener *l, const union kproxy_addr *addr)
 	unsigned int i;
 
 	for (i = 0; i < l->nr_ports; i++)
-		if (kproxy_addr_equal(&l->ports[i].addr, addr))
+		if (kproxy_addr_equal(&l->ports[i].addr, addr) &&
+		    !kproxy_port_dead(&l->ports[i]))
 			return &l->ports[i];
 	return NULL;
 }

@@ -21,6 +21,8 @@ struct kproxy_listener_port {
 	struct kproxy_listener_port *donor;
 	bool claims;
 	bool donates;
+	/* Its death is announced. Under the configuration lock; a hint elsewhere. */
+	bool death_told;
 };
 
 struct kproxy_listener_port *
@@ -29,6 +31,7 @@ kproxy_ports_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
 int kproxy_ports_bind(struct kproxy_listener_port *ports, unsigned int n,
 		      bool transparent, unsigned int *bad);
 void kproxy_port_take(struct kproxy_listener_port *port);
+bool kproxy_port_dead(const struct kproxy_listener_port *port);
 void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n);
 void kproxy_ports_accept(struct kproxy_listener_port *ports, unsigned int n,
 			 bool fresh);

@@ -13,6 +13,7 @@
 #include "listener.h"
 #include "listener-port.h"
 #include "log.h"
+#include "main.h"
 #include "netlink.h"
 #include "netns.h"
 #include "route.h"
@@ -295,9 +296,10 @@ static void listener_use_options(struct kproxy_listener *l,
 {
 	unsigned int i;
 
-	/* Of a socket that listens this is a number, and can't fail. */
+	/* listen() would do just this, but it would also revive a dead socket. */
 	for (i = 0; i < l->nr_ports; i++)
-		kernel_listen(l->ports[i].ks.socket, options->backlog);
+		WRITE_ONCE(l->ports[i].ks.sk->sk_max_ack_backlog,
+			   options->backlog);
 	WRITE_ONCE(l->options.maxconn, options->maxconn);
 	WRITE_ONCE(l->options.backlog, options->backlog);
 	WRITE_ONCE(l->options.connect_timeout, options->connect_timeout);
@@ -650,6 +652,70 @@ void kproxy_listener_del_all(struct kproxy_net *kn)
 		listener_unlink(l, false);
 		kproxy_listener_put(l);
 	}
+}
+
+static bool listener_tell_death(struct kproxy_listener *l)
+{
+	bool died = false;
+	unsigned int i;
+
+	for (i = 0; i < l->nr_ports; i++) {
+		struct kproxy_listener_port *port = &l->ports[i];
+
+		if (port->death_told || !kproxy_port_dead(port))
+			continue;
+		WRITE_ONCE(port->death_told, true);
+		died = true;
+	}
+	return died;
+}
+
+static void deaths_work(struct work_struct *work)
+{
+	struct kproxy_net *kn = container_of(work, struct kproxy_net, deaths);
+	struct kproxy_listener *l;
+
+	mutex_lock(&kn->lock);
+	list_for_each_entry(l, &kn->listeners, node)
+		if (listener_tell_death(l))
+			kproxy_netlink_listener_event(l,
+						      KPROXY_CMD_LISTENER_DOWN_NTF);
+	mutex_unlock(&kn->lock);
+}
+
+/**
+ * kproxy_listener_init() - prepare to announce dead listening sockets
+ * @kn: the namespace's root
+ */
+void kproxy_listener_init(struct kproxy_net *kn)
+{
+	INIT_WORK(&kn->deaths, deaths_work);
+}
+
+/**
+ * kproxy_listener_stop() - stop announcing dead listening sockets
+ * @kn: the namespace's root, without a listener
+ *
+ * Context: process, sleeps until the work is done.
+ */
+void kproxy_listener_stop(struct kproxy_net *kn)
+{
+	disable_work_sync(&kn->deaths);
+}
+
+/**
+ * kproxy_listener_port_died() - announce that a port's socket is dead
+ * @port: the port, whose accept work calls this
+ *
+ * Another work does it, because the accept work is waited for under the
+ * configuration lock, which the event needs.
+ *
+ * Context: process.
+ */
+void kproxy_listener_port_died(const struct kproxy_listener_port *port)
+{
+	if (!READ_ONCE(port->death_told))
+		queue_work(kproxy_wq, &port->listener->kn->deaths);
 }
 
 /**

@@ -97,6 +97,9 @@ int kproxy_listener_del(struct kproxy_listener *l, bool kill,
 void kproxy_listener_drain(struct kproxy_listener *l, unsigned int rate,
 			   unsigned int deadline);
 void kproxy_listener_del_all(struct kproxy_net *kn);
+void kproxy_listener_init(struct kproxy_net *kn);
+void kproxy_listener_stop(struct kproxy_net *kn);
+void kproxy_listener_port_died(const struct kproxy_listener_port *port);
 void kproxy_listener_hold(struct kproxy_listener *l);
 void kproxy_listener_put(struct kproxy_listener *l);
 void kproxy_listener_refused(struct kproxy_listener *l);

@@ -107,7 +107,10 @@ static int put_listener(struct sk_buff *skb, const void *object)
 		return -EMSGSIZE;
 	for (i = 0; i < l->nr_ports; i++)
 		if (kproxy_netlink_put_addr(skb, KPROXY_A_LISTENER_ADDRESS,
-					    &l->ports[i].addr))
+					    &l->ports[i].addr) ||
+		    (kproxy_port_dead(&l->ports[i]) &&
+		     kproxy_netlink_put_addr(skb, KPROXY_A_LISTENER_DEAD,
+					     &l->ports[i].addr)))
 			return -EMSGSIZE;
 	if (put_listener_options(skb, &l->options))
 		return -EMSGSIZE;
@@ -368,6 +371,9 @@ struct dump_ctx {
 	u32 last;
 };
 
+/* So many addresses, all of them dead, are in any message with all else. */
+#define SMALL_PORTS 16
+
 /* A message must have room for a listener; who reads little gets little. */
 int kproxy_nl_listener_get_start(struct netlink_callback *cb)
 {
@@ -375,7 +381,8 @@ int kproxy_nl_listener_get_start(struct netlink_callback *cb)
 	const struct kproxy_listener *l;
 
 	list_for_each_entry(l, &kn->listeners, node)
-		if (rcu_access_pointer(l->options.prefixes))
+		if (rcu_access_pointer(l->options.prefixes) ||
+		    l->nr_ports > SMALL_PORTS)
 			cb->min_dump_alloc = KPROXY_NETLINK_OBJECT_MAX;
 	kproxy_netlink_unlock(kn);
 	kproxy_session_count_stalls(kn);

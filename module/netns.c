@@ -79,6 +79,7 @@ static int __net_init netns_init(struct net *net)
 	hash_init(kn->upstream_names);
 	INIT_LIST_HEAD(&kn->new_listeners);
 	kproxy_transaction_init(kn);
+	kproxy_listener_init(kn);
 	kproxy_drain_init(kn);
 	kn->stats = kproxy_stats_new();
 	if (!kn->stats)
@@ -111,6 +112,7 @@ static void __net_exit netns_pre_exit(struct net *net)
 	kproxy_listener_del_all(kn);
 	kproxy_upstream_stop_all(kn);
 	mutex_unlock(&kn->lock);
+	kproxy_listener_stop(kn);
 	kproxy_drain_stop(kn);
 	kproxy_session_kill_all(kn);
 }

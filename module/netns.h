@@ -54,6 +54,8 @@ struct kproxy_net {
 	/* Deleted listeners whose sessions are being ended; under @lock. */
 	struct list_head draining;
 	struct delayed_work drain;
+	/* announces listening sockets that were destroyed */
+	struct work_struct deaths;
 	/* Under @lock: what the counters were when they were reset. */
 	struct kproxy_stats base;
 };

@@ -253,12 +253,18 @@ static void compare_addresses(struct change *change,
 			      const struct definition *d, const json_t *row)
 {
 	json_t *have = json_object_get(row, "addresses");
+	json_t *dead = json_object_get(row, "dead");
+	bool same = json_equal(json_object_get(d->row, "addresses"), have);
 
-	if (json_equal(json_object_get(d->row, "addresses"), have))
+	if (same && !dead)
 		return;
 	add_word(change, "address", d->from[1]);
 	add_word(change, d->words[1], d->from[1]);
-	note_was(change, "address", have);
+	/* The kernel opens those that are dead again. */
+	if (same)
+		note_was(change, "dead", dead);
+	else
+		note_was(change, "address", have);
 }
 
 static void change_free(struct change *change)

@@ -144,14 +144,14 @@ static int build_show(struct ctx *ctx, struct args *args, struct request *req)
 }
 
 static json_t *addresses(const struct ctx *ctx, const struct nlattr *head,
-			 int len)
+			 int len, int type)
 {
 	json_t *list = json_array();
 	struct nlattr *attr;
 	int rem;
 
 	nla_for_each_attr(attr, (struct nlattr *)head, len, rem)
-		if (nla_type(attr) == KPROXY_A_LISTENER_ADDRESS)
+		if (nla_type(attr) == type)
 			json_array_append_new(list,
 					      field_endpoint(ctx, NULL, attr));
 	return list;
@@ -176,16 +176,48 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 
 	fields_parse(tb, head, len);
 	fields_show(ctx, name_field, tb, row);
-	json_object_set_new(row, "addresses", addresses(ctx, head, len));
+	json_object_set_new(row, "addresses",
+			    addresses(ctx, head, len,
+				      KPROXY_A_LISTENER_ADDRESS));
+	if (tb[KPROXY_A_LISTENER_DEAD])
+		json_object_set_new(row, "dead",
+				    addresses(ctx, head, len,
+					      KPROXY_A_LISTENER_DEAD));
 	options_show(options, tb, row);
 	if (ctx->stats)
 		fields_show(ctx, stats_field, tb, row);
 	return row;
 }
 
+static bool is_in(const json_t *list, const json_t *value)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		if (json_equal(item, value))
+			return true;
+	return false;
+}
+
+static void print_addresses(FILE *out, const struct column *column,
+			    const json_t *row)
+{
+	const json_t *dead = json_object_get(row, "dead"), *addr;
+	size_t i;
+
+	json_array_foreach(json_object_get(row, column->key), i, addr) {
+		if (i)
+			fputc(',', out);
+		print_value(out, addr);
+		if (is_in(dead, addr))
+			fputs("(dead)", out);
+	}
+}
+
 static const struct column columns[] = {
 	{ .title = "NAME", .key = "name" },
-	{ .title = "ADDRESSES", .key = "addresses" },
+	{ .title = "ADDRESSES", .key = "addresses", .text = print_addresses },
 	{ .title = "UPSTREAM", .key = "upstream" },
 	{ .title = "SESSIONS", .key = "stats.sessions", .right = true,
 	  .stats = true },

@@ -87,6 +87,7 @@ static const struct event {
 	{ "listener_add", KPROXY_CMD_LISTENER_ADD_NTF, &listener_view },
 	{ "listener_set", KPROXY_CMD_LISTENER_SET_NTF, &listener_view },
 	{ "listener_del", KPROXY_CMD_LISTENER_DEL_NTF, &listener_view },
+	{ "listener_down", KPROXY_CMD_LISTENER_DOWN_NTF, &listener_view },
 	{ "upstream_add", KPROXY_CMD_UPSTREAM_ADD_NTF, &upstream_view },
 	{ "upstream_set", KPROXY_CMD_UPSTREAM_SET_NTF, &upstream_view },
 	{ "upstream_del", KPROXY_CMD_UPSTREAM_DEL_NTF, &upstream_view },

@@ -20,10 +20,10 @@ import threading
 
 from netlink_raw import DUMP, REQUEST, Netlink, attr, configuration
 from netlink_spec import COMMAND, E, L, R, S, U, endpoint, open_netlink
-from peer import (KB, Failed, Hurt, Stream, Threads, accept, both_ways, connect,
-                  expect, expect_alive, kp, listen, main, pair, reset, run,
-                  say, scaled, scene, send_stream, sessions, show, wait_acked,
-                  wait_for, wait_gone)
+from peer import (BACK, KB, Failed, Hurt, Stream, Threads, accept, both_ways,
+                  connect, expect, expect_alive, expect_reset, knock, kp, listen,
+                  main, pair, reset, run, say, scaled, scene, send_stream,
+                  sessions, show, stats, wait_acked, wait_for, wait_gone)
 
 DEBUG = pathlib.Path("/sys/kernel/debug")
 # Where x86 has its modules. There is no other than ours.
@@ -31,6 +31,7 @@ MODULES = 0xffffffffa0000000, 0xffffffffff000000
 SIZE = scaled(256 * KB, 20 * KB)
 
 SLAB, PAGES, SEND = "failslab", "fail_page_alloc", "fail_kproxy_send"
+INSERT = "fail_kproxy_insert"
 # In what pieces streams are written. What is copied takes pages.
 PIECES = {SLAB: 5000, PAGES: 400}
 
@@ -272,6 +273,34 @@ def everywhere():
 
 
 # Sends
+
+
+@scene("a session that finds no place in the table is refused, and what it held "
+       "is given back")
+def full_table():
+    before = stats()
+    listener = listen()
+    with Failing(INSERT, 1, 5):
+        for _ in range(5):
+            client = knock()
+            if client:
+                expect_reset(client, "a client without a session")
+    expect(stats()["refused"], before["refused"] + 5, "refused")
+    expect(show("server show")[0]["stats"]["sessions"], 0, "with the server")
+    client = connect()
+    server = accept(listener)
+    expect_alive(client, server)
+    for sock in client, server, listener:
+        sock.close()
+    wait_gone()
+    tell(INSERT)
+    # References that were dropped too often would make these go too early.
+    kp("listener del web")
+    kp("upstream del app")
+    kp("upstream add app")
+    kp("server add app {}:{}".format(*BACK))
+    kp("listener add web 10.1.0.1:8000,[fd01::1]:8000 upstream app")
+    expect_alive(*pair())
 
 
 @scene("sends that are refused or cut short: every byte arrives, once")

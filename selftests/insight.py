@@ -8,11 +8,12 @@ import pathlib
 import re
 import time
 
-from peer import (BACK, FRONT, TRACING, Failed, Stream, Threads, connect,
-                  expect, expect_alive, expect_between, expect_eof,
-                  expect_reset, fill_quickly, keep, kp, main, netem, pair,
-                  receive_stream, reset, run, scene, sessions, show, stats,
-                  traced, wait_for, wait_gone)
+from peer import (BACK, FRONT, MB, SERVER, TRACING, Failed, Stream, Threads,
+                  accept, connect, expect, expect_alive, expect_between,
+                  expect_eof, expect_reset, fill_quickly, keep, kp, limit,
+                  listen, main, netem, pair, receive_stream, reset, run, scene,
+                  sessions, show, stats, traced, wait_acked, wait_for,
+                  wait_gone)
 
 SIDES = ("client", "server")
 DOCUMENT = pathlib.Path(__file__).parent.parent / "docs/observability.md"
@@ -260,6 +261,35 @@ def story():
                  "stall_client_us=0", "listener=web"):
         expect(word in words["close"].split(), True,
                f"{word}: {words['close']}")
+
+
+@scene("a large backlog of small packets is moved in more than one run")
+def bounded_runs():
+    kp("listener set web rcvbuf 8m")
+    kp("upstream set app sndbuf 8m")
+    large, small, count = 1 * MB, 600, 3000
+    total = large + small * count
+    stream, listener = Stream(1), listen(rcvbuf=16 * MB)
+    with netem(SERVER, "eth0", "delay", f"{limit(1000)}ms"), traced() as told:
+        client = connect(nodelay=True, sndbuf=16 * MB)
+        # These open the window for what comes one by one.
+        client.sendall(stream.take(large))
+        for _ in range(count):
+            client.sendall(stream.take(small))
+        wait_acked(client)
+        expect(sessions()[0]["state"], "connecting", "the session")
+        server = accept(listener)
+        stream = Stream(1)
+        receive_stream(server, stream, total, end=False)
+    results = [text.split("result=")[1] for name, _, text in told
+               if name == "pump"]
+    if "yield" not in results:
+        raise Failed(f"no run has ended by itself: {results}")
+    for sock in client, server, listener:
+        sock.close()
+    wait_gone()
+    kp("listener set web rcvbuf default")
+    kp("upstream set app sndbuf default")
 
 
 @scene("a connect that fails is traced with its error")

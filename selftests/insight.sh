@@ -7,13 +7,13 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 11
+plan 12
 load
 topology
 simple_proxy
 mount_tracefs
-scenes 10 none ends sum_of_ends metrics waited_for ends_stalled times story \
-	refused documented
+scenes 11 none ends sum_of_ends metrics waited_for ends_stalled times story \
+	refused bounded_runs documented
 if [[ -e /sys/kernel/tracing/events/kproxy/kproxy_connect/hist ]]; then
 	scenes 1 typed
 else

@@ -16,7 +16,6 @@
 #include <linux/workqueue.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
-#include <net/netlink.h>
 #include <net/sock.h>
 
 /* Without it, a workqueue that is not WQ_UNBOUND is per CPU. */
@@ -52,12 +51,6 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define timer_container_of from_timer
 #endif
 
-#ifndef nlmsg_for_each_attr_type
-#define nlmsg_for_each_attr_type(pos, type, nlh, hdrlen, rem) \
-	nlmsg_for_each_attr(pos, nlh, hdrlen, rem) \
-		if (nla_type(pos) == (type))
-#endif
-
 #ifndef KPROXY_HAVE_SOCKADDR_UNSIZED
 #define sockaddr_unsized sockaddr
 #endif
@@ -71,15 +64,28 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #endif
 
 /*
- * The IPv6 addresses of a socket, which has none in a kernel without IPv6, where
- * no socket is of AF_INET6.
+ * The IPv6 addresses of a socket, which only one of AF_INET6 is asked for. Without
+ * IPv6 there is none, and struct sock has no room for them.
  */
+static inline const struct in6_addr *kproxy_v6_rcv_saddr(const struct sock *sk)
+{
 #if IS_ENABLED(CONFIG_IPV6)
-#define kproxy_v6_rcv_saddr(sk) (&(sk)->sk_v6_rcv_saddr)
-#define kproxy_v6_daddr(sk) (&(sk)->sk_v6_daddr)
+	return &sk->sk_v6_rcv_saddr;
 #else
-#define kproxy_v6_rcv_saddr(sk) ((const struct in6_addr *)NULL)
-#define kproxy_v6_daddr(sk) ((const struct in6_addr *)NULL)
+	return NULL;
+#endif
+}
+
+static inline const struct in6_addr *kproxy_v6_daddr(const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return &sk->sk_v6_daddr;
+#else
+	return NULL;
+#endif
+}
+
+#if !IS_ENABLED(CONFIG_IPV6)
 #undef __inet6_lookup_established
 #define __inet6_lookup_established(...) ((struct sock *)NULL)
 #endif

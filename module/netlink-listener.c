@@ -4,7 +4,6 @@
 #include <net/genetlink.h>
 #include <uapi/linux/kproxy.h>
 
-#include "compat.h"
 #include "listener.h"
 #include "listener-port.h"
 #include "netlink.h"
@@ -160,8 +159,9 @@ static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs,
 	const struct nlattr *attr;
 	int rem, err, n = 0;
 
-	nlmsg_for_each_attr_type(attr, KPROXY_A_LISTENER_ADDRESS, info->nlhdr,
-				 GENL_HDRLEN, rem) {
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem) {
+		if (nla_type(attr) != KPROXY_A_LISTENER_ADDRESS)
+			continue;
 		if (n == KPROXY_ADDRESSES_MAX) {
 			NL_SET_ERR_MSG_ATTR_FMT(extack, attr,
 						"a listener has at most %u addresses",

@@ -84,7 +84,7 @@ check-kcsan: deps ## every test, or TESTS, on a kernel that looks for data races
 check-w1 check-sparse: check-%: ## the module under gcc's W=1, and sparse
 	@$(vm)/check-module $*
 
-check-builds: deps ## the module for every kernel that README names; ALL=1, LOAD=1, BUILDS="NAME ..."
+check-builds: deps $(if $(LOAD),tools) ## the module for every kernel that README names; ALL=1, LOAD=1, BUILDS="NAME ..."
 	@$(vm)/check-builds $(BUILDS)
 
 fuzz: deps ## MESSAGES=100000 to the netlink family, on the debug kernel

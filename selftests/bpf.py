@@ -23,6 +23,8 @@ CGROUP_SOCK_OPS, TCX_INGRESS = 3, 46
 # enum of linux/bpf.h: what a sock_ops program is called for.
 ACTIVE, PASSIVE, LISTEN = 4, 5, 11
 
+TCP_LISTEN = 10
+
 # Registers.
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 = range(11)
 
@@ -70,12 +72,13 @@ def add_imm(dst, value):
     return insn(0x07, dst, imm=value)
 
 
-def or_imm(dst, value):
-    return insn(0x47, dst, imm=value)
+def multiply_imm(dst, value):
+    return insn(0x27, dst, imm=value)
 
 
-def shift_left(dst, bits):
-    return insn(0x67, dst, imm=bits)
+def sign_extend(dst):
+    """What a helper returns as an int."""
+    return insn(0x67, dst, imm=32) + insn(0xc7, dst, imm=32)
 
 
 def load(size, dst, src, off):
@@ -187,7 +190,7 @@ ADDED, OWNED, REFUSED = range(3)
 def count(counters, kind):
     """Count by the kind in a register and by the result, in R0."""
     return [
-        insn(0x27, kind, imm=3),  # kind *= 3
+        multiply_imm(kind, 3),
         Jump("==", "counted", R0, 0),
         add_imm(kind, 1),
         Jump("==", "counted", R0, -errno.EBUSY),
@@ -228,8 +231,7 @@ def sock_ops(sockets, counters, ops, listens, connects):
         mov(R3, R10), add_imm(R3, -16),
         mov_imm(R4, 0),
         call(70),  # bpf_sock_hash_update
-        # An int: its sign is extended.
-        insn(0x67, R0, imm=32), insn(0xc7, R0, imm=32),
+        sign_extend(R0),
         Jump("==", "listener", R7, LISTEN),
         Jump("==", "active", R7, ACTIVE),
         mov_imm(R7, OURS),
@@ -282,8 +284,7 @@ def classifier(sockets, counters):
         call(84),  # bpf_sk_lookup_tcp
         Jump("==", "out", R0, 0),
         mov(R9, R0),
-        # state: 10 is TCP_LISTEN
-        load(4, R8, R9, 72),
+        load(4, R8, R9, 72),  # state
         map_address(R1, sockets),
         mov(R2, R10), add_imm(R2, -16),
         mov(R3, R9),
@@ -293,9 +294,9 @@ def classifier(sockets, counters):
         mov(R1, R9),
         call(86),  # bpf_sk_release
         mov(R0, R7),
-        insn(0x67, R0, imm=32), insn(0xc7, R0, imm=32),
+        sign_extend(R0),
         mov_imm(R7, OUR_LISTENER),
-        Jump("==", "count", R8, 10),
+        Jump("==", "count", R8, TCP_LISTEN),
         mov_imm(R7, OURS),
         Label("count"),
         *count(counters, R7),

@@ -16,6 +16,7 @@ destroy() {
 }
 
 ends_with_namespace() {
+	kp config flush
 	simple_proxy
 	destroy
 	same "dead" "$(kp_json '.[0].dead | length' listener show)" 2

@@ -9,13 +9,13 @@ import time
 import bpf
 from peer import (BACK, CLIENT, FRONT, FRONT6, KB, PROXY, SERVER, Failed,
                   Threads, accept, both_ways, connect, expect, expect_alive,
-                  expect_reset, keep, knock, kp, limit, listen, main, netns,
-                  pair, read_exactly, run, scaled, scene, servers, sessions,
-                  show, stats, wait_for, wait_gone)
+                  expect_reset, keep, kp, limit, listen, main, netns,
+                  new_socket, pair, read_exactly, run, say, scaled, scene,
+                  servers, show, stats, wait_for, wait_gone)
 
 CLIENTS = scaled(24, 6)
 IPPROTO_MPTCP = 262
-MPTCP_INFO, SOL_MPTCP = 1, 284
+TCP_ULP = 31
 
 
 class Taken:
@@ -28,7 +28,6 @@ class Taken:
         return bpf.read_map(self._counters, 3 * kind + result)
 
     def expect_ours_kept(self, kind=bpf.OURS, least=1):
-        print(f"# kind {kind}: {[self(kind, n) for n in range(3)]}")
         expect(self(kind, bpf.ADDED), 0, "our sockets in the map")
         if self(kind, bpf.OWNED) < least:
             raise Failed(f"the program saw {self(kind, bpf.OWNED)} of our "
@@ -191,10 +190,8 @@ def waiting():
             # Packets for sockets that nobody has accepted.
             for sock in socks:
                 sock.sendall(b"word")
-            for sock in socks:
-                wait_for(lambda: not taken(bpf.OURS, bpf.ADDED) and
-                         taken(bpf.OURS, bpf.OWNED) >= CLIENTS,
-                         "the program has seen them")
+            wait_for(lambda: taken(bpf.OURS, bpf.OWNED) >= CLIENTS,
+                     "the program has seen them")
             expect_alive(first, there)
             first.close()
             there.close()
@@ -271,7 +268,7 @@ def destroyed():
     wait_gone()
 
 
-def mptcp(ns, address):
+def mptcp(ns):
     with netns(ns):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
     keep(sock)
@@ -279,15 +276,22 @@ def mptcp(ns, address):
     return sock
 
 
-@scene("MPTCP clients and servers fall back to TCP")
-def multipath():
-    server = mptcp(SERVER, BACK)
+def smc(ns):
+    """A TCP socket that becomes one of SMC's."""
+    sock = new_socket(ns, FRONT)
+    sock.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"smc")
+    return sock
+
+
+def fall_back(kind):
+    """A server and clients of this kind have a session by plain TCP."""
+    server = kind(SERVER)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind(BACK)
     server.listen()
     with taker(bpf.PASSIVE, bpf.ACTIVE) as taken:
         for n in range(4):
-            client = mptcp(CLIENT, FRONT)
+            client = kind(CLIENT)
             client.connect(FRONT)
             client.sendall(b"hello")
             there = accept(server)
@@ -298,6 +302,17 @@ def multipath():
         taken.expect_ours_kept(least=8)
     server.close()
     wait_gone()
+
+
+@scene("MPTCP clients and servers fall back to TCP, and those of SMC do")
+def other_protocols():
+    fall_back(mptcp)
+    try:
+        smc(CLIENT).close()
+    except OSError as error:
+        say(f"# no SMC in this kernel: {error}")
+        return
+    fall_back(smc)
 
 
 @scene("the proxy's own sockets are whole again when the programs are gone")

@@ -8,7 +8,7 @@ import time
 
 from peer import (PROXY, SERVER, expect, expect_alive, expect_reset, keep,
                   knock, kp, limit, listen, main, netns, reset, run, scaled,
-                  scene, show, wait_for, wait_gone, written)
+                  scene, show, sysctl, wait_for, wait_gone, written)
 
 LOCAL, LOCAL6 = ("127.0.0.1", 40000), ("::1", 40000)
 TRIES = scaled(10, 4)
@@ -104,7 +104,9 @@ def check():
             while time.monotonic() < end:
                 expect(health(), "down", "health")
             listener = expect_free(address)
-            wait_for(lambda: health() == "up", "the server is up")
+            # One that listens leaves no port to connect from.
+            with sysctl(PROXY, net__ipv4__ip_local_port_range="40001 40100"):
+                wait_for(lambda: health() == "up", "the server is up")
             listener.close()
             wait_for(lambda: health() == "down", "and down again")
 

@@ -11,6 +11,7 @@
 
 #include <linux/hrtimer.h>
 #include <linux/kconfig.h>
+#include <linux/mm.h>
 #include <linux/net.h>
 #include <linux/timer.h>
 #include <linux/workqueue.h>
@@ -55,12 +56,11 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define sockaddr_unsized sockaddr
 #endif
 
-#ifdef KPROXY_HAVE_SUBBUF_PADDING
-#define KPROXY_SUBBUF_START_ARGS struct rchan_buf *buf, void *subbuf, \
-		void *prev_subbuf, size_t prev_padding
+/* Flags of a mapping were an unsigned long. */
+#ifdef EMPTY_VMA_FLAGS
+#define KPROXY_NORESERVE mk_vma_flags(VMA_NORESERVE_BIT)
 #else
-#define KPROXY_SUBBUF_START_ARGS struct rchan_buf *buf, void *subbuf, \
-		void *prev_subbuf
+#define KPROXY_NORESERVE VM_NORESERVE
 #endif
 
 /*

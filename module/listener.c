@@ -542,7 +542,7 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 	 */
 	if (!kn->log)
 		/* pairs with READ_ONCE() in session_end() */
-		smp_store_release(&kn->log, kproxy_log_open(kn->net));
+		smp_store_release(&kn->log, kproxy_log_open());
 	l = listener_new(kn, name);
 	if (!l)
 		goto err_prefixes;

@@ -1,16 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The log of finished sessions: for each namespace and CPU a ring of records,
- * which the kernel's relay keeps and lets readers map. The format is that of
- * kproxy_log.h. Nothing waits for a reader, and a reader needs no system call.
+ * The log of finished sessions: for each namespace a file of rings of records,
+ * which readers map. The format is that of kproxy_log.h. Nothing waits for a
+ * reader, and reading needs no system call.
+ *
+ * The file is one of shared memory (tmpfs), as memfd_create() makes them, and
+ * the module writes to its pages through mappings of its own. So a reader's
+ * descriptor needs nothing of the module: its operations are the kernel's, its
+ * memory lives until the last reader is gone, and rmmod works meanwhile. A file
+ * with operations of ours, on an anonymous inode, would pin the module for as
+ * long as a reader has it open or mapped.
+ *
+ * Pages that are written through a mapping must not move:
+ *
+ * - Reclaim and swap-out: the mapping is unevictable, and pageout() and
+ *   __remove_mapping() leave a folio alone that has more references than the
+ *   page cache's. We hold one for each page.
+ * - Migration, compaction and khugepaged expect the page cache's references
+ *   only, for the same reason. Pages are not allocated as movable.
+ * - Truncation, hole punching and writing are refused by seals, which nobody
+ *   can take back (F_SEAL_SEAL). A descriptor that is opened again through
+ *   /proc for writing runs into them too.
+ *
+ * When the log is closed, its pages are marked dirty before they are released,
+ * so that they are not taken for the zeros that a hole reads as.
  */
-#include <linux/debugfs.h>
+#include <linux/cred.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/percpu.h>
-#include <linux/relay.h>
+#include <linux/mutex.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/vmalloc.h>
 #include <net/ipv6.h>
-#include <net/net_namespace.h>
 #include <uapi/linux/kproxy.h>
 #include <uapi/linux/kproxy_log.h>
 
@@ -20,119 +50,257 @@
 #include "session.h"
 #include "upstream.h"
 
+/* No more than 4 MiB for each CPU. */
+#define RECORDS_MAX 16384
+
+static int set_records(const char *value, const struct kernel_param *param)
+{
+	return param_set_uint_minmax(value, param, 0, RECORDS_MAX);
+}
+
+static const struct kernel_param_ops records_ops = {
+	.set = set_records,
+	.get = param_get_uint,
+};
+
 static unsigned int log_records = 256;
-module_param(log_records, uint, 0444);
+module_param_cb(log_records, &records_ops, &log_records, 0444);
 MODULE_PARM_DESC(log_records,
 		 "finished sessions kept for each CPU and network namespace, 0 for no log");
 
-/* No more than 4 MiB for each CPU. */
-#define RECORDS_MAX 16384
-/* Relay wants the ring in parts; a reader does not see them. */
-#define PARTS 2
+/* The ring of the CPUs that have none; that of a CPU follows by its number. */
+#define SPARE 0
+#define RING_OF(cpu) ((cpu) + 1)
 
-struct kproxy_log {
-	struct rchan *chan;
-	struct dentry *dir;
-	/* of one ring; constant */
-	u32 size;
-	/* number of the last record; its own CPU's */
-	u64 __percpu *last;
+/* After memory was short, for so long no CPU is given a ring. */
+#define RETRY HZ
+
+/* Where the header ends and the first ring begins. */
+#define HEADER_SIZE PAGE_SIZE
+
+/**
+ * struct kproxy_log_area - pages of the file that are mapped here
+ * @addr: where; constant
+ * @pages: each with a reference; constant
+ * @n: how many; constant
+ */
+struct kproxy_log_area {
+	void *addr;
+	struct page **pages;
+	unsigned int n;
 };
 
-static struct dentry *log_root;
-
-/*
- * debugfs' usual protection of files that go away knows no mmap. It is not
- * needed: relay's file operations stay, and hold the buffer while it is open.
+/**
+ * struct kproxy_log_ring - the records of a CPU, or of those that have no ring
+ * @area: where they are
+ * @last: number of the last record; its CPU's, with preemption off, or under
+ *	spare_lock
  */
-static struct dentry *create_file(const char *name, struct dentry *parent,
-				  umode_t mode, struct rchan_buf *buf,
-				  int *is_global)
+struct kproxy_log_ring {
+	struct kproxy_log_area area;
+	u64 last;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct kproxy_log - the log of a namespace
+ * @file: the memory, open for writing; constant
+ * @header: its first page; what readers see, so nothing is read back from it
+ * @memcg: the cgroup that is charged, NULL for none; constant
+ * @records: room in each ring; constant
+ * @ring_size: of each ring in the file, in bytes; constant
+ * @lock: serialises the making of rings
+ * @retry_at: when memory is tried again, in jiffies, 0 for now; under @lock,
+ *	read by any
+ * @spare_lock: of whoever writes to the spare ring; innermost
+ * @rings: the spare ring, then each CPU's; published once under @lock
+ */
+struct kproxy_log {
+	struct file *file;
+	struct kproxy_log_area header;
+	struct mem_cgroup *memcg;
+	u32 records;
+	unsigned long ring_size;
+	struct mutex lock;
+	unsigned long retry_at;
+	spinlock_t spare_lock;
+	struct kproxy_log_ring *rings[];
+};
+
+/* A ring is not worth that somebody is killed for it. */
+#define AREA_GFP (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
+
+static void area_unmap(struct kproxy_log_area *area)
 {
-	return debugfs_create_file_unsafe(name, 0400, parent, buf,
-					  &relay_file_operations);
+	if (area->addr)
+		vunmap(area->addr);
+	while (area->n) {
+		set_page_dirty(area->pages[--area->n]);
+		put_page(area->pages[area->n]);
+	}
+	kvfree(area->pages);
+	*area = (struct kproxy_log_area){};
 }
 
-static int remove_file(struct dentry *dentry)
+/* Give a part of the file memory and map it. */
+static int area_map(const struct kproxy_log *log, struct kproxy_log_area *area,
+		    loff_t begin, size_t size)
 {
-	debugfs_remove(dentry);
+	unsigned int n = size >> PAGE_SHIFT;
+	struct page *page;
+
+	area->pages = kvmalloc_array(n, sizeof(*area->pages),
+				     AREA_GFP | __GFP_ACCOUNT);
+	if (!area->pages)
+		return -ENOMEM;
+	for (area->n = 0; area->n < n; area->n++) {
+		page = shmem_read_mapping_page_gfp(log->file->f_mapping,
+						   (begin >> PAGE_SHIFT) +
+						   area->n, AREA_GFP);
+		if (IS_ERR(page))
+			goto err;
+		area->pages[area->n] = page;
+	}
+	area->addr = vmap(area->pages, n, VM_MAP, PAGE_KERNEL);
+	if (area->addr)
+		return 0;
+err:
+	area_unmap(area);
+	return -ENOMEM;
+}
+
+/* Nobody but us changes it, whatever descriptor of it there may be. */
+static void seal(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+
+	SHMEM_I(inode)->seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
+				F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+	inode->i_mode = S_IFREG | 0400;
+	inode->i_flags |= S_IMMUTABLE;
+	mapping_set_unevictable(file->f_mapping);
+	mapping_set_gfp_mask(file->f_mapping, GFP_KERNEL);
+}
+
+static struct kproxy_log_ring *ring_new(struct kproxy_log *log, u32 index)
+{
+	struct kproxy_log_header *header = log->header.addr;
+	struct mem_cgroup *old = set_active_memcg(log->memcg);
+	struct kproxy_log_ring *ring;
+
+	ring = kzalloc(sizeof(*ring), AREA_GFP | __GFP_ACCOUNT);
+	if (ring && area_map(log, &ring->area,
+			     HEADER_SIZE + (loff_t)index * log->ring_size,
+			     log->ring_size)) {
+		kfree(ring);
+		ring = NULL;
+	}
+	set_active_memcg(old);
+	if (!ring)
+		return NULL;
+	/* pairs with the look of whoever ends a session */
+	smp_store_release(&log->rings[index], ring);
+	/* Under @lock, and a reader may look at any time. */
+	WRITE_ONCE(header->ready[index / 64],
+		   header->ready[index / 64] | BIT_ULL(index % 64));
+	return ring;
+}
+
+static void rings_free(struct kproxy_log *log)
+{
+	u32 i;
+
+	for (i = 0; i <= nr_cpu_ids; i++) {
+		if (!log->rings[i])
+			continue;
+		area_unmap(&log->rings[i]->area);
+		kfree(log->rings[i]);
+	}
+}
+
+static int header_new(struct kproxy_log *log)
+{
+	struct kproxy_log_header *header;
+
+	BUILD_BUG_ON(sizeof(*header) + BITS_TO_BYTES(NR_CPUS + 1) + 8 >
+		     HEADER_SIZE);
+	if (area_map(log, &log->header, 0, HEADER_SIZE))
+		return -ENOMEM;
+	header = log->header.addr;
+	*header = (struct kproxy_log_header){
+		.magic = KPROXY_LOG_MAGIC,
+		.header_size = HEADER_SIZE,
+		.record_size = sizeof(struct kproxy_log_record),
+		.ring_records = log->records,
+		.ring_size = log->ring_size,
+		.rings = nr_cpu_ids + 1,
+	};
 	return 0;
 }
 
-/* The oldest records make room, whether they were read or not. */
-static int start_part(KPROXY_SUBBUF_START_ARGS)
+static void log_free(struct kproxy_log *log)
 {
-	return 1;
-}
-
-static const struct rchan_callbacks callbacks = {
-	.create_buf_file = create_file,
-	.remove_buf_file = remove_file,
-	.subbuf_start = start_part,
-};
-
-/**
- * kproxy_log_init() - make the folder of all logs
- *
- * Context: process, may sleep.
- */
-void kproxy_log_init(void)
-{
-	BUILD_BUG_ON(sizeof(struct kproxy_log_record) != 256);
-	log_root = debugfs_create_dir(KPROXY_LOG_FOLDER, NULL);
+	rings_free(log);
+	if (log->header.addr)
+		area_unmap(&log->header);
+	if (log->file)
+		fput(log->file);
+	mem_cgroup_put(log->memcg);
+	kvfree(log);
 }
 
 /**
- * kproxy_log_exit() - remove that folder
+ * kproxy_log_enabled() - whether namespaces have a log
  *
- * Context: process, may sleep.
+ * Context: any.
+ * Return: false if the module was loaded with log_records=0.
  */
-void kproxy_log_exit(void)
+bool kproxy_log_enabled(void)
 {
-	debugfs_remove(log_root);
+	return log_records;
 }
 
 /**
  * kproxy_log_open() - begin the log of a namespace
- * @net: the namespace
+ *
+ * Its memory is charged to the cgroup of the caller's task. Only the spare ring
+ * is made; a CPU is given its own when the first session ends on it.
  *
  * Context: process, may sleep.
  * Return: the log, for kproxy_log_close(); NULL when there shall be none or
  * memory is short.
  */
-struct kproxy_log *kproxy_log_open(const struct net *net)
+struct kproxy_log *kproxy_log_open(void)
 {
-	unsigned int records = min(log_records, RECORDS_MAX);
 	struct kproxy_log *log;
-	char name[16];
-	size_t part;
+	struct file *file;
 
-	if (!records)
+	BUILD_BUG_ON(sizeof(struct kproxy_log_record) % sizeof(u64));
+	if (!log_records)
 		return NULL;
-	log = kzalloc(sizeof(*log), GFP_KERNEL_ACCOUNT);
+	log = kvzalloc(struct_size(log, rings, nr_cpu_ids + 1),
+		       GFP_KERNEL_ACCOUNT);
 	if (!log)
 		return NULL;
-	log->last = alloc_percpu_gfp(u64, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	if (!log->last)
-		goto err_log;
-	part = PAGE_ALIGN(DIV_ROUND_UP(records, PARTS) *
-			  sizeof(struct kproxy_log_record));
-	log->size = PARTS * part;
-	snprintf(name, sizeof(name), "%u", net->ns.inum);
-	log->dir = debugfs_create_dir(name, log_root);
-	log->chan = relay_open(KPROXY_LOG_RING, log->dir, part, PARTS,
-			       &callbacks, NULL);
-	if (!log->chan)
-		goto err_dir;
-	/* Last, so that a reader who finds it finds all. */
-	debugfs_create_u32(KPROXY_LOG_SIZE, 0400, log->dir, &log->size);
+	mutex_init(&log->lock);
+	spin_lock_init(&log->spare_lock);
+	log->memcg = get_mem_cgroup_from_mm(current->mm);
+	log->records = log_records;
+	log->ring_size = PAGE_ALIGN(log->records *
+				    sizeof(struct kproxy_log_record));
+	/* Its rings are memory only when they are made. */
+	file = shmem_file_setup("kproxy-log",
+				HEADER_SIZE + (loff_t)(nr_cpu_ids + 1) *
+				log->ring_size, KPROXY_NORESERVE);
+	if (IS_ERR(file))
+		goto err;
+	log->file = file;
+	seal(file);
+	if (header_new(log) || !ring_new(log, SPARE))
+		goto err;
 	return log;
 
-err_dir:
-	debugfs_remove(log->dir);
-	free_percpu(log->last);
-err_log:
-	kfree(log);
+err:
+	log_free(log);
 	return NULL;
 }
 
@@ -140,18 +308,34 @@ err_log:
  * kproxy_log_close() - end a log
  * @log: the log, to which nobody writes; may be NULL
  *
- * Who has mapped it keeps what there was.
+ * A reader that has it open keeps what was written.
  *
  * Context: process, may sleep.
  */
 void kproxy_log_close(struct kproxy_log *log)
 {
+	struct kproxy_log_header *header;
+
 	if (!log)
 		return;
-	relay_close(log->chan);
-	debugfs_remove(log->dir);
-	free_percpu(log->last);
-	kfree(log);
+	header = log->header.addr;
+	/* A reader that sees this sees all records. */
+	smp_store_release(&header->ended, 1);
+	log_free(log);
+}
+
+/**
+ * kproxy_log_file() - open a log for a reader
+ * @log: the log
+ *
+ * Context: process, may sleep.
+ * Return: a file that can only be read, for fput(); an ERR_PTR. It needs neither
+ * the log nor the module.
+ */
+struct file *kproxy_log_file(const struct kproxy_log *log)
+{
+	return dentry_open(&log->file->f_path, O_RDONLY | O_LARGEFILE,
+			   current_cred());
 }
 
 static void put_endpoint(struct kproxy_log_endpoint *to,
@@ -210,29 +394,61 @@ static void put_record(struct kproxy_log_record *record,
 		kproxy_pump_stalled(&s->pumps[KPROXY_CLIENT]) / NSEC_PER_USEC;
 }
 
+/* With preemption off, or the spare ring locked. */
+static void write_record(const struct kproxy_log *log,
+			 struct kproxy_log_ring *ring,
+			 const struct kproxy_session *s)
+{
+	struct kproxy_log_record *record = ring->area.addr;
+
+	record += ring->last % log->records;
+	WRITE_ONCE(record->number, 0);
+	/* a reader sees 0, or what it reads is whole */
+	smp_wmb();
+	put_record(record, s);
+	/* pairs with the reader's look at the number, before and after */
+	smp_store_release(&record->number, ++ring->last);
+}
+
+/* Give a CPU the ring that it lacks, if there is memory. */
+static void ring_prepare(struct kproxy_log *log, unsigned int cpu)
+{
+	unsigned long retry_at = READ_ONCE(log->retry_at);
+	u32 index = RING_OF(cpu);
+
+	if (smp_load_acquire(&log->rings[index]) ||
+	    (retry_at && time_before(jiffies, retry_at)))
+		return;
+	mutex_lock(&log->lock);
+	if (!log->rings[index])
+		WRITE_ONCE(log->retry_at,
+			   ring_new(log, index) ? 0 : (jiffies + RETRY) | 1);
+	mutex_unlock(&log->lock);
+}
+
 /**
  * kproxy_log_session() - write the record of a session that has ended
  * @log: the log of its namespace; may be NULL
  * @s: the session, its life locked
  *
- * Context: process.
+ * Context: process, may sleep.
  */
 void kproxy_log_session(struct kproxy_log *log, const struct kproxy_session *s)
 {
-	struct kproxy_log_record *record;
+	struct kproxy_log_ring *ring;
 
 	if (!log)
 		return;
+	ring_prepare(log, raw_smp_processor_id());
 	preempt_disable();
-	record = relay_reserve(log->chan, sizeof(*record));
-	if (record) {
-		WRITE_ONCE(record->number, 0);
-		/* a reader sees 0, or what it reads is whole */
-		smp_wmb();
-		put_record(record, s);
-		/* pairs with the reader's look at the number, before and after */
-		smp_store_release(&record->number,
-				  __this_cpu_inc_return(*log->last));
-	}
+	/* pairs with ring_new() */
+	ring = smp_load_acquire(&log->rings[RING_OF(smp_processor_id())]);
+	if (ring)
+		write_record(log, ring, s);
 	preempt_enable();
+	if (ring)
+		return;
+	spin_lock(&log->spare_lock);
+	write_record(log, log->rings[SPARE], s);
+	spin_unlock(&log->spare_lock);
 }

@@ -2,37 +2,40 @@
 #ifndef _KPROXY_LOG_H
 #define _KPROXY_LOG_H
 
+#include <linux/err.h>
 #include <linux/kconfig.h>
 
+struct file;
 struct kproxy_log;
 struct kproxy_session;
-struct net;
 
-#if IS_ENABLED(CONFIG_RELAY) && IS_ENABLED(CONFIG_DEBUG_FS)
+#if IS_ENABLED(CONFIG_SHMEM)
 
-void kproxy_log_init(void);
-void kproxy_log_exit(void);
-struct kproxy_log *kproxy_log_open(const struct net *net);
+bool kproxy_log_enabled(void);
+struct kproxy_log *kproxy_log_open(void);
 void kproxy_log_close(struct kproxy_log *log);
+struct file *kproxy_log_file(const struct kproxy_log *log);
 void kproxy_log_session(struct kproxy_log *log, const struct kproxy_session *s);
 
 #else
 
-static inline void kproxy_log_init(void)
+static inline bool kproxy_log_enabled(void)
 {
+	return false;
 }
 
-static inline void kproxy_log_exit(void)
-{
-}
-
-static inline struct kproxy_log *kproxy_log_open(const struct net *net)
+static inline struct kproxy_log *kproxy_log_open(void)
 {
 	return NULL;
 }
 
 static inline void kproxy_log_close(struct kproxy_log *log)
 {
+}
+
+static inline struct file *kproxy_log_file(const struct kproxy_log *log)
+{
+	return ERR_PTR(-EOPNOTSUPP);
 }
 
 static inline void kproxy_log_session(struct kproxy_log *log,

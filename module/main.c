@@ -14,7 +14,6 @@
 #include "check.h"
 #include "compat.h"
 #include "fault.h"
-#include "log.h"
 #include "main.h"
 #include "netlink.h"
 #include "netns.h"
@@ -62,10 +61,9 @@ static int __init kproxy_init(void)
 	err = kproxy_preconnect_init();
 	if (err)
 		goto err_check;
-	kproxy_log_init();
 	err = kproxy_netns_init();
 	if (err)
-		goto err_log;
+		goto err_preconnect;
 	err = kproxy_netlink_init();
 	if (err)
 		goto err_netns;
@@ -74,8 +72,7 @@ static int __init kproxy_init(void)
 
 err_netns:
 	kproxy_netns_exit();
-err_log:
-	kproxy_log_exit();
+err_preconnect:
 	kproxy_preconnect_exit();
 err_check:
 	kproxy_check_exit();
@@ -95,7 +92,6 @@ static void __exit kproxy_exit(void)
 	kproxy_fault_exit();
 	kproxy_netlink_exit();
 	kproxy_netns_exit();
-	kproxy_log_exit();
 	kproxy_preconnect_exit();
 	kproxy_check_exit();
 	destroy_workqueue(kproxy_wq);

@@ -345,7 +345,7 @@ static const struct nla_policy kproxy_route_del_nl_policy[KPROXY_A_ROUTE_SNI + 1
 };
 
 /* Ops table for kproxy */
-const struct genl_split_ops kproxy_nl_ops[28] = {
+const struct genl_split_ops kproxy_nl_ops[29] = {
 	{
 		.cmd		= KPROXY_CMD_LISTENER_GET,
 		.doit		= kproxy_nl_listener_get_doit,
@@ -535,6 +535,12 @@ const struct genl_split_ops kproxy_nl_ops[28] = {
 		.doit		= kproxy_nl_route_del_doit,
 		.policy		= kproxy_route_del_nl_policy,
 		.maxattr	= KPROXY_A_ROUTE_SNI,
+		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_LOG_GET,
+		.pre_doit	= kproxy_nl_bare_doit,
+		.doit		= kproxy_nl_log_get_doit,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };

@@ -3,23 +3,40 @@
 """What "kproxy log" shows."""
 
 import contextlib
+import ctypes
+import errno
+import fcntl
 import json
+import mmap
 import os
+import pathlib
+import re
+import resource
 import signal
+import struct
 import subprocess
 import threading
 import time
 
+from netlink_raw import Netlink, attrs
+from netlink_spec import COMMAND, open_netlink
 from peer import (BACK, BACK6, PROXY, EchoServer, Failed,
                   connect, expect, expect_alive, expect_between, expect_eof,
-                  expect_reset, knock, kp, limit, main, pair, read_exactly,
-                  reset, run, scene, wait_for, wait_gone)
+                  expect_reset, knock, kp, limit, main, netns, pair,
+                  read_exactly, reset, run, scene, wait_for, wait_gone)
 
 FRONT6 = ("fd01::1", 8010)
 
 KEYS = {"id", "listener", "upstream", "client", "server", "start_ms",
         "duration_ms", "connect_us", "bytes_in", "bytes_out",
         "stall_client_us", "stall_server_us", "reason"}
+
+
+# struct kproxy_log_header
+HEADER = struct.Struct("=IIIIQII")
+MAGIC = 0x474f4c4b
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+CPU1 = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
 
 
 def log():
@@ -37,11 +54,11 @@ def one_session(sent=100):
 
 
 @contextlib.contextmanager
-def follower():
+def follower(ns=PROXY):
     """The lines of "log -f", and its process."""
     lines = []
     process = subprocess.Popen(
-        ("kproxy", "-n", PROXY, "-j", "log", "-f"), text=True,
+        ("kproxy", "-n", ns, "-j", "log", "-f"), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     reader = threading.Thread(
         target=lambda: lines.extend(iter(process.stdout.readline, "")),
@@ -194,20 +211,283 @@ def follow_slowly():
     expect(sum(numbers) + len(lines) - old, count, "read and lost")
 
 
-@scene("it is for root, and each namespace has its own")
+@contextlib.contextmanager
+def descriptor():
+    """A descriptor of the log, straight from the kernel."""
+    nl = open_netlink()
+    answer = nl.ask(COMMAND["log-get"])
+    nl.close()
+    expect(answer.errno, 0, f"log-get: {answer}")
+    fd = struct.unpack("=I", dict(attrs(answer.replies[0][4:]))[1])[0]
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def rings(fd):
+    """Which rings have memory; 0 is the shared one, then that of CPU 0."""
+    data = os.pread(fd, mmap.PAGESIZE, 0)
+    magic, size, _, records, _, count, ended = HEADER.unpack_from(data)
+    expect((magic, size, records, ended), (MAGIC, mmap.PAGESIZE, 64, 0),
+           "the header")
+    words = struct.unpack_from(f"={(count + 63) // 64}Q", data, HEADER.size)
+    return {n for n in range(count) if words[n // 64] >> n % 64 & 1}
+
+
+def burst(count, cpu=None):
+    """So many sessions, whose packets are all handled by one CPU."""
+    before = os.sched_getaffinity(0)
+    echo = EchoServer()
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+    try:
+        for _ in range(count):
+            client = connect()
+            client.sendall(b"z")
+            read_exactly(client, 1)
+            client.close()
+    finally:
+        os.sched_setaffinity(0, before)
+    echo.close()
+    wait_gone()
+
+
+def expect_refused(what, function, *errors):
+    try:
+        function()
+    except OSError as error:
+        if not errors or error.errno in errors:
+            return
+        raise Failed(f"{what}: {error}") from error
+    raise Failed(f"{what} has worked")
+
+
+def map_writable(fd):
+    mmap.mmap(fd, mmap.PAGESIZE, mmap.MAP_SHARED,
+              mmap.PROT_READ | mmap.PROT_WRITE).close()
+
+
+def punch(fd):
+    """A hole where the header is."""
+    keep_size, punch_hole = 1, 2
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.fallocate(fd, keep_size | punch_hole, ctypes.c_long(0),
+                      ctypes.c_long(mmap.PAGESIZE)):
+        raise OSError(ctypes.get_errno(), "fallocate")
+
+
+@scene("a descriptor of it reads and maps, and changes nothing, in any way")
+def read_only():
+    one_session()
+    with descriptor() as fd:
+        expect(fcntl.fcntl(fd, fcntl.F_GETFD), fcntl.FD_CLOEXEC, "flags")
+        size = os.fstat(fd).st_size
+        shown = mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ)
+        expect(struct.unpack_from("=I", shown)[0], MAGIC, "what is mapped")
+        shown.close()
+        expect_refused("a writable mapping", lambda: map_writable(fd))
+        expect_refused("a write", lambda: os.pwrite(fd, b"x", 0))
+        expect_refused("a smaller size", lambda: os.ftruncate(fd, 0))
+        expect_refused("another mode", lambda: os.fchmod(fd, 0o666))
+        expect_refused("opening it for writing",
+                       lambda: os.close(os.open(f"/proc/self/fd/{fd}",
+                                                os.O_RDWR)))
+        # Even for those who take the first barrier down.
+        run("chattr", "-i", f"/proc/{os.getpid()}/fd/{fd}", check=False)
+        with contextlib.suppress(OSError):
+            again = os.open(f"/proc/self/fd/{fd}", os.O_RDWR)
+            expect_refused("a writable mapping of it", lambda: map_writable(again))
+            expect_refused("a write to it", lambda: os.pwrite(again, b"x", 0))
+            expect_refused("a smaller size of it",
+                           lambda: os.ftruncate(again, 0))
+            expect_refused("a hole in it", lambda: punch(again))
+            os.close(again)
+        expect_refused("fewer seals", lambda: fcntl.fcntl(
+            fd, fcntl.F_ADD_SEALS, 0))
+        expect(struct.unpack("=I", os.pread(fd, 4, 0))[0], MAGIC,
+               "what is there afterwards")
+@scene("it needs the capability in the namespace's own user namespace")
 def private():
-    done = run("ip", "netns", "exec", PROXY, "setpriv", "--reuid", "65534",
-               "--regid", "65534", "--clear-groups", "kproxy", "log",
-               check=False)
-    expect(done.returncode, 2, "status")
-    if not done.stderr.startswith("kproxy: log: "):
-        raise Failed(f"it says: {done.stderr}")
+    one_session()
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534",
+              "--clear-groups")
+    for who in nobody, ("unshare", "--user", "--map-root-user"):
+        done = run("ip", "netns", "exec", PROXY, *who, "kproxy", "log",
+                   check=False)
+        expect(done.returncode, 2, f"status as {who[0]}")
+        if not done.stderr.startswith("kproxy: log: operation not permitted"):
+            raise Failed(f"it says: {done.stderr}")
+    # What root sends through a socket that somebody else has opened is theirs.
+    with netns(PROXY):
+        os.seteuid(65534)
+        try:
+            nl = Netlink(ns=None)
+        finally:
+            os.seteuid(0)
+    nl.find_family()
+    expect(nl.ask(COMMAND["log-get"]).errno, errno.EPERM, "root's message")
+    nl.close()
     run("ip", "netns", "add", "kp-other")
     try:
         done = run("kproxy", "-n", "kp-other", "-j", "log")
         expect(json.loads(done.stdout), [], "the log of another namespace")
     finally:
         run("ip", "netns", "del", "kp-other")
+
+
+@scene("without a descriptor left it is refused, and none is lost")
+def descriptors():
+    nl = open_netlink()
+    before = os.listdir("/proc/self/fd")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        answer = nl.ask(COMMAND["log-get"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    expect((answer.errno, answer.message),
+           (errno.EMFILE, "no file descriptor is left"), "the refusal")
+    expect(os.listdir("/proc/self/fd"), before, "descriptors")
+    nl.close()
+
+
+@scene("a CPU has a ring once a session has ended on it")
+def on_demand():
+    with descriptor() as fd:
+        had = rings(fd)
+        expect(0 in had, True, f"the shared ring: {had}")
+        expect(had - {0} <= {cpu + 1 for cpu in range(os.cpu_count())}, True,
+               f"rings of CPUs: {had}")
+        # Those of CPUs that there are not take no memory.
+        used = os.fstat(fd).st_blocks * 512
+        ring = 64 * 264 + mmap.PAGESIZE
+        expect_between(used, 1, mmap.PAGESIZE + len(had) * ring, "its memory")
+
+
+@scene("while CPUs come and go each session has its record")
+def hotplug():
+    if not CPU1.exists():
+        raise Failed("CPU 1 cannot be taken away")
+    over = threading.Event()
+
+    def plug():
+        while not over.is_set():
+            for state in "0", "1":
+                CPU1.write_text(state)
+                time.sleep(0.1)
+
+    with follower() as (lines, process):
+        time.sleep(limit(0.5))
+        old = len(lines)
+        plugger = threading.Thread(target=plug)
+        plugger.start()
+        try:
+            for _ in range(6):
+                burst(20)
+        finally:
+            over.set()
+            plugger.join()
+            CPU1.write_text("1")
+        wait_for(lambda: len(lines) >= old + 120, "all of them")
+        process.send_signal(signal.SIGINT)
+        expect(process.wait(limit(5)), 0, "status")
+        expect(process.stderr.read(), "", "complaints")
+        ids = [json.loads(line)["id"] for line in lines[old:]]
+        expect(len(set(ids)), 120, "sessions")
+
+
+@scene("a CPU that comes later is read by who follows already")
+def late_cpu():
+    run("ip", "netns", "add", "kp-late")
+    CPU1.write_text("0")
+    try:
+        run("ip", "-n", "kp-late", "link", "set", "lo", "up")
+        for words in ("upstream add app", "server add app 127.0.0.1:9000",
+                      "listener add web 127.0.0.1:8000 upstream app"):
+            run("kproxy", "-n", "kp-late", *words.split())
+        with follower("kp-late") as (lines, _):
+            refused("kp-late", 5)
+            wait_for(lambda: len(lines) == 5, "those of CPU 0")
+            CPU1.write_text("1")
+            refused("kp-late", 20, cpu=1)
+            wait_for(lambda: len(lines) == 25, "those of CPU 1")
+    finally:
+        CPU1.write_text("1")
+        run("ip", "netns", "del", "kp-late")
+
+
+def refused(ns, count, cpu=0):
+    """Clients whom no server takes, all on one CPU."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        for _ in range(count):
+            client = knock(("127.0.0.1", 8000), ns=ns)
+            if client:
+                expect_reset(client, "the client")
+                client.close()
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@scene("its memory is charged to who made the first listener, to the last page")
+def charged():
+    if "memory" not in (CGROUPS / "cgroup.controllers").read_text():
+        return
+    (CGROUPS / "cgroup.subtree_control").write_text("+memory")
+    group = CGROUPS / "kp-log"
+    group.mkdir()
+    run("ip", "netns", "add", "kp-paying")
+
+    def shmem():
+        text = (group / "memory.stat").read_text()
+        return int(re.search(r"^shmem (\d+)$", text, re.M)[1])
+
+    ring = -(-64 * 264 // mmap.PAGESIZE) * mmap.PAGESIZE
+    try:
+        run("ip", "-n", "kp-paying", "link", "set", "lo", "up")
+        for words in ("upstream add app", "server add app 127.0.0.1:9000",
+                      "listener add web 127.0.0.1:8000 upstream app"):
+            run("sh", "-c", f"echo $$ >{group}/cgroup.procs && "
+                f"exec kproxy -n kp-paying {words}")
+        wait_for(lambda: shmem() == mmap.PAGESIZE + ring,
+                 "the header and the shared ring are charged")
+        refused("kp-paying", 10)
+        wait_for(lambda: shmem() >= mmap.PAGESIZE + 2 * ring,
+                 "and the ring of a CPU, which a worker has made")
+    finally:
+        run("ip", "netns", "del", "kp-paying")
+    wait_for(lambda: shmem() == 0, "all of it is returned")
+    wait_for(lambda: not (group / "cgroup.procs").read_text(), "it is empty")
+    group.rmdir()
+
+
+@scene("the module is unloaded while somebody reads, who goes on with the next")
+def reloaded():
+    with follower() as (lines, process):
+        time.sleep(limit(0.5))
+        old = len(lines)
+        one_session(11)
+        with descriptor() as fd:
+            run("rmmod", "kproxy")
+            data = os.pread(fd, HEADER.size, 0)
+            expect(HEADER.unpack(data)[6], 1, "ended")
+        wait_for(lambda: len(lines) == old + 1, "what came before")
+        expect(process.poll(), None, "status while there is no module")
+        run("insmod", os.environ["KPROXY_KO"], "log_records=64")
+        kp("upstream add app")
+        kp("server add app 10.2.0.2:9000")
+        kp("listener add web 10.1.0.1:8000 upstream app")
+        one_session(12)
+        wait_for(lambda: len(lines) == old + 2, "what came afterwards")
+        process.send_signal(signal.SIGINT)
+        expect(process.wait(limit(5)), 0, "status")
+        expect([json.loads(line)["bytes_in"] for line in lines[old:]],
+               [11, 12], "bytes")
+        expect(process.stderr.read(),
+               "kproxy: log: the module was unloaded, waiting for it to come "
+               "back\n", "what it says")
 
 
 main()

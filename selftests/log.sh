@@ -1,15 +1,34 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "kproxy log" shows a record of each session that has ended; a ring that is
-# full forgets the oldest, and who follows is told of what was forgotten.
+# "kproxy log" shows a record of each session that has ended, without debugfs; a
+# ring that is full forgets the oldest, and who follows is told of what was
+# forgotten. Nobody can change it, and nobody keeps the module by reading it.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 8
+# finish asks kmemleak, which is there.
+no_debugfs() {
+	mountpoint -q /sys/kernel/debug || return 0
+	umount /sys/kernel/debug
+	defer mount -t debugfs debugfs /sys/kernel/debug
+}
+
+too_many() {
+	! insmod "$ko" log_records=16385 2>"$tmp/insmod" || {
+		rmmod kproxy
+		return 1
+	}
+	dmesg | tail -n 5 | grep -F "'16385' invalid for parameter"
+}
+
+plan 16
+check "a log beyond its bound is refused" too_many
 load log_records=64
+no_debugfs
 topology
 simple_proxy
-scenes 8
+scenes 15
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
 finish

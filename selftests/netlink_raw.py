@@ -4,6 +4,7 @@ Generic netlink byte by byte: messages as a test wants them, right or wrong, and
 what the kernel answers, with the extended acknowledgement.
 """
 
+import contextlib
 import os
 import socket
 import struct
@@ -104,7 +105,7 @@ class Answer:
 
 class Netlink:
     def __init__(self, ns=PROXY):
-        with netns(ns):
+        with netns(ns) if ns else contextlib.nullcontext():
             self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW,
                                         NETLINK_GENERIC)
         self.socket.settimeout(limit(20))

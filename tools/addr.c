@@ -2,6 +2,7 @@
 #include "addr.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -182,13 +183,22 @@ const char *endpoint_parse_prefix(int ifd, const char *text,
 	return why ? why : parse_len(slash, ep->family, len);
 }
 
+/* Names of interfaces may hold nearly anything; a number serves as well. */
+static bool is_plain(const char *name)
+{
+	for (; *name; name++)
+		if (!isgraph((unsigned char)*name))
+			return false;
+	return true;
+}
+
 static void format_scope(int ifd, uint32_t scope, char *buf, size_t size)
 {
 	struct ifreq ifr = { .ifr_ifindex = scope };
 
 	if (!scope)
 		*buf = '\0';
-	else if (!ioctl(ifd, SIOCGIFNAME, &ifr))
+	else if (!ioctl(ifd, SIOCGIFNAME, &ifr) && is_plain(ifr.ifr_name))
 		snprintf(buf, size, "%%%.*s", IFNAMSIZ, ifr.ifr_name);
 	else
 		snprintf(buf, size, "%%%u", scope);

@@ -15,6 +15,7 @@
 #include "option.h"
 #include "print.h"
 #include "request.h"
+#include "text.h"
 #include "view.h"
 
 static const char *const verbs[CHANGE_STEPS] = {
@@ -442,8 +443,10 @@ static int print_one(struct ctx *ctx, const struct change *change, void *arg)
 	(void)ctx;
 	(void)arg;
 	printf("%s %s", change->object->name, verbs[change->step]);
-	for (i = 0; i < change->n_words; i++)
-		printf(" %s", change->words[i]);
+	for (i = 0; i < change->n_words; i++) {
+		putchar(' ');
+		text_print(stdout, change->words[i]);
+	}
 	json_object_foreach(change->was, name, value) {
 		printf("%s%s ", separator, name);
 		print_value(stdout, value);

@@ -215,7 +215,7 @@ static void write_config(const struct ctx *ctx, FILE *out, const json_t *config)
 		yaml_file_write(out, config);
 		return;
 	}
-	json_dumpf(config, out, ctx->pretty ? JSON_INDENT(2) : JSON_COMPACT);
+	json_dumpf(config, out, print_json_flags(ctx));
 	fputc('\n', out);
 }
 

@@ -6,23 +6,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <linux/kproxy.h>
-#include <linux/sockios.h>
 
 #include "addr.h"
 #include "args.h"
 #include "cmd.h"
 #include "ctx.h"
+#include "field.h"
 #include "nl.h"
 #include "print.h"
 #include "reason.h"
+#include "request.h"
 #include "ring.h"
 #include "signals.h"
+#include "text.h"
 
 /* How often to look for more, in milliseconds. */
 #define INTERVAL 100
@@ -45,7 +45,7 @@ static json_t *endpoint_json(const struct ctx *ctx,
 
 static json_t *name_json(const char *name)
 {
-	return json_stringn(name, strnlen(name, KPROXY_LOG_NAME_SIZE));
+	return text_json(name, strnlen(name, KPROXY_LOG_NAME_SIZE));
 }
 
 /* What a newer kernel may know beyond our words stays a number. */
@@ -151,51 +151,76 @@ static int show_new(const struct ctx *ctx, struct rings *rings, bool follow)
 	return status;
 }
 
-/* The number of the namespace that our sockets are in. */
-static int namespace_inode(const struct ctx *ctx, uint64_t *inode)
+/* Get the descriptor of the log, if the reply has one. */
+static void get_fd(const struct nlattr *head, int len, void *arg)
 {
-	struct stat st;
-	int fd, err;
+	struct nlattr *tb[FIELD_ATTR_MAX + 1];
+	int *fd = arg;
 
-	fd = ioctl(ctx->ifd, SIOCGSKNS);
-	err = fd < 0 ? fd : fstat(fd, &st);
+	fields_parse(tb, head, len);
+	if (tb[KPROXY_A_LOG_FD])
+		*fd = field_get_uint(tb[KPROXY_A_LOG_FD]);
+}
+
+static int map_log(const struct ctx *ctx, struct rings *rings, int fd)
+{
+	int err = rings_map(rings, fd);
+
 	if (err)
-		return ctx_fail(ctx, STATUS_KERNEL,
-				"cannot tell which network namespace this is: %s%s",
-				strerror(errno),
-				errno == EPERM ? " (CAP_NET_ADMIN is needed)" :
-						 "");
-	*inode = st.st_ino;
+		err = errno;
 	close(fd);
-	return STATUS_DONE;
+	if (!err)
+		return STATUS_DONE;
+	return ctx_fail(ctx, STATUS_KERNEL, "cannot read it: %s",
+			err == EPROTO ? "the format is unknown, kproxy and its module differ" :
+					strerror(err));
 }
 
 /* A namespace without a listener has no log yet. */
-static int open_log(const struct ctx *ctx, struct rings *rings)
+static int open_log(struct ctx *ctx, struct rings *rings)
 {
-	uint64_t inode = 0;
-	int status;
+	struct request *req = request_new(KPROXY_CMD_LOG_GET);
+	int status, fd = -1;
 
-	status = namespace_inode(ctx, &inode);
-	if (status || !rings_open(rings, inode) || errno == ENOENT)
+	status = nl_exchange(ctx, req, get_fd, &fd);
+	request_free(req);
+	if (status || fd < 0)
 		return status;
-	if (errno == ENOTDIR)
-		return ctx_fail(ctx, STATUS_KERNEL,
-				"needs debugfs: mount -t debugfs none /sys/kernel/debug");
-	return ctx_fail(ctx, STATUS_KERNEL, "cannot read it: %s",
-			strerror(errno));
+	return map_log(ctx, rings, fd);
+}
+
+/* What the log has had until it ended was shown. */
+static void forget_log(struct ctx *ctx, struct rings *rings)
+{
+	rings_unmap(rings);
+	ctx_warn(ctx, "the module was unloaded, waiting for it to come back");
+	nl_forget(ctx);
+}
+
+static int follow_once(struct ctx *ctx, struct rings *rings)
+{
+	bool ended = false;
+	int status = STATUS_DONE;
+
+	if (!rings->header && nl_find(ctx))
+		status = open_log(ctx, rings);
+	if (status || !rings->header)
+		return status;
+	ended = rings_ended(rings);
+	status = show_new(ctx, rings, true);
+	if (!status && ended)
+		forget_log(ctx, rings);
+	return status;
 }
 
 static int follow_log(struct ctx *ctx, struct rings *rings)
 {
-	int status = STATUS_DONE;
+	int status;
 
-	while (!status && signals_wait(-1, INTERVAL)) {
-		if (!rings->n)
-			status = open_log(ctx, rings);
-		if (!status)
-			status = show_new(ctx, rings, true);
-	}
+	signals_catch();
+	do {
+		status = follow_once(ctx, rings);
+	} while (!status && signals_wait(-1, INTERVAL));
 	return status;
 }
 
@@ -207,15 +232,12 @@ static int show_log(struct ctx *ctx, bool follow)
 	status = nl_open(ctx);
 	if (!status)
 		status = nl_check(ctx);
-	if (follow)
-		signals_catch();
-	if (!status)
+	if (!status && !follow)
 		status = open_log(ctx, &rings);
 	if (!status)
-		status = show_new(ctx, &rings, follow);
-	if (!status && follow)
-		status = follow_log(ctx, &rings);
-	rings_close(&rings);
+		status = follow ? follow_log(ctx, &rings) :
+				  show_new(ctx, &rings, false);
+	rings_unmap(&rings);
 	return status;
 }
 

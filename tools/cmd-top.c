@@ -17,6 +17,7 @@
 #include "nl.h"
 #include "print.h"
 #include "signals.h"
+#include "text.h"
 #include "token.h"
 #include "top-sample.h"
 #include "top-screen.h"
@@ -141,8 +142,10 @@ static void write_title(FILE *out, const struct top *top)
 	localtime_r(&now, &tm);
 	strftime(clock, sizeof(clock), "%T", &tm);
 	fprintf(out, "kproxy top %s", clock);
-	if (top->ctx->netns)
-		fprintf(out, ", namespace %s", top->ctx->netns);
+	if (top->ctx->netns) {
+		fputs(", namespace ", out);
+		text_print(out, top->ctx->netns);
+	}
 	fprintf(out, ", %s by %s%s\n", subjects[top->subject].name,
 		sort_key(top), top->reverse ? " reversed" : "");
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "ctx.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "alloc.h"
+#include "text.h"
 
 static void print_subject(const struct ctx *ctx, FILE *out)
 {
@@ -25,17 +25,6 @@ static void print_subject(const struct ctx *ctx, FILE *out)
 		fprintf(out, "%s: ", ctx->object);
 }
 
-/* What was typed may hold anything, but a message stays one line. */
-static void print_line(char *line)
-{
-	char *p;
-
-	for (p = line; *p; p++)
-		if (iscntrl((unsigned char)*p))
-			*p = '?';
-	fprintf(stderr, "%s\n", line);
-}
-
 static void __printf(2, 0) say(const struct ctx *ctx, const char *fmt,
 			       va_list ap)
 {
@@ -50,7 +39,9 @@ static void __printf(2, 0) say(const struct ctx *ctx, const char *fmt,
 	vfprintf(out, fmt, ap);
 	if (fclose(out))
 		alloc_failed();
-	print_line(line);
+	/* What was typed may hold anything, but a message stays one line. */
+	text_print(stderr, line);
+	fputc('\n', stderr);
 	free(line);
 }
 

@@ -11,6 +11,7 @@
 
 #include "addr.h"
 #include "ctx.h"
+#include "text.h"
 
 uint64_t field_get_uint(const struct nlattr *attr)
 {
@@ -56,7 +57,7 @@ json_t *field_string(const struct ctx *ctx, const struct field *field,
 
 	(void)ctx;
 	(void)field;
-	return json_stringn(text, attr ? strnlen(text, nla_len(attr)) : 0);
+	return text_json(text, attr ? strnlen(text, nla_len(attr)) : 0);
 }
 
 /* What a newer kernel sends beyond our words stays a number. */

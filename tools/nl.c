@@ -21,11 +21,9 @@
 #include "alloc.h"
 #include "ctx.h"
 #include "netns.h"
+#include "nl-receive.h"
 #include "request.h"
 #include "signals.h"
-
-/* The kernel fills messages of a dump up to this size. */
-#define RECEIVE_SIZE 32768
 
 /* Events may come in bursts. */
 #define EVENTS_SIZE (4 << 20)
@@ -41,6 +39,20 @@ struct exchange {
 	bool interrupted;
 };
 
+/*
+ * Hear the kernel only. A socket that is connected to it takes no message that
+ * another process sends to it; what is sent to a group of it is for
+ * nl_receive().
+ */
+static int connect_kernel(struct nl_sock *sock)
+{
+	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+
+	nl_cb_overwrite_recv(nl_socket_get_cb(sock), nl_receive);
+	return connect(nl_socket_get_fd(sock),
+		       (const struct sockaddr *)&kernel, sizeof(kernel));
+}
+
 static int open_sockets(struct ctx *ctx)
 {
 	ctx->ifd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -48,7 +60,7 @@ static int open_sockets(struct ctx *ctx)
 		return -1;
 	errno = 0;
 	if (!genl_connect(ctx->sock))
-		return 0;
+		return connect_kernel(ctx->sock);
 	/* libnl tells by a number of its own, which says less. */
 	if (!errno)
 		errno = EPROTONOSUPPORT;
@@ -66,8 +78,6 @@ static void set_options(struct nl_sock *sock)
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		setsockopt(nl_socket_get_fd(sock), SOL_NETLINK, names[i], &on,
 			   sizeof(on));
-	nl_socket_disable_msg_peek(sock);
-	nl_socket_set_msg_buf_size(sock, RECEIVE_SIZE);
 }
 
 static int open_here(struct ctx *ctx)
@@ -119,18 +129,28 @@ void nl_shut(struct ctx *ctx)
 	nl_socket_free(ctx->sock);
 }
 
+bool nl_find(struct ctx *ctx)
+{
+	if (!ctx->family)
+		ctx->family = genl_ctrl_resolve(ctx->sock, KPROXY_FAMILY_NAME);
+	if (ctx->family < 0)
+		ctx->family = 0;
+	return ctx->family;
+}
+
+void nl_forget(struct ctx *ctx)
+{
+	ctx->family = 0;
+}
+
 int nl_check(struct ctx *ctx)
 {
 	static const char how[] =
 		"load it with \"modprobe kproxy\" or \"insmod kproxy.ko\"";
 	struct ctx plain = ctx_plain(ctx);
 
-	if (ctx->family)
+	if (nl_find(ctx))
 		return STATUS_DONE;
-	ctx->family = genl_ctrl_resolve(ctx->sock, KPROXY_FAMILY_NAME);
-	if (ctx->family > 0)
-		return STATUS_DONE;
-	ctx->family = 0;
 	return ctx_fail(&plain, STATUS_KERNEL,
 			"the kernel has no kproxy: %s", how);
 }
@@ -187,6 +207,7 @@ static struct nl_cb *callbacks(struct exchange *x)
 	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_end, x);
 	nl_cb_set(cb, NL_CB_DUMP_INTR, NL_CB_CUSTOM, on_interrupt, x);
 	nl_cb_err(cb, NL_CB_CUSTOM, on_error, x);
+	nl_cb_overwrite_recv(cb, nl_receive);
 	return cb;
 }
 
@@ -304,6 +325,8 @@ int nl_listen(struct ctx *ctx, const char *const *groups, nl_event_fn event)
 		return status;
 	nl_socket_set_buffer_size(ctx->sock, EVENTS_SIZE, 0);
 	nl_socket_disable_seq_check(ctx->sock);
+	/* What others have sent is dropped, and then there may be no more. */
+	nl_socket_set_nonblocking(ctx->sock);
 	nl_socket_modify_cb(ctx->sock, NL_CB_VALID, NL_CB_CUSTOM, on_event,
 			    &listening);
 	signals_catch();

@@ -2,6 +2,8 @@
 #ifndef KPROXY_NL_H
 #define KPROXY_NL_H
 
+#include <stdbool.h>
+
 struct ctx;
 struct nlattr;
 struct request;
@@ -20,6 +22,12 @@ void nl_shut(struct ctx *ctx);
 
 /* Find kproxy in the kernel, unless it was found. Return: as nl_open() */
 int nl_check(struct ctx *ctx);
+
+/* The same, without a report. */
+bool nl_find(struct ctx *ctx);
+
+/* The module was unloaded: what was found of it does not hold for the next. */
+void nl_forget(struct ctx *ctx);
 
 /**
  * nl_exchange() - send a request and wait until it is answered

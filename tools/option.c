@@ -17,6 +17,7 @@
 #include "field.h"
 #include "print.h"
 #include "request.h"
+#include "text.h"
 #include "token.h"
 
 static int refuse(const struct ctx *ctx, const struct option_spec *option,
@@ -256,8 +257,8 @@ static int put_name(const struct ctx *ctx, const struct option_spec *option,
 static json_t *get_name(const struct option_spec *option, struct nlattr *attr)
 {
 	(void)option;
-	return json_stringn(nla_data(attr),
-			    strnlen(nla_data(attr), nla_len(attr)));
+	return text_json(nla_data(attr),
+			 strnlen(nla_data(attr), nla_len(attr)));
 }
 
 const struct option_type option_name = {

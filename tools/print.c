@@ -11,6 +11,7 @@
 
 #include "alloc.h"
 #include "ctx.h"
+#include "text.h"
 
 #define COLUMNS_MAX 32
 
@@ -40,7 +41,7 @@ void print_value(FILE *out, const json_t *value)
 	size_t i;
 
 	if (json_is_string(value))
-		fputs(json_string_value(value), out);
+		text_print(out, json_string_value(value));
 	else if (json_is_integer(value))
 		fprintf(out, "%" JSON_INTEGER_FORMAT,
 			json_integer_value(value));
@@ -315,10 +316,16 @@ int print_flush(const struct ctx *ctx)
 	return ctx_refuse(&plain, "standard output: %s", strerror(errno));
 }
 
+size_t print_json_flags(const struct ctx *ctx)
+{
+	/* Some characters beyond ASCII are commands to a terminal, too. */
+	return JSON_ENSURE_ASCII |
+	       (ctx->pretty ? JSON_INDENT(2) : JSON_COMPACT);
+}
+
 void print_json(const struct ctx *ctx, const json_t *document)
 {
-	json_dumpf(document, stdout,
-		   ctx->pretty ? JSON_INDENT(2) : JSON_COMPACT);
+	json_dumpf(document, stdout, print_json_flags(ctx));
 	putchar('\n');
 }
 

@@ -58,6 +58,9 @@ void print_table(FILE *out, const struct ctx *ctx, const json_t *rows,
 /* A document of JSON, on a line of its own unless it is to be indented. */
 void print_json(const struct ctx *ctx, const json_t *document);
 
+/* How a document of JSON is to be written, for json_dumpf(). */
+size_t print_json_flags(const struct ctx *ctx);
+
 /* Flush what was printed, and report when it could not be written. */
 int print_flush(const struct ctx *ctx);
 
@@ -70,7 +73,7 @@ const json_t *print_lookup(const json_t *row, const char *key);
 /* The same as a number; 0 when there is none. */
 json_int_t print_number(const json_t *row, const char *key);
 
-/* A value as it is: a word, a number, or a list with commas. */
+/* A value on one line: a word, a number, or a list with commas. */
 void print_value(FILE *out, const json_t *value);
 
 /* Cells for people: bytes as 1.5M, milliseconds as 2m10s. */

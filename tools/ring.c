@@ -2,143 +2,183 @@
 /*
  * Reads the log of finished sessions, as linux/kproxy_log.h has it: by looking
  * into memory that the kernel writes, without asking it.
+ *
+ * Records are read by their numbers. A look at the slot of a record tells
+ * whether it is there, has not come yet, or was overwritten, whatever the
+ * writer does meanwhile.
  */
 #include "ring.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "alloc.h"
 
-#define FOLDER "/sys/kernel/debug/" KPROXY_LOG_FOLDER
-
 /**
- * struct ring - what one CPU writes
- * @records: mapped
- * @n: how many there is room for
- * @next: number of the record that was not read yet, 0 before the first look
+ * struct ring - what was read of a ring
+ * @next: number of the record to read next, 0 before the first look
+ * @newest: largest number seen so far; all up to it were whole once
  */
 struct ring {
-	const struct kproxy_log_record *records;
-	size_t n;
 	uint64_t next;
+	uint64_t newest;
 };
 
-static size_t read_size(uint64_t inode)
+static bool is_log(const struct kproxy_log_header *header, size_t size)
 {
-	char path[PATH_MAX];
-	size_t size = 0;
-	FILE *in;
+	uint64_t room = (uint64_t)header->ring_records * header->record_size;
 
-	snprintf(path, sizeof(path), "%s/%" PRIu64 "/%s", FOLDER, inode,
-		 KPROXY_LOG_SIZE);
-	in = fopen(path, "re");
-	if (!in)
-		return 0;
-	if (fscanf(in, "%zu", &size) != 1) {
-		size = 0;
-		errno = EIO;
-	}
-	fclose(in);
-	return size;
+	return size >= sizeof(*header) && header->magic == KPROXY_LOG_MAGIC &&
+	       header->header_size >= sizeof(*header) +
+				      (header->rings + 63ULL) / 64 * 8 &&
+	       header->header_size <= size && header->ring_records &&
+	       header->record_size >= sizeof(uint64_t) &&
+	       header->record_size % sizeof(uint64_t) == 0 &&
+	       header->ring_size >= room && header->rings &&
+	       (size - header->header_size) / header->rings >=
+		       header->ring_size;
 }
 
-static int map_ring(struct ring *ring, uint64_t inode, size_t cpu, size_t size)
+int rings_map(struct rings *rings, int fd)
 {
-	char path[PATH_MAX];
+	struct stat st;
 	void *map;
-	int fd;
 
-	snprintf(path, sizeof(path), "%s/%" PRIu64 "/%s%zu", FOLDER, inode,
-		 KPROXY_LOG_RING, cpu);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	*rings = (struct rings){};
+	if (fstat(fd, &st))
 		return -1;
-	map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	close(fd);
+	map = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return -1;
-	ring->records = map;
-	ring->n = size / sizeof(*ring->records);
-	ring->next = 0;
+	if (!is_log(map, st.st_size)) {
+		munmap(map, st.st_size);
+		errno = EPROTO;
+		return -1;
+	}
+	rings->header = map;
+	rings->size = st.st_size;
+	rings->n = rings->header->rings;
+	rings->rings = xgrow(NULL, rings->n, sizeof(*rings->rings));
+	memset(rings->rings, 0, rings->n * sizeof(*rings->rings));
 	return 0;
 }
 
-int rings_open(struct rings *rings, uint64_t inode)
+void rings_unmap(struct rings *rings)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_CONF), cpu;
-	size_t size = read_size(inode);
-
-	*rings = (struct rings){};
-	if (!size) {
-		if (errno == ENOENT && access(FOLDER, F_OK))
-			errno = ENOTDIR;
-		return -1;
-	}
-	rings->rings = xmalloc(cpus * sizeof(*rings->rings));
-	for (cpu = 0; cpu < cpus; cpu++) {
-		if (!map_ring(&rings->rings[rings->n], inode, cpu, size))
-			rings->n++;
-		else if (errno != ENOENT)
-			break;
-	}
-	/* A CPU that is not there has no ring. */
-	if (cpu == cpus)
-		return 0;
-	rings_close(rings);
-	return -1;
-}
-
-void rings_close(struct rings *rings)
-{
-	struct ring *ring;
-
-	for (ring = rings->rings; ring < rings->rings + rings->n; ring++)
-		munmap((void *)ring->records, ring->n * sizeof(*ring->records));
+	if (rings->header)
+		munmap((void *)rings->header, rings->size);
 	free(rings->rings);
 	*rings = (struct rings){};
 }
 
-/* Copy a record unless it is old, or is overwritten at this moment. */
-static bool copy_record(const struct kproxy_log_record *from,
-			uint64_t next, struct kproxy_log_record *to)
+bool rings_ended(const struct rings *rings)
 {
-	uint64_t number = __atomic_load_n(&from->number, __ATOMIC_ACQUIRE);
-
-	if (!number || number < next)
-		return false;
-	memcpy(to, from, sizeof(*to));
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&from->number, __ATOMIC_RELAXED) == number;
+	return __atomic_load_n(&rings->header->ended, __ATOMIC_ACQUIRE);
 }
 
-/* Append what is new; what lies between numbers that came was overwritten. */
-static size_t read_ring(struct ring *ring, struct kproxy_log_record *to,
-			uint64_t *lost)
+/* A ring without memory is not touched, or it would be given some. */
+static bool is_ready(const struct rings *rings, size_t i)
 {
-	uint64_t last = 0;
-	size_t i, n = 0;
+	const uint64_t *ready = (const uint64_t *)rings->header->ready;
 
-	for (i = 0; i < ring->n; i++) {
-		if (!copy_record(&ring->records[i], ring->next, &to[n]))
-			continue;
-		if (to[n].number > last)
-			last = to[n].number;
-		n++;
+	return __atomic_load_n(&ready[i / 64], __ATOMIC_ACQUIRE) >> i % 64 & 1;
+}
+
+static const struct kproxy_log_record *slot(const struct rings *rings, size_t i,
+					    uint64_t number)
+{
+	const struct kproxy_log_header *header = rings->header;
+	const char *ring = (const char *)header + header->header_size +
+			   i * header->ring_size;
+
+	return (const void *)(ring + (number - 1) % header->ring_records *
+				     header->record_size);
+}
+
+static uint64_t number_of(const struct kproxy_log_record *record)
+{
+	return __atomic_load_n(&record->number, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Copy a record if it is @number.
+ * Return: the number of the record that is there; 0 while it is written
+ */
+static uint64_t copy_record(const struct rings *rings, size_t i,
+			    uint64_t number, struct kproxy_log_record *to)
+{
+	const struct kproxy_log_record *from = slot(rings, i, number);
+	size_t size = rings->header->record_size;
+	uint64_t found = number_of(from);
+
+	if (found != number)
+		return found;
+	memset(to, 0, sizeof(*to));
+	memcpy(to, from, size < sizeof(*to) ? size : sizeof(*to));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&from->number, __ATOMIC_RELAXED);
+}
+
+/* At the first look, where the oldest record is. */
+static void find_oldest(const struct rings *rings, size_t i)
+{
+	struct ring *ring = &rings->rings[i];
+	size_t n = rings->header->ring_records, at;
+	uint64_t number;
+
+	for (at = 1; at <= n; at++) {
+		number = number_of(slot(rings, i, at));
+		if (number > ring->newest)
+			ring->newest = number;
 	}
-	if (!n)
-		return 0;
-	if (ring->next)
-		*lost += last - ring->next + 1 - n;
-	ring->next = last + 1;
+	ring->next = ring->newest > n ? ring->newest - n + 1 : 1;
+}
+
+/*
+ * What the next record's slot holds is not that record: go on to the first that
+ * may still be there.
+ * Return: false if it has not come yet
+ */
+static bool skip(const struct rings *rings, struct ring *ring, uint64_t found,
+		 uint64_t *lost)
+{
+	size_t n = rings->header->ring_records;
+	uint64_t next = ring->next + 1;
+
+	if (found > ring->newest)
+		ring->newest = found;
+	/* One that was whole and is not is being overwritten. */
+	if (ring->next > ring->newest)
+		return false;
+	if (ring->newest >= next + n)
+		next = ring->newest - n + 1;
+	*lost += next - ring->next;
+	ring->next = next;
+	return true;
+}
+
+static size_t read_ring(const struct rings *rings, size_t i,
+			struct kproxy_log_record *to, uint64_t *lost)
+{
+	struct ring *ring = &rings->rings[i];
+	size_t room = rings->header->ring_records, n = 0;
+	bool first = !ring->next;
+	uint64_t found, before = 0;
+
+	if (first)
+		find_oldest(rings, i);
+	while (n < room) {
+		found = copy_record(rings, i, ring->next, &to[n]);
+		if (found == ring->next) {
+			ring->next++;
+			n++;
+		} else if (!skip(rings, ring, found, first ? &before : lost)) {
+			break;
+		}
+	}
 	return n;
 }
 
@@ -157,14 +197,21 @@ static int compare(const void *a, const void *b)
 size_t rings_read(struct rings *rings, struct kproxy_log_record **records,
 		  uint64_t *lost)
 {
-	size_t i, n = 0, room = 0;
+	size_t i, n = 0;
 
-	for (i = 0; i < rings->n; i++)
-		room += rings->rings[i].n;
 	*lost = 0;
-	*records = xmalloc((room ?: 1) * sizeof(**records));
-	for (i = 0; i < rings->n; i++)
-		n += read_ring(&rings->rings[i], *records + n, lost);
-	qsort(*records, n, sizeof(**records), compare);
+	*records = NULL;
+	for (i = 0; i < rings->n; i++) {
+		if (!is_ready(rings, i)) {
+			/* All that will be in it is new. */
+			rings->rings[i].next = 1;
+			continue;
+		}
+		*records = xgrow(*records, n + rings->header->ring_records,
+				 sizeof(**records));
+		n += read_ring(rings, i, *records + n, lost);
+	}
+	if (n)
+		qsort(*records, n, sizeof(**records), compare);
 	return n;
 }

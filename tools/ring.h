@@ -2,6 +2,7 @@
 #ifndef KPROXY_RING_H
 #define KPROXY_RING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,24 +12,30 @@ struct ring;
 
 /**
  * struct rings - the log of a namespace, mapped
- * @rings: a ring for each CPU
- * @n: how many
+ * @header: where the mapping begins; NULL when nothing is mapped
+ * @size: of the mapping
+ * @rings: what was read of each ring
+ * @n: how many there can be
  */
 struct rings {
+	const struct kproxy_log_header *header;
+	size_t size;
 	struct ring *rings;
 	size_t n;
 };
 
 /**
- * rings_open() - map a log
+ * rings_map() - map a log
  * @rings: what is mapped
- * @inode: number of the network namespace
+ * @fd: a descriptor of the log, which may be closed afterwards
  *
- * Return: 0; -1 with errno set: ENOENT when that namespace has no log,
- * ENOTDIR when there are no logs at all
+ * Return: 0; -1 with errno set, EPROTO when it is not a log
  */
-int rings_open(struct rings *rings, uint64_t inode);
-void rings_close(struct rings *rings);
+int rings_map(struct rings *rings, int fd);
+void rings_unmap(struct rings *rings);
+
+/* Nothing follows what a rings_read() after this reads. */
+bool rings_ended(const struct rings *rings);
 
 /**
  * rings_read() - copy what was not read before

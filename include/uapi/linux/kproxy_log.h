@@ -5,23 +5,42 @@
 #include <linux/types.h>
 
 /*
- * The log of finished sessions. Each CPU writes to a ring of records, which is
- * the file KPROXY_LOG_RING followed by its number, and is read by mapping it.
- * All files of a network namespace are in a folder of debugfs, "kproxy/N" with
- * the namespace's inode number; KPROXY_LOG_SIZE holds the size of each ring in
- * bytes.
+ * The log of finished sessions of a network namespace: one file that can be
+ * mapped and read, never written. KPROXY_CMD_LOG_GET replies with a descriptor
+ * of it.
  *
- * Nobody waits for a reader: the oldest record is overwritten. A record is
- * whole if its number is not 0 and the same before and after it was read, with
- * barriers in between. Numbers of a CPU count from 1, so that what is missing
- * between two was overwritten.
+ * The file begins with struct kproxy_log_header. Ring N begins at
+ * header_size + N * ring_size and has room for ring_records records of
+ * record_size bytes each. A ring has memory, and may be read, once its bit in
+ * ready is set: bit N % 64 of ready[N / 64]. Each CPU writes to a ring of its
+ * own; ring 0 is shared by the CPUs that have none.
+ *
+ * Record NUMBER of a ring is in slot (NUMBER - 1) % ring_records. Numbers of a
+ * ring count from 1 without a gap, and a record overwrites the one that is
+ * ring_records older, whether anybody has read that or not. A record is whole if
+ * its number is not 0 and the same before and after it was read, with barriers
+ * in between.
+ *
+ * Records may grow at their end in later versions: read as much of a record as
+ * record_size says and no more than your struct holds.
  */
 
-#define KPROXY_LOG_FOLDER	"kproxy"
-#define KPROXY_LOG_RING		"log"
-#define KPROXY_LOG_SIZE		"size"
+#define KPROXY_LOG_MAGIC	0x474f4c4b /* "KLOG" on a little-endian machine */
 
 #define KPROXY_LOG_NAME_SIZE	64
+
+struct kproxy_log_header {
+	__u32 magic;
+	__u32 header_size;
+	__u32 record_size;
+	__u32 ring_records;
+	__u64 ring_size;
+	/* how many rings there can be */
+	__u32 rings;
+	/* 1: nothing is written any more, the module or the namespace is gone */
+	__u32 ended;
+	__u64 ready[];
+};
 
 struct kproxy_log_endpoint {
 	/* IPv4 as an IPv4-mapped address */
@@ -33,7 +52,7 @@ struct kproxy_log_endpoint {
 };
 
 struct kproxy_log_record {
-	/* of this CPU, from 1 on; 0 while it is being written */
+	/* of this ring, from 1 on; 0 while it is being written */
 	__u64 number;
 	__u64 id;
 	/* when the client was accepted, in milliseconds since the epoch */

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Under lockdown, as Secure Boot brings it, "kproxy log" works, and so does all
+# else. It cannot be taken back, and no module of ours can be loaded afterwards:
+# selftests/run gives this script a machine of its own.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+state=/sys/kernel/security/lockdown
+
+lock_down() {
+	echo integrity >$state
+	grep -F '[integrity]' $state
+	# So it is in force.
+	! insmod "$ko" 2>"$tmp/insmod"
+}
+
+mountpoint -q /sys/kernel/security ||
+	mount -t securityfs securityfs /sys/kernel/security 2>/dev/null || true
+[[ -e $state ]] || skip_all "no lockdown in this kernel"
+plan 3
+load
+topology
+simple_proxy
+check "the kernel is locked down" lock_down
+scenes 2
+finish

@@ -361,7 +361,7 @@ def on_demand():
                f"rings of CPUs: {had}")
         # Those of CPUs that there are not take no memory.
         used = os.fstat(fd).st_blocks * 512
-        ring = 64 * 264 + mmap.PAGESIZE
+        ring = 64 * 256 + mmap.PAGESIZE
         expect_between(used, 1, mmap.PAGESIZE + len(had) * ring, "its memory")
 
 
@@ -444,21 +444,25 @@ def charged():
         text = (group / "memory.stat").read_text()
         return int(re.search(r"^shmem (\d+)$", text, re.M)[1])
 
-    ring = -(-64 * 264 // mmap.PAGESIZE) * mmap.PAGESIZE
+    def expect_charged(size):
+        with contextlib.suppress(Failed):
+            wait_for(lambda: shmem() == size, "it is charged")
+        expect(shmem(), size, "bytes that are charged")
+
+    ring = -(-64 * 256 // mmap.PAGESIZE) * mmap.PAGESIZE
     try:
         run("ip", "-n", "kp-paying", "link", "set", "lo", "up")
         for words in ("upstream add app", "server add app 127.0.0.1:9000",
                       "listener add web 127.0.0.1:8000 upstream app"):
             run("sh", "-c", f"echo $$ >{group}/cgroup.procs && "
                 f"exec kproxy -n kp-paying {words}")
-        wait_for(lambda: shmem() == mmap.PAGESIZE + ring,
-                 "the header and the shared ring are charged")
+        expect_charged(mmap.PAGESIZE + ring)
         refused("kp-paying", 10)
-        wait_for(lambda: shmem() >= mmap.PAGESIZE + 2 * ring,
-                 "and the ring of a CPU, which a worker has made")
+        # The ring of a CPU is made by a worker.
+        expect_charged(mmap.PAGESIZE + 2 * ring)
     finally:
         run("ip", "netns", "del", "kp-paying")
-    wait_for(lambda: shmem() == 0, "all of it is returned")
+    expect_charged(0)
     wait_for(lambda: not (group / "cgroup.procs").read_text(), "it is empty")
     group.rmdir()
 

@@ -20,7 +20,7 @@ too_many() {
 		rmmod kproxy
 		return 1
 	}
-	dmesg | tail -n 5 | grep -F "'16385' invalid for parameter"
+	dmesg | tail -n 5 | grep -F "16385' invalid for parameter"
 }
 
 plan 16

@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import shutil
+import tempfile
 
 from peer import (EchoServer, connect, expect, expect_between, Failed, kp, main,
                   pair, read_exactly, run, scene, show, stats, wait_for,
@@ -17,31 +18,76 @@ DASHBOARD = (pathlib.Path(__file__).parent.parent /
              "tools/packaging/grafana/kproxy.json")
 
 
-def metrics():
+class Family:
+    """A family, as a strict reader of either format takes it."""
+
+    # What its samples are called beyond the family's name.
+    SUFFIXES = {
+        "openmetrics": {"counter": {"_total"}, "gauge": {""},
+                        "info": {"_info"},
+                        "histogram": {"_bucket", "_sum", "_count"}},
+        "prometheus": {"counter": {""}, "gauge": {""},
+                       "histogram": {"_bucket", "_sum", "_count"}},
+    }
+
+    def __init__(self, name):
+        self.name = name
+        self.type = self.help = self.unit = None
+        self.samples = 0
+
+    def describe(self, kind, text):
+        expect(self.samples, 0, f"samples before {kind} of {self.name}")
+        expect(getattr(self, kind.lower()), None, f"{kind} of {self.name}")
+        setattr(self, kind.lower(), text)
+
+    def check(self, how):
+        """What it must have before its first sample."""
+        expect(self.type in self.SUFFIXES[how], True,
+               f"{self.type}, the type of {self.name}")
+        expect((self.help or "").endswith("."), True, f"help of {self.name}")
+        if how == "prometheus":
+            expect(self.type != "counter" or self.name.endswith("_total"),
+                   True, f"the name of the counter {self.name}")
+            expect(self.unit, None, "there are no units")
+            return
+        expect(bool(re.search("_(total|info|bucket|sum|count)$", self.name)),
+               False, f"{self.name} is the name of a sample")
+        expect(self.unit, "seconds" if self.name.endswith("_seconds")
+               else None, f"unit of {self.name}")
+
+    def take(self, name, how):
+        if not self.samples:
+            self.check(how)
+        self.samples += 1
+        suffixes = self.SUFFIXES[how][self.type]
+        expect(name in {self.name + suffix for suffix in suffixes}, True,
+               f"{name}, a sample of the {self.type} {self.name}")
+
+
+def metrics(how="openmetrics"):
     """Values by name and labels; the text is checked on the way."""
-    lines = kp("metrics").stdout.splitlines()
-    expect(lines[-1], "# EOF", "the last line")
-    found, family = {}, None
-    for line in lines[:-1]:
+    text = kp(f"metrics format {how}").stdout
+    expect(text.endswith("\n"), True, "a last line that ends")
+    lines = text.splitlines()
+    expect(lines.count("# EOF"), int(how == "openmetrics"), "ends")
+    if how == "openmetrics":
+        expect(lines.pop(), "# EOF", "the last line")
+    found, families, family = {}, set(), Family("")
+    for line in lines:
         word = line.split(" ", 3)
         if word[0] == "#":
-            if word[1] == "HELP":
-                expect(word[3].endswith("."), True, f"a sentence: {line}")
-                family = word[2]
-            else:
-                histogram = word[2].endswith("_time_seconds")
-                expect((word[1], word[3]),
-                       ("TYPE", "histogram" if histogram else "gauge"), line)
-                expect(word[2].endswith("_total"), False, line)
+            if word[2] != family.name:
+                expect(word[2] in families, False, f"again: {line}")
+                families.add(word[2])
+                family = Family(word[2])
+            expect(word[1] in {"TYPE", "UNIT", "HELP"}, True, line)
+            family.describe(word[1], word[3])
             continue
         match = SAMPLE.match(line)
         if not match:
             raise Failed(f"no sample: {line}")
         name, labels, value = match.groups()
-        if family.endswith("_time_seconds"):
-            expect(re.sub("_(bucket|sum|count)$", "", name), family, line)
-        else:
-            expect(name, family, "the name of a sample")
+        family.take(name, how)
         key = (name, labels or "")
         expect(key in found, False, f"twice: {key}")
         found[key] = float(value) if "." in value else int(value)
@@ -188,13 +234,55 @@ def nothing():
     expect("kproxy_listener" in text, False, "no listener")
 
 
-@scene("promtool finds nothing to complain of")
+@scene("both formats have the same samples, OpenMetrics is the default")
+def formats():
+    for sock in traffic():
+        sock.close()
+    wait_gone()
+    same = [dict(metrics(how)) for how in ("openmetrics", "prometheus")]
+    for found in same:
+        # A pool may take objects at any time.
+        for key in [key for key in found if "_pool_" in key[0]]:
+            del found[key]
+    expect(same[0], same[1], "samples")
+    expect(kp("metrics").stdout.splitlines()[-1], "# EOF", "the last line")
+    for words, says in (("format", "format needs a value"),
+                        ("format text", "format text: must be openmetrics or "
+                         "prometheus"),
+                        ("text", 'unexpected "text"'),
+                        ("format prometheus now", 'unexpected "now"')):
+        done = kp(f"metrics {words}", check=False)
+        expect((done.returncode, done.stdout, done.stderr),
+               (1, "", f"kproxy: metrics: {says}\n"), words)
+
+
+@scene("promtool finds nothing to complain of in Prometheus' format")
 def promtool():
     if not shutil.which("promtool"):
         raise Failed("there is no promtool")
     done = run("promtool", "check", "metrics", check=False,
-               text=kp("metrics").stdout)
+               text=kp("metrics format prometheus").stdout)
     expect((done.returncode, done.stdout + done.stderr), (0, ""), "promtool")
+
+
+@scene("Prometheus reads all of the OpenMetrics text")
+def openmetrics():
+    text = kp("metrics").stdout
+    with tempfile.TemporaryDirectory() as folder:
+        def read(text):
+            source = pathlib.Path(folder) / "metrics"
+            # What is read from a file must say when it was.
+            source.write_text(re.sub(r"(?m)^([^#].*)$", r"\1 1700000000",
+                                     text))
+            return run("promtool", "tsdb", "create-blocks-from",
+                       "openmetrics", str(source), f"{folder}/data",
+                       check=False)
+
+        # It is strict, or this would prove nothing.
+        expect(read(text.replace("# EOF\n", "")).returncode != 0, True,
+               "a text without an end is refused")
+        done = read(text)
+        expect(done.returncode, 0, f"promtool says {done.stderr}")
 
 
 main()

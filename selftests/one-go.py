@@ -4,9 +4,12 @@
 
 import contextlib
 import json
+import os
+import pty
 import signal
 import subprocess
 import threading
+import time
 
 from peer import (BACK, FRONT, PROXY, EchoServer, connect, expect,
                   expect_reset, kp, limit, listen, main, read_exactly, scene,
@@ -16,21 +19,23 @@ HERE = (FRONT[0], 8080)
 
 
 @contextlib.contextmanager
-def running(*words, options=()):
+def running(*words, options=(), before=(), read=True):
     """The command, and the lines that it has printed."""
     lines = []
     process = subprocess.Popen(
-        ("kproxy", "-n", PROXY, *options, "run", *words), text=True,
+        (*before, "kproxy", "-n", PROXY, *options, "run", *words), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     reader = threading.Thread(
         target=lambda: lines.extend(iter(process.stdout.readline, "")),
         daemon=True)
-    reader.start()
+    if read:
+        reader.start()
     try:
         yield process, lines
     finally:
         process.kill()
-        reader.join(limit(5))
+        if read:
+            reader.join(limit(5))
 
 
 def expect_nothing():
@@ -144,6 +149,63 @@ def deleted():
         expect(says, 'kproxy: run "run-8080": somebody has deleted it',
                "what it says")
     kp("upstream del run-8080", check=False)
+
+
+@scene("whatever else ends it, nothing is left")
+def ends():
+    for number in signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE:
+        with running("8080", "10.2.0.2:9000") as (process, _):
+            wait_for(lambda: show("listener show"), "it listens")
+            process.send_signal(number)
+            if number == signal.SIGPIPE:
+                # It comes from elsewhere: nobody has stopped to read.
+                time.sleep(limit(1))
+                expect(process.poll(), None, "status")
+                process.send_signal(signal.SIGTERM)
+            expect(process.wait(limit(10)), 0, f"status of {number!r}")
+            expect_nothing()
+
+
+@scene("when nobody reads what it prints, it ends, and nothing is left")
+def unread():
+    for options in (), ("-j",):
+        with running("8080", "10.2.0.2:9000", options=options,
+                     read=False) as (process, _):
+            wait_for(lambda: show("listener show"), "it listens")
+            process.stdout.close()
+            expect(process.wait(limit(20)), 1, "status")
+            expect(process.stderr.read(), "", "complaints")
+            expect_nothing()
+
+
+@scene("without a terminal it goes on under nohup")
+def nohup():
+    with running("8080", "10.2.0.2:9000", before=("nohup",)) as (process, _):
+        wait_for(lambda: show("listener show"), "it listens")
+        process.send_signal(signal.SIGHUP)
+        time.sleep(limit(1))
+        expect((process.poll(), len(show("listener show"))), (None, 1),
+               "it goes on")
+        process.send_signal(signal.SIGTERM)
+        expect(process.wait(limit(10)), 0, "status")
+        expect_nothing()
+
+
+@scene("when its terminal goes away, nothing is left")
+def terminal():
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        ("setsid", "--ctty", "kproxy", "-n", PROXY, "run", "8080",
+         "10.2.0.2:9000"), stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    try:
+        wait_for(lambda: show("listener show"), "it listens")
+        os.close(master)
+        process.wait(limit(20))
+        expect_nothing()
+    finally:
+        process.kill()
+        process.wait()
 
 
 main()

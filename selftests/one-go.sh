@@ -7,8 +7,8 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 6
+plan 10
 load
 topology
-scenes 6
+scenes 10
 finish

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,15 +250,20 @@ static bool write_new(const struct ctx *ctx, char *path, mode_t mode,
 static bool replace(const struct ctx *ctx, const char *path, mode_t mode,
 		    const json_t *config)
 {
+	sigset_t all, before;
 	char *temporary;
 	bool done;
 
 	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
 		alloc_failed();
+	/* A signal must not leave the temporary file behind. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
 	done = write_new(ctx, temporary, mode, config) &&
 	       !rename(temporary, path);
 	if (!done)
 		unlink(temporary);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	free(temporary);
 	return done;
 }

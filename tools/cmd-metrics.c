@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All counters as OpenMetrics text, for Prometheus.
+ * All counters as text, in one of two formats, whose samples are the same:
  *
- * Counters are given no type: their samples end in _total, and a TYPE for them
- * would have to be with that suffix for Prometheus' older text format, and
- * without it for OpenMetrics. So both read this.
+ * - OpenMetrics 1.0: a family of counters is named without the _total of its
+ *   samples, one of information without _info; families may have a unit; the
+ *   text ends in "# EOF".
+ * - Prometheus 0.0.4: each name stands for itself, there are no units, and
+ *   information is a gauge.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,6 +21,7 @@
 #include "nl.h"
 #include "print.h"
 #include "request.h"
+#include "text.h"
 #include <kproxy_version.h>
 #include "view.h"
 
@@ -63,13 +66,19 @@ struct family {
 	const struct metric *metrics;
 };
 
-/* A scope may be the name of any device. */
+/* What is not printable is \xNN, as everywhere, with its backslash escaped. */
 static void print_escaped(const char *text)
 {
-	for (; *text; text++) {
+	size_t len;
+
+	for (; *text; text += len ? len : 1) {
+		len = text_printable(text);
 		if (*text == '\\' || *text == '"')
 			putchar('\\');
-		putchar(*text);
+		if (len)
+			fwrite(text, 1, len, stdout);
+		else
+			printf("\\\\x%02x", (unsigned char)*text);
 	}
 }
 
@@ -299,40 +308,87 @@ static const struct family families[] = {
 	{ "kproxy_pool_", &pool_view, pool_labels, of_pool },
 };
 
-static bool is_counter(const char *name)
-{
-	static const char suffix[] = "_total";
-	size_t len = strlen(name);
+/**
+ * struct kind - a type of metrics
+ * @suffix: of the names of its samples; the first that fits counts
+ * @type: what Prometheus calls it
+ * @open_type: what OpenMetrics calls it
+ * @cut: in OpenMetrics the family's name lacks the suffix
+ */
+static const struct kind {
+	const char *suffix;
+	const char *type;
+	const char *open_type;
+	bool cut;
+} kinds[] = {
+	{ "_total", "counter", "counter", true },
+	{ "_info", "gauge", "info", true },
+	{ "_time_seconds", "histogram", "histogram", false },
+	{ "", "gauge", "gauge", false },
+};
 
-	return len >= sizeof(suffix) &&
-	       !strcmp(name + len - strlen(suffix), suffix);
+/**
+ * struct format - how the text looks
+ * @name: as typed
+ * @open: it is OpenMetrics
+ */
+static const struct format {
+	const char *name;
+	bool open;
+} formats[] = {
+	{ "openmetrics", true },
+	{ "prometheus", false },
+};
+
+/* Length of @name without @suffix, or -1 if it does not end in it. */
+static int stem(const char *name, int len, const char *suffix)
+{
+	int rest = len - (int)strlen(suffix);
+
+	return rest >= 0 && !strncmp(name + rest, suffix, strlen(suffix)) ?
+		       rest : -1;
 }
 
-static bool is_histogram(const char *name)
+static const struct kind *kind_of(const char *name)
 {
-	static const char suffix[] = "_time_seconds";
-	size_t len = strlen(name);
+	const struct kind *kind = kinds;
 
-	return len >= sizeof(suffix) &&
-	       !strcmp(name + len - strlen(suffix), suffix);
+	while (stem(name, strlen(name), kind->suffix) < 0)
+		kind++;
+	return kind;
 }
 
-static void print_metric(const struct family *family,
+/* What stands before the samples of a family. */
+static void print_head(const struct format *format, const char *prefix,
+		       const char *name, const char *help)
+{
+	const struct kind *kind = kind_of(name);
+	int len = strlen(name);
+
+	if (format->open && kind->cut)
+		len = stem(name, len, kind->suffix);
+	printf("# TYPE %s%.*s %s\n", prefix, len, name,
+	       format->open ? kind->open_type : kind->type);
+	if (format->open && stem(name, len, "_seconds") >= 0)
+		printf("# UNIT %s%.*s seconds\n", prefix, len, name);
+	printf("# HELP %s%.*s %s\n", prefix, len, name, help);
+}
+
+static void print_metric(const struct format *format,
+			 const struct family *family,
 			 const struct metric *metric, const json_t *rows)
 {
 	const json_t *row;
 	size_t i;
 
-	if (!is_counter(metric->name))
-		printf("# TYPE %s%s %s\n", family->prefix, metric->name,
-		       is_histogram(metric->name) ? "histogram" : "gauge");
-	printf("# HELP %s%s %s\n", family->prefix, metric->name, metric->help);
+	print_head(format, family->prefix, metric->name, metric->help);
 	json_array_foreach(rows, i, row)
 		(metric->print ? metric->print : print_plain)(family, metric,
 							      row);
 }
 
-static int print_family(struct ctx *ctx, const struct family *family)
+static int print_family(struct ctx *ctx, const struct format *format,
+			const struct family *family)
 {
 	const struct metric *metric;
 	json_t *rows = json_array();
@@ -341,12 +397,12 @@ static int print_family(struct ctx *ctx, const struct family *family)
 	status = view_rows(ctx, family->view, rows);
 	if (!status && json_array_size(rows))
 		for (metric = family->metrics; metric->name; metric++)
-			print_metric(family, metric, rows);
+			print_metric(format, family, metric, rows);
 	json_decref(rows);
 	return status;
 }
 
-static int print_metrics(struct ctx *ctx)
+static int print_metrics(struct ctx *ctx, const struct format *format)
 {
 	size_t i;
 	int status = STATUS_DONE;
@@ -354,28 +410,53 @@ static int print_metrics(struct ctx *ctx)
 	/* The decoders leave out what was not asked for. */
 	ctx->stats = true;
 	for (i = 0; !status && i < ARRAY_SIZE(families); i++)
-		status = print_family(ctx, &families[i]);
+		status = print_family(ctx, format, &families[i]);
 	if (status)
 		return status;
-	printf("# TYPE kproxy_build_info gauge\n"
-	       "# HELP kproxy_build_info The version of this command.\n"
-	       "kproxy_build_info{version=\"%s\"} 1\n"
-	       "# EOF\n", KPROXY_VERSION);
+	print_head(format, "kproxy_", "build_info",
+		   "The version of this command.");
+	printf("kproxy_build_info{version=\"%s\"} 1\n", KPROXY_VERSION);
+	if (format->open)
+		puts("# EOF");
 	return print_flush(ctx);
+}
+
+static int parse_format(const struct ctx *ctx, struct args *args,
+			const struct format **format)
+{
+	const char *word = args_next(args);
+	size_t i;
+
+	*format = formats;
+	if (!word)
+		return STATUS_DONE;
+	if (strcmp(word, "format"))
+		return ctx_refuse(ctx, "unexpected \"%s\"", word);
+	word = args_next(args);
+	if (!word)
+		return ctx_refuse(ctx, "format needs a value");
+	for (i = 0; i < ARRAY_SIZE(formats); i++) {
+		*format = &formats[i];
+		if (!strcmp(word, formats[i].name))
+			return args_end(ctx, args);
+	}
+	return ctx_refuse(ctx, "format %s: must be openmetrics or prometheus",
+			  word);
 }
 
 static int metrics_run(struct ctx *ctx, struct args *args)
 {
+	const struct format *format;
 	int status;
 
-	status = args_end(ctx, args);
+	status = parse_format(ctx, args, &format);
 	if (!status)
 		status = nl_open(ctx);
-	return status ? status : print_metrics(ctx);
+	return status ? status : print_metrics(ctx, format);
 }
 
 const struct object metrics_object = {
 	.name = "metrics",
-	.usage = "  kproxy metrics\n",
+	.usage = "  kproxy metrics [format openmetrics | prometheus]\n",
 	.run = metrics_run,
 };

@@ -313,6 +313,9 @@ int print_flush(const struct ctx *ctx)
 
 	if (!fflush(stdout) && !ferror(stdout))
 		return STATUS_DONE;
+	/* As for those that SIGPIPE ends: the reader has seen enough. */
+	if (errno == EPIPE)
+		return STATUS_USAGE;
 	return ctx_refuse(&plain, "standard output: %s", strerror(errno));
 }
 

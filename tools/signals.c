@@ -6,8 +6,13 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "compiler.h"
+
 static atomic_bool interrupted;
 static sigset_t waiting;
+
+/* What ends a command that somebody waits for, or looks at. */
+static const int endings[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 static void on_signal(int number)
 {
@@ -15,17 +20,32 @@ static void on_signal(int number)
 	interrupted = true;
 }
 
+/* What nohup(1) has switched off stays so. */
+static bool is_ignored(int number)
+{
+	struct sigaction old;
+
+	return number == SIGHUP && !sigaction(number, NULL, &old) &&
+	       old.sa_handler == SIG_IGN;
+}
+
 void signals_catch(void)
 {
 	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t caught;
+	size_t i;
 
 	sigemptyset(&caught);
-	sigaddset(&caught, SIGINT);
-	sigaddset(&caught, SIGTERM);
+	for (i = 0; i < ARRAY_SIZE(endings); i++)
+		if (!is_ignored(endings[i]))
+			sigaddset(&caught, endings[i]);
 	sigprocmask(SIG_BLOCK, &caught, &waiting);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	for (i = 0; i < ARRAY_SIZE(endings); i++)
+		if (sigismember(&caught, endings[i]))
+			sigaction(endings[i], &action, NULL);
+	/* A reader that has gone is found out by writing. */
+	sigaction(SIGPIPE, &ignore, NULL);
 }
 
 /* What is waiting to be let in is, by the first of the two. */

@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 
-/* From here on SIGINT and SIGTERM only end what signals_wait() waits for. */
+/*
+ * From here on SIGINT, SIGTERM, SIGHUP and SIGQUIT only end what signals_wait()
+ * waits for, and SIGPIPE nothing: print_flush() fails instead.
+ */
 void signals_catch(void);
 
 /**
@@ -12,7 +15,7 @@ void signals_catch(void);
  * @fd: where input comes, or -1
  * @ms: how long, -1 for ever
  *
- * Return: false when SIGINT or SIGTERM has come
+ * Return: false when one of these signals has come
  */
 bool signals_wait(int fd, int ms);
 

@@ -10,6 +10,9 @@
 /* How often a list is asked for that changes while it is sent. */
 #define FETCH_TRIES 10
 
+/* The same for one that is soon asked for again. */
+#define SAMPLE_TRIES 3
+
 struct fetch {
 	const struct ctx *ctx;
 	view_decode_fn decode;
@@ -33,14 +36,22 @@ static int fetch_once(struct ctx *ctx, struct request *req,
 	return nl_exchange(ctx, req, append, &fetch);
 }
 
-int view_fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,
-	       json_t *rows)
+static int fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,
+		 json_t *rows, int tries)
 {
-	int status, tries = 0;
+	int status;
 
 	do {
 		status = fetch_once(ctx, req, decode, rows);
-	} while (!status && req->interrupted && ++tries < FETCH_TRIES);
+	} while (!status && req->interrupted && --tries);
+	return status;
+}
+
+int view_fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,
+	       json_t *rows)
+{
+	int status = fetch(ctx, req, decode, rows, FETCH_TRIES);
+
 	if (!status && req->interrupted)
 		ctx_warn(ctx, "the list changed while it was read and may be incomplete");
 	return status;
@@ -78,7 +89,7 @@ int view_sample(struct ctx *ctx, const struct view *view, json_t *rows)
 
 	status = view->build(ctx, &none, req);
 	if (!status)
-		status = fetch_once(ctx, req, view->decode, rows);
+		status = fetch(ctx, req, view->decode, rows, SAMPLE_TRIES);
 	request_free(req);
 	return status;
 }

@@ -39,7 +39,10 @@ int view_show(struct ctx *ctx, struct args *args, const struct view *view);
 /* Fill @rows with all that @view shows. */
 int view_rows(struct ctx *ctx, const struct view *view, json_t *rows);
 
-/* The same, but once: what changes meanwhile may be missing, or be there twice. */
+/*
+ * The same for a look that is soon followed by another: of a list that does not
+ * stop changing some may be missing, or be there twice, and nothing is said.
+ */
 int view_sample(struct ctx *ctx, const struct view *view, json_t *rows);
 
 /* Send @req and fill @rows with what comes back. */

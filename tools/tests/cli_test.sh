@@ -167,7 +167,7 @@ refused 1 'listener "web": rate 5/m: not a number' l drain web rate 5/m
 refused 1 'listener "web": deadline 5: a time needs a unit: ms, s, m, h or d' \
 	l drain web rate 5/s deadline 5
 refused 1 'listener "web": unexpected "now"' l del web kill now
-refused 1 'listener "a?b": a name is 1 to 63 of A-Za-z0-9._-' l s "a
+refused 1 'listener "a\x0ab": a name is 1 to 63 of A-Za-z0-9._-' l s "a
 b"
 refused 1 'upstream "app": balance fair: must be roundrobin or leastconn or random or maglev' \
 	u add app balance fair

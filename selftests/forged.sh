@@ -1,0 +1,15 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The command believes nobody but the kernel, and prints nothing that a terminal
+# would obey, whatever another process of the namespace sends or names.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+plan 6
+load
+topology
+simple_proxy
+scenes 6
+finish

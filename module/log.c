@@ -8,8 +8,8 @@
  * the module writes to its pages through mappings of its own. So a reader's
  * descriptor needs nothing of the module: its operations are the kernel's, its
  * memory lives until the last reader is gone, and rmmod works meanwhile. A file
- * with operations of ours, on an anonymous inode, would pin the module for as
- * long as a reader has it open or mapped.
+ * with the module's own operations, such as one of an anonymous inode, would pin
+ * the module for as long as a reader has it open or mapped.
  *
  * Pages that are written through a mapping must not move:
  *
@@ -75,9 +75,6 @@ MODULE_PARM_DESC(log_records,
 /* After memory was short, for so long no CPU is given a ring. */
 #define RETRY HZ
 
-/* Where the header ends and the first ring begins. */
-#define HEADER_SIZE PAGE_SIZE
-
 /**
  * struct kproxy_log_area - pages of the file that are mapped here
  * @addr: where; constant
@@ -107,11 +104,12 @@ struct kproxy_log_ring {
  * @header: its first page; what readers see, so nothing is read back from it
  * @memcg: the cgroup that is charged, NULL for none; constant
  * @records: room in each ring; constant
+ * @header_size: where the first ring begins in the file, in bytes; constant
  * @ring_size: of each ring in the file, in bytes; constant
- * @lock: serialises the making of rings
+ * @lock: held while a ring is made
  * @retry_at: when memory is tried again, in jiffies, 0 for now; under @lock,
  *	read by any
- * @spare_lock: of whoever writes to the spare ring; innermost
+ * @spare_lock: held while the spare ring is written; innermost
  * @rings: the spare ring, then each CPU's; published once under @lock
  */
 struct kproxy_log {
@@ -119,14 +117,15 @@ struct kproxy_log {
 	struct kproxy_log_area header;
 	struct mem_cgroup *memcg;
 	u32 records;
+	unsigned long header_size;
 	unsigned long ring_size;
-	struct mutex lock;
+	struct mutex lock; /* one ring is made at a time */
 	unsigned long retry_at;
-	spinlock_t spare_lock;
+	spinlock_t spare_lock; /* one writer to the spare ring at a time */
 	struct kproxy_log_ring *rings[];
 };
 
-/* A ring is not worth that somebody is killed for it. */
+/* Rather no ring than a process that the OOM killer ends for it. */
 #define AREA_GFP (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
 
 static void area_unmap(struct kproxy_log_area *area)
@@ -168,7 +167,7 @@ err:
 	return -ENOMEM;
 }
 
-/* Nobody but us changes it, whatever descriptor of it there may be. */
+/* Only the module's own mappings can change it, whatever descriptors exist. */
 static void seal(struct file *file)
 {
 	struct inode *inode = file_inode(file);
@@ -189,7 +188,7 @@ static struct kproxy_log_ring *ring_new(struct kproxy_log *log, u32 index)
 
 	ring = kzalloc(sizeof(*ring), AREA_GFP | __GFP_ACCOUNT);
 	if (ring && area_map(log, &ring->area,
-			     HEADER_SIZE + (loff_t)index * log->ring_size,
+			     log->header_size + (loff_t)index * log->ring_size,
 			     log->ring_size)) {
 		kfree(ring);
 		ring = NULL;
@@ -197,7 +196,7 @@ static struct kproxy_log_ring *ring_new(struct kproxy_log *log, u32 index)
 	set_active_memcg(old);
 	if (!ring)
 		return NULL;
-	/* pairs with the look of whoever ends a session */
+	/* pairs with the acquire in kproxy_log_session() */
 	smp_store_release(&log->rings[index], ring);
 	/* Under @lock, and a reader may look at any time. */
 	WRITE_ONCE(header->ready[index / 64],
@@ -221,14 +220,12 @@ static int header_new(struct kproxy_log *log)
 {
 	struct kproxy_log_header *header;
 
-	BUILD_BUG_ON(sizeof(*header) + BITS_TO_BYTES(NR_CPUS + 1) + 8 >
-		     HEADER_SIZE);
-	if (area_map(log, &log->header, 0, HEADER_SIZE))
+	if (area_map(log, &log->header, 0, log->header_size))
 		return -ENOMEM;
 	header = log->header.addr;
 	*header = (struct kproxy_log_header){
 		.magic = KPROXY_LOG_MAGIC,
-		.header_size = HEADER_SIZE,
+		.header_size = log->header_size,
 		.record_size = sizeof(struct kproxy_log_record),
 		.ring_records = log->records,
 		.ring_size = log->ring_size,
@@ -285,11 +282,14 @@ struct kproxy_log *kproxy_log_open(void)
 	spin_lock_init(&log->spare_lock);
 	log->memcg = get_mem_cgroup_from_mm(current->mm);
 	log->records = log_records;
+	log->header_size =
+		PAGE_ALIGN(sizeof(struct kproxy_log_header) +
+			   BITS_TO_U64(nr_cpu_ids + 1) * sizeof(u64));
 	log->ring_size = PAGE_ALIGN(log->records *
 				    sizeof(struct kproxy_log_record));
 	/* Its rings are memory only when they are made. */
 	file = shmem_file_setup("kproxy-log",
-				HEADER_SIZE + (loff_t)(nr_cpu_ids + 1) *
+				log->header_size + (loff_t)(nr_cpu_ids + 1) *
 				log->ring_size, KPROXY_NORESERVE);
 	if (IS_ERR(file))
 		goto err;
@@ -416,7 +416,7 @@ static void ring_prepare(struct kproxy_log *log, unsigned int cpu)
 	unsigned long retry_at = READ_ONCE(log->retry_at);
 	u32 index = RING_OF(cpu);
 
-	if (smp_load_acquire(&log->rings[index]) ||
+	if (READ_ONCE(log->rings[index]) ||
 	    (retry_at && time_before(jiffies, retry_at)))
 		return;
 	mutex_lock(&log->lock);

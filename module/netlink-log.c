@@ -35,14 +35,15 @@ static int reply_file(struct genl_info *info, struct file *file)
 
 int kproxy_nl_log_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	/* pairs with the release in kproxy_listener_add() */
-	struct kproxy_log *log =
-		smp_load_acquire(&kproxy_net(genl_info_net(info))->log);
+	struct kproxy_net *kn = kproxy_net(genl_info_net(info));
 	static const int none = -1;
+	struct kproxy_log *log;
 	struct file *file;
 	int err;
 
-	/* Descriptors of kernel threads are everybody's and are never closed. */
+	/* pairs with the release in kproxy_listener_add() */
+	log = smp_load_acquire(&kn->log);
+	/* All kernel threads share their descriptors, and nobody closes them. */
 	if (current->flags & PF_KTHREAD)
 		return -EINVAL;
 	if (!kproxy_log_enabled()) {

@@ -11,8 +11,8 @@
 state=/sys/kernel/security/lockdown
 
 lock_down() {
-	echo integrity >$state
-	grep -F '[integrity]' $state
+	echo integrity >"$state"
+	grep -F '[integrity]' "$state"
 	# So it is in force.
 	! insmod "$ko" 2>"$tmp/insmod"
 }

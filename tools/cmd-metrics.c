@@ -66,7 +66,7 @@ struct family {
 	const struct metric *metrics;
 };
 
-/* What is not printable is \xNN, as everywhere, with its backslash escaped. */
+/* A byte that is not printable becomes \\xNN, so that its value is \xNN. */
 static void print_escaped(const char *text)
 {
 	size_t len;

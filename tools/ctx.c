@@ -39,7 +39,7 @@ static void __printf(2, 0) say(const struct ctx *ctx, const char *fmt,
 	vfprintf(out, fmt, ap);
 	if (fclose(out))
 		alloc_failed();
-	/* What was typed may hold anything, but a message stays one line. */
+	/* Words of the user may hold anything, but a message stays one line. */
 	text_print(stderr, line);
 	fputc('\n', stderr);
 	free(line);

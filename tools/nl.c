@@ -325,7 +325,7 @@ int nl_listen(struct ctx *ctx, const char *const *groups, nl_event_fn event)
 		return status;
 	nl_socket_set_buffer_size(ctx->sock, EVENTS_SIZE, 0);
 	nl_socket_disable_seq_check(ctx->sock);
-	/* What others have sent is dropped, and then there may be no more. */
+	/* A forged message is dropped, and none of the kernel's may follow. */
 	nl_socket_set_nonblocking(ctx->sock);
 	nl_socket_modify_cb(ctx->sock, NL_CB_VALID, NL_CB_CUSTOM, on_event,
 			    &listening);

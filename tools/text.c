@@ -44,7 +44,7 @@ static size_t sequence(unsigned char first)
 
 size_t text_printable(const char *text)
 {
-	/* The smallest character that needs so many bytes. */
+	/* The smallest character of each length. */
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *p = (const unsigned char *)text;
 	size_t len = sequence(*p), i;

@@ -108,6 +108,8 @@ for shell in bash zsh; do
 	offers $shell 'mail web' kproxy session show listener ''
 	offers $shell reset kproxy stats show ''
 	offers $shell -f kproxy log ''
+	offers $shell format kproxy metrics ''
+	offers $shell 'openmetrics prometheus' kproxy metrics format ''
 	offers $shell FILES kproxy -b ''
 done
 

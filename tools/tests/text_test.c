@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What is printed of text that others chose. */
+/* How text from outside is printed: names of interfaces, words of messages. */
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -31,9 +31,9 @@ static void test_characters(void)
 	       "f\xc3\xbcr \xe2\x82\xac \xf0\x9f\x90\xa7", "other alphabets");
 	prints("a\x1b[31mb", "a\\x1b[31mb", "an escape sequence");
 	prints("a\nb\r\tc\x7f", "a\\x0ab\\x0d\\x09c\\x7f", "controls");
-	prints("\x9b" "31m", "\\x9b31m", "the 8-bit control of a Latin-1 terminal");
-	prints("\xc2\x9b" "31m", "\\xc2\\x9b31m", "and of one that reads UTF-8");
-	prints("a\xe2\x80\xae" "b", "a\\xe2\\x80\\xaeb", "text from right to left");
+	prints("\23331m", "\\x9b31m", "the 8-bit control of a Latin-1 terminal");
+	prints("\302\23331m", "\\xc2\\x9b31m", "and of one that reads UTF-8");
+	prints("a\342\200\256b", "a\\xe2\\x80\\xaeb", "text from right to left");
 	prints("\xe2\x80\xa8", "\\xe2\\x80\\xa8", "a line separator");
 	prints("\xc3", "\\xc3", "half a character");
 	prints("\xe2\x82", "\\xe2\\x82", "two thirds of one");
@@ -48,10 +48,10 @@ static void test_json(void)
 	json_t *string;
 	char *text;
 
-	string = text_json("a\x1b\xff" "b", 4);
+	string = text_json("a\033\377b", 4);
 	tap_is(json_string_value(string), "a\\x1b\\xffb", "what is not UTF-8");
 	json_decref(string);
-	string = text_json("a\x1b" "bc", 3);
+	string = text_json("a\033bc", 3);
 	text = json_dumps(string, JSON_ENCODE_ANY);
 	tap_is(text, "\"a\\u001Bb\"", "a control");
 	free(text);

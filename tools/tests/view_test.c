@@ -27,7 +27,7 @@ enum part { NO_PART, FIRST_PART, LAST_PART, END };
 
 /**
  * answers - what the kernel does
- * @interrupted: so many dumps are
+ * @interrupted: how many dumps, from the first on, are interrupted
  * @part: where they say so
  * @asked: how often a list was asked for
  * @sent: parts of this dump
@@ -96,7 +96,7 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	return json_string(nla_get_string(head));
 }
 
-/* Ask for a list while so many dumps are interrupted. */
+/* Ask for a list while the first dumps are interrupted. */
 static void lists(int interrupted, enum part where, int asked,
 		  const char *complaint, const char *name)
 {

@@ -380,8 +380,10 @@ static void put_record(struct kproxy_log_record *record,
 	record->start_ms = ktime_to_ms(s->began_real);
 	record->duration_us = ktime_us_delta(ktime_get(), s->began_mono);
 	record->connect_us = kproxy_session_connect_us(s);
-	record->bytes_in = moved(s, KPROXY_CLIENT);
-	record->bytes_out = moved(s, KPROXY_SERVER);
+	record->unacked_in = s->unacked[KPROXY_SERVER];
+	record->unacked_out = s->unacked[KPROXY_CLIENT];
+	record->bytes_in = moved(s, KPROXY_CLIENT) - record->unacked_in;
+	record->bytes_out = moved(s, KPROXY_SERVER) - record->unacked_out;
 	record->reason = s->reason;
 	record->pad = 0;
 	put_endpoint(&record->client, &s->client);

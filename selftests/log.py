@@ -13,6 +13,7 @@ import pathlib
 import re
 import resource
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -20,19 +21,22 @@ import time
 
 from netlink_raw import Netlink, attrs
 from netlink_spec import COMMAND, open_netlink
-from peer import (BACK, BACK6, PROXY, EchoServer, Failed,
+from peer import (BACK, BACK6, KB, PROXY, EchoServer, Failed,
                   connect, expect, expect_alive, expect_between, expect_eof,
                   expect_reset, knock, kp, limit, main, netns, pair,
-                  read_exactly, reset, run, scene, wait_for, wait_gone)
+                  read_exactly, reset, run, scene, wait_acked, wait_for,
+                  wait_gone)
 
 FRONT6 = ("fd01::1", 8010)
 
 KEYS = {"id", "listener", "upstream", "client", "server", "start_ms",
         "duration_ms", "connect_us", "bytes_in", "bytes_out",
-        "stall_client_us", "stall_server_us", "reason"}
+        "stall_client_us", "stall_server_us", "unacked_in", "unacked_out",
+        "reason"}
 
 
-# struct kproxy_log_header
+# struct kproxy_log_record, kproxy_log_header
+RECORD = 264
 HEADER = struct.Struct("=IIIIQII")
 MAGIC = 0x474f4c4b
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
@@ -106,6 +110,31 @@ def record():
     expect_between(last["connect_us"], 1, limit(10000000), "connect_us")
     expect_between(last["start_ms"], before - limit(10000), before + 100,
                    "start_ms")
+
+
+@scene("what a client did not take of the end is told, and why the session ended")
+def tail_is_lost():
+    kp("listener set web sndbuf 1m fin-timeout 2s")
+    for ends_too in False, True:
+        client, server = pair(client={"rcvbuf": 8 * KB})
+        server.sendall(b"x" * (400 * KB))
+        wait_acked(server)
+        server.shutdown(socket.SHUT_WR)
+        if ends_too:
+            # Both ends of stream are passed on, and then it fails.
+            client.shutdown(socket.SHUT_WR)
+            expect_eof(server, "behind the client's end")
+            server.close()
+            reset(client)
+        wait_gone()
+        last = log()[-1]
+        expect(last["reason"], "client_reset" if ends_too else "fin_timeout",
+               "the reason")
+        expect(last["bytes_out"] + last["unacked_out"], 400 * KB, "bytes sent")
+        # The client had room for a little more than its buffer.
+        expect_between(last["bytes_out"], 1, 100 * KB, "bytes acknowledged")
+        expect(last["unacked_in"], 0, "bytes that the server lacks")
+    kp("listener set web sndbuf default fin-timeout 60s")
 
 
 @scene("IPv6, and a server that nobody could reach")
@@ -361,7 +390,7 @@ def on_demand():
                f"rings of CPUs: {had}")
         # Those of CPUs that there are not take no memory.
         used = os.fstat(fd).st_blocks * 512
-        ring = 64 * 256 + mmap.PAGESIZE
+        ring = -(-64 * RECORD // mmap.PAGESIZE) * mmap.PAGESIZE + mmap.PAGESIZE
         expect_between(used, 1, mmap.PAGESIZE + len(had) * ring, "its memory")
 
 
@@ -449,7 +478,7 @@ def charged():
             wait_for(lambda: shmem() == size, "it is charged")
         expect(shmem(), size, "bytes that are charged")
 
-    ring = -(-64 * 256 // mmap.PAGESIZE) * mmap.PAGESIZE
+    ring = -(-64 * RECORD // mmap.PAGESIZE) * mmap.PAGESIZE
     try:
         run("ip", "-n", "kp-paying", "link", "set", "lo", "up")
         for words in ("upstream add app", "server add app 127.0.0.1:9000",

@@ -60,7 +60,7 @@ struct kproxy_log_record {
 	__u64 duration_us;
 	/* until a server had answered, 0 when none did */
 	__u64 connect_us;
-	/* from the client, to the client */
+	/* from the client, to the client: what the receiver has acknowledged */
 	__u64 bytes_in;
 	__u64 bytes_out;
 	/* enum kproxy_reason */
@@ -73,6 +73,9 @@ struct kproxy_log_record {
 	/* for how long there were bytes that the client, the server did not take */
 	__u64 stall_client_us;
 	__u64 stall_server_us;
+	/* sent to the server, to the client, and not known to have arrived */
+	__u32 unacked_in;
+	__u32 unacked_out;
 };
 
 #endif /* _UAPI_LINUX_KPROXY_LOG_H */

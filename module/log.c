@@ -101,7 +101,7 @@ struct kproxy_log_ring {
 /**
  * struct kproxy_log - the log of a namespace
  * @file: the memory, open for writing; constant
- * @header: its first page; what readers see, so nothing is read back from it
+ * @header: what readers see first; only @lock's holder changes it once it is there
  * @memcg: the cgroup that is charged, NULL for none; constant
  * @records: room in each ring; constant
  * @header_size: where the first ring begins in the file, in bytes; constant

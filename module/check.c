@@ -18,6 +18,7 @@
 #include "addr.h"
 #include "check.h"
 #include "compat.h"
+#include "fault.h"
 #include "health.h"
 #include "netns.h"
 #include "upstream.h"
@@ -60,6 +61,7 @@ static void check_changed(struct kproxy_sock *ks)
 		set_bit(CHECK_ANSWERED, &check->flags);
 	else if (sk->sk_state != TCP_ESTABLISHED && !sk->sk_err && sk->sk_state != TCP_CLOSE)
 		return;
+	kproxy_fault_point(KPROXY_POINT_CHECK_CHANGED);
 	if (!test_and_set_bit(CHECK_DONE, &check->flags))
 		mod_delayed_work(check_wq, &check->work, 0);
 }
@@ -145,6 +147,7 @@ static int check_connect(struct kproxy_check *check)
 	if (err)
 		return err;
 	kproxy_sock_attach_new(&check->ks, socket, &check_ops);
+	kproxy_fault_point(KPROXY_POINT_CHECK_CONNECT);
 	err = kproxy_source_connect(server, socket, NULL);
 	if (err == -EINPROGRESS)
 		return 0;
@@ -179,6 +182,7 @@ static void check_end(struct kproxy_check *check)
 		check_again(check, timeout);
 		return;
 	}
+	kproxy_fault_point(KPROXY_POINT_CHECK_END);
 	check_close(check);
 	check_result(check, test_bit(CHECK_ANSWERED, &check->flags));
 	check_again(check, READ_ONCE(options->interval));

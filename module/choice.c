@@ -15,6 +15,7 @@
 
 #include "balance.h"
 #include "choice.h"
+#include "fault.h"
 #include "main.h"
 #include "upstream.h"
 
@@ -164,6 +165,7 @@ static void choice_build(struct kproxy_choice *c)
 	lockdep_assert_held(&c->lock);
 	for (tier = 0; tier < KPROXY_TIERS; tier++) {
 		b = choice_new(c, tier, &plan);
+		kproxy_fault_point(KPROXY_POINT_CHOICE_PUBLISH);
 		if (IS_ERR(b))
 			queue_delayed_work(kproxy_wq, &c->work, BUILD_RETRY);
 		else
@@ -397,6 +399,7 @@ static struct kproxy_server *pick_from(const struct kproxy_balancer *b,
 		server = b->entries[i].server;
 		if (unlikely(!fits(server, pick, pass)))
 			continue;
+		kproxy_fault_point(KPROXY_POINT_CHOICE_TAKE);
 		if (likely(take(server)))
 			return server;
 		err = -EBUSY;
@@ -466,6 +469,7 @@ struct kproxy_server *kproxy_choice_pick(struct kproxy_choice *c,
 void kproxy_choice_release(struct kproxy_server *server)
 {
 	atomic_dec(&server->sessions);
+	kproxy_fault_point(KPROXY_POINT_CHOICE_RELEASE);
 	/* Where there is a limit, there is room for one more. */
 	if (READ_ONCE(server->options.maxconn))
 		kproxy_preconnect_refill(server);

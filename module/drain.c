@@ -10,6 +10,7 @@
 #include <linux/minmax.h>
 
 #include "drain.h"
+#include "fault.h"
 #include "listener.h"
 #include "main.h"
 #include "netns.h"
@@ -41,6 +42,7 @@ static bool drain_step(struct kproxy_listener *l)
 	if (!atomic_read(&l->sessions))
 		return false;
 	due = drain_due(drain, jiffies_to_msecs(jiffies - drain->began));
+	kproxy_fault_point(KPROXY_POINT_DRAIN_STEP);
 	if (due > drain->killed)
 		drain->killed += kproxy_session_kill_some(l, due -
 							  drain->killed);

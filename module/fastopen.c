@@ -18,6 +18,7 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "fault.h"
 #include "fastopen.h"
 #include "main.h"
 #include "pool.h"
@@ -110,8 +111,10 @@ int kproxy_fastopen_connect(struct socket *client, struct socket *server,
 		vec.iov_base = page_address(frag.page) + frag.offset;
 		gather(client, pump, &vec);
 	}
+	kproxy_fault_point(KPROXY_POINT_FASTOPEN_SEND);
 	lock_sock_nested(client->sk, SINGLE_DEPTH_NESTING);
 	sent = send_syn(server, &vec);
+	kproxy_fault_point(KPROXY_POINT_FASTOPEN_SENT);
 	pump->ahead = max(sent, 0);
 	release_sock(client->sk);
 	if (buffer)

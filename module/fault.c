@@ -1,18 +1,327 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a socket may do to the pump at any time and does too seldom for a test.
- * Compiled only into kernels with fault injection, whose tests set it in
- * debugfs, in fail_kproxy_send and fail_kproxy_insert.
+ * Failures and delays that a test can ask for, because they are too rare
+ * otherwise. Compiled only into kernels with fault injection. Three folders of
+ * debugfs have the usual attributes of fault injection:
+ *
+ * fail_kproxy_send: a socket takes nothing of a send, or not all of it.
+ *
+ * fail_kproxy_insert: a session finds no place in the table.
+ *
+ * fail_kproxy_point: a CPU is delayed at a point, and some files more:
+ *
+ *   points    names of points, "all" or "none"; none is reached in "none"
+ *   delay     microseconds; a CPU that may not sleep spins for SPIN_MAX_US at most
+ *   random    delay for up to so long
+ *   cpu       only this one; -1 for any
+ *   delaying  how many CPUs and tasks are delayed now
+ *   release   a write ends all of those delays
+ *   hits      by point: how often it was reached and delayed; a write resets it
  */
+#include <linux/bitmap.h>
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/fault-inject.h>
+#include <linux/ktime.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/preempt.h>
 #include <linux/random.h>
+#include <linux/rcupdate.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include "fault.h"
 
+#define SPIN_MAX_US (20 * USEC_PER_MSEC)
+#define SLEEP_MAX_US (2 * USEC_PER_SEC)
+
+/* All names, and spaces in between. */
+#define POINTS_TEXT_MAX 4096
+
+static const char * const names[KPROXY_POINTS] = {
+	[KPROXY_POINT_LIFE_END] = "life_end",
+	[KPROXY_POINT_LIFE_GREET] = "life_greet",
+	[KPROXY_POINT_LIFE_REACH] = "life_reach",
+	[KPROXY_POINT_LIFE_OWNER] = "life_owner",
+	[KPROXY_POINT_END_TABLE] = "end_table",
+	[KPROXY_POINT_END_DETACH] = "end_detach",
+	[KPROXY_POINT_END_TIMER] = "end_timer",
+	[KPROXY_POINT_END_WORK] = "end_work",
+	[KPROXY_POINT_END_CLOSE] = "end_close",
+	[KPROXY_POINT_END_RELEASE] = "end_release",
+	[KPROXY_POINT_END_PUT] = "end_put",
+	[KPROXY_POINT_EVENT] = "event",
+	[KPROXY_POINT_EVENT_FINAL] = "event_final",
+	[KPROXY_POINT_EVENT_TIMER] = "event_timer",
+	[KPROXY_POINT_SOCKET_CHANGED] = "socket_changed",
+	[KPROXY_POINT_BOTH_CLOSED] = "both_closed",
+	[KPROXY_POINT_CLIENT_CHANGED] = "client_changed",
+	[KPROXY_POINT_SERVER_CHANGED] = "server_changed",
+	[KPROXY_POINT_EOF] = "eof",
+	[KPROXY_POINT_TIMER] = "timer",
+	[KPROXY_POINT_TIMER_CONNECT] = "timer_connect",
+	[KPROXY_POINT_GREET_READ] = "greet_read",
+	[KPROXY_POINT_GREET_ENTERED] = "greet_entered",
+	[KPROXY_POINT_GREETED] = "greeted",
+	[KPROXY_POINT_START_BEGUN] = "start_begun",
+	[KPROXY_POINT_START_ATTACH] = "start_attach",
+	[KPROXY_POINT_START_ATTACHED] = "start_attached",
+	[KPROXY_POINT_REACH_CHANGED] = "reach_changed",
+	[KPROXY_POINT_REACH_ESTABLISHED] = "reach_established",
+	[KPROXY_POINT_REACH_FAILED] = "reach_failed",
+	[KPROXY_POINT_CONNECT_ATTACHED] = "connect_attached",
+	[KPROXY_POINT_CONNECT_RETURNED] = "connect_returned",
+	[KPROXY_POINT_CONNECT_LOOK] = "connect_look",
+	[KPROXY_POINT_USE_ATTACH] = "use_attach",
+	[KPROXY_POINT_USE_EVENT] = "use_event",
+	[KPROXY_POINT_USE_GO] = "use_go",
+	[KPROXY_POINT_DISCONNECT] = "disconnect",
+	[KPROXY_POINT_FIND_USE] = "find_use",
+	[KPROXY_POINT_NEXT_SERVER] = "next_server",
+	[KPROXY_POINT_REACH_DOWN] = "reach_down",
+	[KPROXY_POINT_RECONNECT] = "reconnect",
+	[KPROXY_POINT_WAIT_JOIN] = "wait_join",
+	[KPROXY_POINT_LOOK_FIND] = "look_find",
+	[KPROXY_POINT_LOOK_REACH] = "look_reach",
+	[KPROXY_POINT_DATA_READY] = "data_ready",
+	[KPROXY_POINT_DATA_BUSY] = "data_busy",
+	[KPROXY_POINT_PUMP_LOCK] = "pump_lock",
+	[KPROXY_POINT_PUMP_OWNED] = "pump_owned",
+	[KPROXY_POINT_PUMP_RETRY] = "pump_retry",
+	[KPROXY_POINT_WRITE_SPACE] = "write_space",
+	[KPROXY_POINT_HOLD] = "hold",
+	[KPROXY_POINT_HOLD_TIMER] = "hold_timer",
+	[KPROXY_POINT_FAILED] = "failed",
+	[KPROXY_POINT_DRAIN] = "drain",
+	[KPROXY_POINT_KILL] = "kill",
+	[KPROXY_POINT_KILL_ALL] = "kill_all",
+	[KPROXY_POINT_DRAIN_STEP] = "drain_step",
+	[KPROXY_POINT_NETNS_EXIT] = "netns_exit",
+	[KPROXY_POINT_SERVER_DOWN] = "server_down",
+	[KPROXY_POINT_SERVER_DEL] = "server_del",
+	[KPROXY_POINT_CHOICE_PUBLISH] = "choice_publish",
+	[KPROXY_POINT_CHOICE_TAKE] = "choice_take",
+	[KPROXY_POINT_CHOICE_RELEASE] = "choice_release",
+	[KPROXY_POINT_QUEUE_CALL] = "queue_call",
+	[KPROXY_POINT_HEALTH_FAILED] = "health_failed",
+	[KPROXY_POINT_CHECK_CHANGED] = "check_changed",
+	[KPROXY_POINT_CHECK_CONNECT] = "check_connect",
+	[KPROXY_POINT_CHECK_END] = "check_end",
+	[KPROXY_POINT_IDLE_CHANGED] = "idle_changed",
+	[KPROXY_POINT_IDLE_DEAD] = "idle_dead",
+	[KPROXY_POINT_IDLE_LISTED] = "idle_listed",
+	[KPROXY_POINT_IDLE_TAKE] = "idle_take",
+	[KPROXY_POINT_IDLE_TAKEN] = "idle_taken",
+	[KPROXY_POINT_IDLE_CLOSE] = "idle_close",
+	[KPROXY_POINT_IDLE_REAP] = "idle_reap",
+	[KPROXY_POINT_ACCEPT] = "accept",
+	[KPROXY_POINT_ACCEPTED] = "accepted",
+	[KPROXY_POINT_PORT_READY] = "port_ready",
+	[KPROXY_POINT_PORT_CLOSE] = "port_close",
+	[KPROXY_POINT_PORT_CLOSED] = "port_closed",
+	[KPROXY_POINT_PORT_TAKE] = "port_take",
+	[KPROXY_POINT_PORT_ATTACH] = "port_attach",
+	[KPROXY_POINT_FASTOPEN_SEND] = "fastopen_send",
+	[KPROXY_POINT_FASTOPEN_SENT] = "fastopen_sent",
+	[KPROXY_POINT_SOCK_DETACH] = "sock_detach",
+	[KPROXY_POINT_SOCK_CLOSE] = "sock_close",
+};
+
+DEFINE_STATIC_KEY_FALSE(kproxy_fault_points);
+
 static DECLARE_FAULT_ATTR(fail_kproxy_send);
 static DECLARE_FAULT_ATTR(fail_kproxy_insert);
-static struct dentry *fault_dir, *insert_dir;
+static DECLARE_FAULT_ATTR(fail_kproxy_point);
+static struct dentry *send_dir, *insert_dir, *point_dir;
+
+/* Serialises writers of the points' attributes. */
+static DEFINE_MUTEX(points_lock);
+static DECLARE_BITMAP(chosen, KPROXY_POINTS);
+static u32 delay_us = 1000;
+static bool random_delay;
+static atomic_t only_cpu = ATOMIC_INIT(-1);
+
+static atomic_t delaying;
+/* Changed by each release. */
+static unsigned int released;
+static atomic_t reached[KPROXY_POINTS];
+static atomic_t delayed[KPROXY_POINTS];
+
+/* A delay that can be ended, for the other side of a race has had its turn. */
+static void point_delay(u32 us)
+{
+	bool sleeps = preemptible() && !rcu_preempt_depth();
+	unsigned int began = READ_ONCE(released);
+	ktime_t end;
+
+	us = min_t(u32, us, sleeps ? SLEEP_MAX_US : SPIN_MAX_US);
+	end = ktime_add_us(ktime_get(), us);
+	atomic_inc(&delaying);
+	while (READ_ONCE(released) == began && ktime_before(ktime_get(), end)) {
+		if (sleeps)
+			usleep_range(50, 200);
+		else
+			udelay(5);
+	}
+	atomic_dec(&delaying);
+}
+
+/**
+ * kproxy_fault_reach() - count a point, and delay the caller if a test wants it
+ * @point: where the caller is
+ *
+ * Context: any but hardirq; sleeps only where that is allowed.
+ */
+void kproxy_fault_reach(enum kproxy_point point)
+{
+	int cpu = atomic_read(&only_cpu);
+	u32 us = READ_ONCE(delay_us);
+
+	atomic_inc(&reached[point]);
+	if (!test_bit(point, chosen) ||
+	    (cpu >= 0 && cpu != raw_smp_processor_id()) ||
+	    !should_fail(&fail_kproxy_point, 1))
+		return;
+	atomic_inc(&delayed[point]);
+	if (READ_ONCE(random_delay))
+		us = get_random_u32_below(us + 1);
+	point_delay(us);
+}
+
+/* Choose the points of a list of words. */
+static int points_parse(char *text, unsigned long *points)
+{
+	char *word;
+	int i;
+
+	while ((word = strsep(&text, " \t\n"))) {
+		if (!*word || !strcmp(word, "none"))
+			continue;
+		if (!strcmp(word, "all")) {
+			bitmap_fill(points, KPROXY_POINTS);
+			continue;
+		}
+		i = match_string(names, KPROXY_POINTS, word);
+		if (i < 0)
+			return i;
+		__set_bit(i, points);
+	}
+	return 0;
+}
+
+static ssize_t points_write(struct file *file, const char __user *from,
+			    size_t count, loff_t *pos)
+{
+	DECLARE_BITMAP(points, KPROXY_POINTS) = {};
+	char *text;
+	int err;
+
+	if (count > POINTS_TEXT_MAX)
+		return -EINVAL;
+	text = memdup_user_nul(from, count);
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	err = points_parse(text, points);
+	kfree(text);
+	if (err)
+		return err;
+	mutex_lock(&points_lock);
+	bitmap_copy(chosen, points, KPROXY_POINTS);
+	if (bitmap_empty(points, KPROXY_POINTS))
+		static_branch_disable(&kproxy_fault_points);
+	else
+		static_branch_enable(&kproxy_fault_points);
+	mutex_unlock(&points_lock);
+	return count;
+}
+
+static int points_show(struct seq_file *seq, void *unused)
+{
+	int i;
+
+	for_each_set_bit(i, chosen, KPROXY_POINTS)
+		seq_printf(seq, "%s\n", names[i]);
+	return 0;
+}
+
+static int points_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, points_show, NULL);
+}
+
+static const struct file_operations points_fops = {
+	.owner = THIS_MODULE,
+	.open = points_open,
+	.read = seq_read,
+	.write = points_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+static ssize_t hits_write(struct file *file, const char __user *from,
+			  size_t count, loff_t *pos)
+{
+	int i;
+
+	for (i = 0; i < KPROXY_POINTS; i++) {
+		atomic_set(&reached[i], 0);
+		atomic_set(&delayed[i], 0);
+	}
+	return count;
+}
+
+static int hits_show(struct seq_file *seq, void *unused)
+{
+	int i;
+
+	for (i = 0; i < KPROXY_POINTS; i++)
+		seq_printf(seq, "%s %d %d\n", names[i],
+			   atomic_read(&reached[i]), atomic_read(&delayed[i]));
+	return 0;
+}
+
+static int hits_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, hits_show, NULL);
+}
+
+static const struct file_operations hits_fops = {
+	.owner = THIS_MODULE,
+	.open = hits_open,
+	.read = seq_read,
+	.write = hits_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+static int release_set(void *data, u64 value)
+{
+	mutex_lock(&points_lock);
+	WRITE_ONCE(released, released + 1);
+	mutex_unlock(&points_lock);
+	return 0;
+}
+
+DEFINE_DEBUGFS_ATTRIBUTE(release_fops, NULL, release_set, "%llu\n");
+
+static void point_create_files(void)
+{
+	const umode_t mode = 0600;
+
+	debugfs_create_file("points", mode, point_dir, NULL, &points_fops);
+	debugfs_create_u32("delay", mode, point_dir, &delay_us);
+	debugfs_create_bool("random", mode, point_dir, &random_delay);
+	debugfs_create_atomic_t("cpu", mode, point_dir, &only_cpu);
+	debugfs_create_atomic_t("delaying", 0400, point_dir, &delaying);
+	debugfs_create_file_unsafe("release", 0200, point_dir, NULL,
+				   &release_fops);
+	debugfs_create_file("hits", mode, point_dir, NULL, &hits_fops);
+}
 
 /**
  * kproxy_fault_init() - show the attributes in debugfs
@@ -23,21 +332,28 @@ static struct dentry *fault_dir, *insert_dir;
  */
 void kproxy_fault_init(void)
 {
-	fault_dir = fault_create_debugfs_attr("fail_kproxy_send", NULL,
-					      &fail_kproxy_send);
 	insert_dir = fault_create_debugfs_attr("fail_kproxy_insert", NULL,
 					       &fail_kproxy_insert);
+	send_dir = fault_create_debugfs_attr("fail_kproxy_send", NULL,
+					     &fail_kproxy_send);
+	point_dir = fault_create_debugfs_attr("fail_kproxy_point", NULL,
+					      &fail_kproxy_point);
+	if (!IS_ERR(point_dir))
+		point_create_files();
 }
 
 /**
  * kproxy_fault_exit() - remove them
+ *
+ * Nothing comes to a point any more: the end of all else may be delayed, too.
  *
  * Context: process, may sleep.
  */
 void kproxy_fault_exit(void)
 {
 	debugfs_remove(insert_dir);
-	debugfs_remove(fault_dir);
+	debugfs_remove(point_dir);
+	debugfs_remove(send_dir);
 }
 
 /**

@@ -10,6 +10,7 @@
 
 #include "choice.h"
 #include "compat.h"
+#include "fault.h"
 #include "health.h"
 #include "netlink.h"
 #include "upstream.h"
@@ -118,6 +119,7 @@ void kproxy_health_failed(struct kproxy_server *server)
 	if (test_bit(KPROXY_SERVER_GONE, &server->flags) ||
 	    test_and_set_bit(KPROXY_SERVER_EJECTED, &server->flags))
 		return;
+	kproxy_fault_point(KPROXY_POINT_HEALTH_FAILED);
 	mod_timer(&server->health.back, jiffies +
 		  msecs_to_jiffies(READ_ONCE(options->eject_time)));
 	kproxy_health_changed(server);

@@ -14,6 +14,7 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "fault.h"
 #include "listener.h"
 #include "listener-port.h"
 #include "main.h"
@@ -34,6 +35,7 @@ static void port_kick(struct kproxy_listener_port *port, unsigned long delay)
 /* Softirq; the listening socket is not locked. */
 static void port_data_ready(struct kproxy_sock *ks)
 {
+	kproxy_fault_point(KPROXY_POINT_PORT_READY);
 	port_kick(container_of(ks, struct kproxy_listener_port, ks), 0);
 }
 
@@ -145,6 +147,7 @@ static void port_accept(struct work_struct *work)
 			port_kick(port, wait);
 			return;
 		}
+		kproxy_fault_point(KPROXY_POINT_ACCEPT);
 		err = kproxy_sock_accept(&port->ks, &client);
 		if (err) {
 			listener_give_back(l);
@@ -156,6 +159,7 @@ static void port_accept(struct work_struct *work)
 				port_kick(port, ACCEPT_PAUSE);
 			return;
 		}
+		kproxy_fault_point(KPROXY_POINT_ACCEPTED);
 		if (listener_allows(l, client->sk)) {
 			kproxy_session_start(l, &port->ks, client);
 		} else {
@@ -209,7 +213,9 @@ static void port_close(struct kproxy_listener_port *port)
 	if (!port->ks.socket)
 		return;
 	kproxy_sock_detach(&port->ks);
+	kproxy_fault_point(KPROXY_POINT_PORT_CLOSE);
 	disable_delayed_work_sync(&port->accept);
+	kproxy_fault_point(KPROXY_POINT_PORT_CLOSED);
 	kproxy_sock_abort(&port->ks);
 }
 
@@ -228,7 +234,9 @@ void kproxy_port_take(struct kproxy_listener_port *port)
 
 	/* The donor's work uses its socket. */
 	disable_delayed_work_sync(&donor->accept);
+	kproxy_fault_point(KPROXY_POINT_PORT_TAKE);
 	kproxy_sock_pass(&donor->ks, &port->ks, &port_ops);
+	kproxy_fault_point(KPROXY_POINT_PORT_ATTACH);
 	port->donor = NULL;
 	port->claims = false;
 }

@@ -89,7 +89,6 @@ err_pool:
 
 static void __exit kproxy_exit(void)
 {
-	kproxy_fault_exit();
 	kproxy_netlink_exit();
 	kproxy_netns_exit();
 	kproxy_preconnect_exit();
@@ -101,6 +100,7 @@ static void __exit kproxy_exit(void)
 	/* Callbacks of closed sockets return, sessions go back to the pool. */
 	synchronize_rcu();
 	rcu_barrier();
+	kproxy_fault_exit();
 	kproxy_pool_destroy(&kproxy_pool);
 }
 

@@ -8,6 +8,7 @@
 #include <net/netns/generic.h>
 
 #include "drain.h"
+#include "fault.h"
 #include "listener.h"
 #include "log.h"
 #include "netns.h"
@@ -113,6 +114,7 @@ static void __net_exit netns_pre_exit(struct net *net)
 	kproxy_upstream_stop_all(kn);
 	mutex_unlock(&kn->lock);
 	kproxy_listener_stop(kn);
+	kproxy_fault_point(KPROXY_POINT_NETNS_EXIT);
 	kproxy_drain_stop(kn);
 	kproxy_session_kill_all(kn);
 }

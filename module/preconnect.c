@@ -20,6 +20,7 @@
 #include <net/tcp_states.h>
 
 #include "compat.h"
+#include "fault.h"
 #include "netns.h"
 #include "preconnect.h"
 #include "sock.h"
@@ -131,6 +132,7 @@ static void idle_changed(struct kproxy_sock *ks)
 	struct sock *sk = ks->sk;
 	bool dead = false;
 
+	kproxy_fault_point(KPROXY_POINT_IDLE_CHANGED);
 	spin_lock_bh(&idle->pc->lock);
 	if (sk->sk_err || (sk->sk_state != TCP_ESTABLISHED &&
 			   sk->sk_state != TCP_SYN_SENT &&
@@ -140,6 +142,7 @@ static void idle_changed(struct kproxy_sock *ks)
 	else if (sk->sk_state == TCP_ESTABLISHED)
 		idle_set_ready(idle);
 	spin_unlock_bh(&idle->pc->lock);
+	kproxy_fault_point(KPROXY_POINT_IDLE_DEAD);
 	if (dead)
 		kproxy_preconnect_refill(idle->server);
 }
@@ -157,6 +160,7 @@ static const struct kproxy_sock_ops idle_ops = {
 /* It is out of the lists. */
 static void idle_close(struct idle *idle)
 {
+	kproxy_fault_point(KPROXY_POINT_IDLE_CLOSE);
 	kproxy_sock_detach(&idle->ks);
 	kproxy_sock_abort(&idle->ks);
 	kfree_rcu(idle, rcu);
@@ -203,6 +207,7 @@ static int idle_connect(struct kproxy_server *server,
 	list_add_tail(&idle->node, &pc->others);
 	WRITE_ONCE(pc->nr, pc->nr + 1);
 	spin_unlock_bh(&pc->lock);
+	kproxy_fault_point(KPROXY_POINT_IDLE_LISTED);
 	kproxy_sock_attach_new(&idle->ks, socket, &idle_ops);
 	err = idle_set_options(server, socket);
 	if (!err)
@@ -301,6 +306,7 @@ static bool server_reap(struct kproxy_server *server)
 	for_each_possible_cpu(cpu)
 		cpu_reap(per_cpu_ptr(server->preconnect.cpus, cpu),
 			 cpu_want(server, cpu, &left), &out, &failed);
+	kproxy_fault_point(KPROXY_POINT_IDLE_REAP);
 	close_list(&out);
 	return failed;
 }
@@ -588,7 +594,9 @@ bool kproxy_preconnect_take(struct kproxy_server *server,
 		return false;
 	}
 	this_cpu_inc(p->cpus->used);
+	kproxy_fault_point(KPROXY_POINT_IDLE_TAKE);
 	kproxy_sock_pass(&idle->ks, ks, ops);
+	kproxy_fault_point(KPROXY_POINT_IDLE_TAKEN);
 	kfree_rcu(idle, rcu);
 	return true;
 }

@@ -5,6 +5,7 @@
  * none. When it has got some, or gives up, it leaves, and who is the first then
  * is called, because there may be more.
  */
+#include "fault.h"
 #include "queue.h"
 
 /**
@@ -96,6 +97,7 @@ void kproxy_queue_call(struct kproxy_queue *q)
 	smp_mb();
 	if (kproxy_queue_empty(q))
 		return;
+	kproxy_fault_point(KPROXY_POINT_QUEUE_CALL);
 	spin_lock(&q->lock);
 	queue_call(q);
 	spin_unlock(&q->lock);

@@ -12,6 +12,7 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "fault.h"
 #include "main.h"
 #include "pump.h"
 #include "session.h"
@@ -75,6 +76,7 @@ void kproxy_session_kick_both(struct kproxy_session *s)
  */
 void kproxy_session_failed(struct kproxy_session *s, enum kproxy_side side)
 {
+	kproxy_fault_point(KPROXY_POINT_FAILED);
 	if (!test_and_set_bit(KPROXY_SESSION_FAILED + side, &s->flags))
 		kproxy_session_kick(s, side);
 }
@@ -192,6 +194,7 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 		break;
 	case KPROXY_PUMP_RETRY:
 		set_bit(KPROXY_SESSION_RETRY, &s->flags);
+		kproxy_fault_point(KPROXY_POINT_PUMP_RETRY);
 		kproxy_session_look_at(s, jiffies +
 				       session_retry_pause(&s->pumps[source]));
 		break;
@@ -253,6 +256,7 @@ static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
 	 * the timer is not queued, or the timer finds the bit.
 	 */
 	smp_mb__after_atomic();
+	kproxy_fault_point(KPROXY_POINT_HOLD);
 	trace_kproxy_hold(s, source);
 	if (!hrtimer_is_queued(&s->hold_timer))
 		session_set_hold_timer(s, READ_ONCE(pump->hold.us));
@@ -294,6 +298,7 @@ enum hrtimer_restart kproxy_session_hold_timer(struct hrtimer *timer)
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		if (!test_bit(KPROXY_SESSION_HELD + side, &s->flags))
 			continue;
+		kproxy_fault_point(KPROXY_POINT_HOLD_TIMER);
 		left = session_hold_left(s, side);
 		if (left) {
 			next = min(next, left);
@@ -331,6 +336,7 @@ void kproxy_session_data_ready(struct kproxy_session *s,
 			kproxy_session_schedule_life(s);
 		return;
 	}
+	kproxy_fault_point(KPROXY_POINT_DATA_READY);
 	if (unlikely(kproxy_session_news(s, source)))
 		return;
 	if (unlikely(READ_ONCE(s->pumps[source].hold.bytes)) &&
@@ -352,6 +358,7 @@ void kproxy_session_data_ready(struct kproxy_session *s,
 	return;
 
 busy:
+	kproxy_fault_point(KPROXY_POINT_DATA_BUSY);
 	set_bit(KPROXY_SESSION_DEFERRED + source, &s->flags);
 	kproxy_session_kick(s, source);
 	local_bh_enable();
@@ -377,6 +384,7 @@ void kproxy_session_write_space(struct kproxy_session *s,
 	if (kproxy_session_news(s, side))
 		return;
 	if (pump->full && sk_stream_is_writeable(sk)) {
+		kproxy_fault_point(KPROXY_POINT_WRITE_SPACE);
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		kproxy_session_kick(s, !side);
 	}
@@ -394,6 +402,7 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 	enum kproxy_pump_result result;
 
 	result = session_run(s, failed);
+	kproxy_fault_point(KPROXY_POINT_DRAIN);
 	/* What a closed socket had not sent still counts as in its queue. */
 	if (result == KPROXY_PUMP_BROKEN || dst->sk_state == TCP_CLOSE ||
 	    test_bit(KPROXY_SESSION_FAILED + !failed, &s->flags) ||
@@ -467,6 +476,7 @@ static void session_pump_locked(struct kproxy_session *s)
 
 	if (!kproxy_state_connected(READ_ONCE(s->state)))
 		return;
+	kproxy_fault_point(KPROXY_POINT_PUMP_LOCK);
 	if (a > b)
 		swap(a, b);
 	bh_lock_sock(a);
@@ -476,6 +486,7 @@ static void session_pump_locked(struct kproxy_session *s)
 		session_pump_wanted(s);
 		session_ack_soon(s);
 	} else {
+		kproxy_fault_point(KPROXY_POINT_PUMP_OWNED);
 		set_bit(KPROXY_SESSION_OWNED, &s->flags);
 		kproxy_session_schedule_life(s);
 	}

@@ -10,6 +10,7 @@
 
 #include "choice.h"
 #include "fastopen.h"
+#include "fault.h"
 #include "greeting.h"
 #include "health.h"
 #include "latency.h"
@@ -71,14 +72,17 @@ void kproxy_session_reach_changed(struct kproxy_session *s)
 	const struct sock *sk = s->ends[KPROXY_SERVER].sk;
 
 	if (sk->sk_state == TCP_ESTABLISHED && !kproxy_sock_is_loop(sk)) {
+		kproxy_fault_point(KPROXY_POINT_REACH_CHANGED);
 		if (!session_established(s, KPROXY_EV_CONNECTED))
 			return;
 		session_go(s);
+		kproxy_fault_point(KPROXY_POINT_REACH_ESTABLISHED);
 		/* Otherwise the life work sees the new state: full barriers. */
 		if (!test_bit(KPROXY_SESSION_ASKING, &s->flags))
 			kproxy_session_kick_both(s);
 	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE ||
 		   sk->sk_state == TCP_ESTABLISHED) {
+		kproxy_fault_point(KPROXY_POINT_REACH_FAILED);
 		kproxy_session_connect_failed(s);
 	}
 }
@@ -144,8 +148,10 @@ static bool session_use_socket(struct kproxy_session *s)
 	struct sock *sk = s->ends[KPROXY_SERVER].sk;
 	bool alive, go = false;
 
+	kproxy_fault_point(KPROXY_POINT_USE_ATTACH);
 	if (!kproxy_memcg_inherit(sk, s->ends[KPROXY_CLIENT].sk))
 		return false;
+	kproxy_fault_point(KPROXY_POINT_USE_EVENT);
 	lock_sock(sk);
 	alive = sk->sk_state == TCP_ESTABLISHED && !sk->sk_err;
 	if (alive) {
@@ -157,6 +163,7 @@ static bool session_use_socket(struct kproxy_session *s)
 	}
 	release_sock(sk);
 	if (go) {
+		kproxy_fault_point(KPROXY_POINT_USE_GO);
 		rcu_read_lock();
 		session_go(s);
 		rcu_read_unlock();
@@ -171,6 +178,7 @@ static void session_disconnect(struct kproxy_session *s)
 
 	if (!ks->socket)
 		return;
+	kproxy_fault_point(KPROXY_POINT_DISCONNECT);
 	kproxy_sock_detach(ks);
 	kproxy_sock_abort(ks);
 }
@@ -218,6 +226,7 @@ static int session_connect(struct kproxy_session *s)
 	/* Can't fail: it has received nothing. */
 	kproxy_memcg_inherit(socket->sk, s->ends[KPROXY_CLIENT].sk);
 	kproxy_sock_attach_new(ks, socket, &kproxy_session_server_ops);
+	kproxy_fault_point(KPROXY_POINT_CONNECT_ATTACHED);
 	err = session_set_options(s, socket);
 	if (err)
 		return err;
@@ -230,7 +239,9 @@ static int session_connect(struct kproxy_session *s)
 		return -ECANCELED;
 	set_bit(KPROXY_SESSION_ASKING, &s->flags);
 	err = kproxy_source_connect(server, socket, &s->client);
+	kproxy_fault_point(KPROXY_POINT_CONNECT_RETURNED);
 	clear_bit(KPROXY_SESSION_ASKING, &s->flags);
+	kproxy_fault_point(KPROXY_POINT_CONNECT_LOOK);
 	/* pairs with the change of state in kproxy_session_reach_changed() */
 	smp_mb__after_atomic();
 	if (kproxy_state_connected(READ_ONCE(s->state)))
@@ -293,6 +304,7 @@ int kproxy_session_find(struct kproxy_session *s)
 	if (s->waiting ? kproxy_queue_first(&c->queue, &s->waiter) :
 			 s->tries || kproxy_queue_empty(&c->queue))
 		server = session_pick(s);
+	kproxy_fault_point(KPROXY_POINT_FIND_USE);
 	if (!IS_ERR(server))
 		kproxy_session_use(s, server);
 	return PTR_ERR_OR_ZERO(server);
@@ -329,6 +341,7 @@ void kproxy_session_wait(struct kproxy_session *s)
 	kproxy_session_use(s, NULL);
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
 	kproxy_session_arm(s);
+	kproxy_fault_point(KPROXY_POINT_WAIT_JOIN);
 	s->waiting = true;
 	kproxy_queue_join(&s->upstream->choice.queue, &s->waiter);
 }
@@ -362,6 +375,7 @@ static bool session_next_server(struct kproxy_session *s, int err)
 	s->tried |= kproxy_choice_bit(server);
 	if (s->tries++ >= READ_ONCE(s->upstream->options.retries))
 		return false;
+	kproxy_fault_point(KPROXY_POINT_NEXT_SERVER);
 	err = kproxy_session_find(s);
 	if (err == -EBUSY)
 		kproxy_session_wait(s);
@@ -390,6 +404,7 @@ void kproxy_session_reach(struct kproxy_session *s)
 			session_unreachable(s);
 		return;
 	}
+	kproxy_fault_point(KPROXY_POINT_REACH_DOWN);
 	/* Who takes a server down has looked for its sessions after that. */
 	smp_mb();
 	if (READ_ONCE(kproxy_session_server(s)->options.state) ==
@@ -401,6 +416,7 @@ void kproxy_session_reach(struct kproxy_session *s)
 /* The connect was given up, and nothing but this leads on from there. */
 static void session_reconnect(struct kproxy_session *s)
 {
+	kproxy_fault_point(KPROXY_POINT_RECONNECT);
 	/* A time-out of the connect that failed must not hit the next one. */
 	timer_delete_sync(&s->timer);
 	session_disconnect(s);
@@ -428,6 +444,7 @@ static void session_look_again(struct kproxy_session *s)
 {
 	int err = kproxy_session_find(s);
 
+	kproxy_fault_point(KPROXY_POINT_LOOK_FIND);
 	if (err == -EBUSY && time_before(jiffies, READ_ONCE(s->step_by)))
 		return;
 	kproxy_session_wait_no_more(s);
@@ -438,6 +455,7 @@ static void session_look_again(struct kproxy_session *s)
 				     KPROXY_REASON_UNREACHABLE);
 		return;
 	}
+	kproxy_fault_point(KPROXY_POINT_LOOK_REACH);
 	/* The end of the wait must not be taken for that of a connect. */
 	timer_delete_sync(&s->timer);
 	kproxy_session_reach(s);
@@ -451,6 +469,7 @@ static void session_look_again(struct kproxy_session *s)
  */
 void kproxy_session_reach_on(struct kproxy_session *s)
 {
+	kproxy_fault_point(KPROXY_POINT_LIFE_REACH);
 	if (s->waiting)
 		session_look_again(s);
 	else

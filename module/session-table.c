@@ -123,6 +123,7 @@ static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
 			continue;
 		if (!test(s, arg) || !refcount_inc_not_zero(&s->refs))
 			continue;
+		kproxy_fault_point(KPROXY_POINT_KILL);
 		killed += kproxy_session_event(s, KPROXY_EV_KILL, reason);
 		kproxy_session_put(s);
 	}
@@ -246,6 +247,7 @@ void kproxy_session_kill_all(struct kproxy_net *kn)
 	do {
 		session_kill_walk(kn, test_any, NULL, UINT_MAX,
 				  KPROXY_REASON_SHUTDOWN);
+		kproxy_fault_point(KPROXY_POINT_KILL_ALL);
 	} while (!wait_var_event_timeout(&kn->live, !atomic_read(&kn->live),
 					 HZ / 10));
 }

@@ -23,6 +23,7 @@
 #include "choice.h"
 #include "client-hello.h"
 #include "compat.h"
+#include "fault.h"
 #include "listener.h"
 #include "log.h"
 #include "main.h"
@@ -138,11 +139,13 @@ static void session_state_changed(struct kproxy_session *s,
 	session_set_reason(s, new, reason);
 	trace_kproxy_state(s, old, new, event);
 	if (kproxy_state_final(new)) {
+		kproxy_fault_point(KPROXY_POINT_EVENT_FINAL);
 		/* pairs with that of session_life_work() */
 		smp_mb__before_atomic();
 		set_bit(KPROXY_SESSION_FINAL, &s->flags);
 		kproxy_session_schedule_life(s);
 	} else if (new >= KPROXY_CLOSING_IN && s->times.fin) {
+		kproxy_fault_point(KPROXY_POINT_EVENT_TIMER);
 		kproxy_session_look_at(s, jiffies + s->times.fin);
 	}
 }
@@ -165,6 +168,7 @@ bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
 		new = kproxy_state_next(old, event);
 		if (new == old)
 			return false;
+		kproxy_fault_point(KPROXY_POINT_EVENT);
 	} while (!try_cmpxchg(&s->state, &old, new));
 
 	session_state_changed(s, old, new, event, reason);
@@ -181,6 +185,7 @@ static bool session_event_in(struct kproxy_session *s, enum kproxy_state state,
 {
 	int old = state, new = kproxy_state_next(state, event);
 
+	kproxy_fault_point(KPROXY_POINT_EVENT);
 	if (new == old || !try_cmpxchg(&s->state, &old, new))
 		return false;
 	session_state_changed(s, state, new, event, reason);
@@ -218,6 +223,7 @@ static void session_socket_changed(struct kproxy_session *s,
 	if (s->ends[side].sk->sk_state != TCP_CLOSE ||
 	    test_and_set_bit(KPROXY_SESSION_CLOSED + side, &s->flags))
 		return;
+	kproxy_fault_point(KPROXY_POINT_SOCKET_CHANGED);
 	if (session_both_closed(s))
 		kproxy_session_event(s, KPROXY_EV_CLOSED, KPROXY_REASON_NONE);
 }
@@ -231,7 +237,9 @@ static void session_socket_changed(struct kproxy_session *s,
  */
 void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source)
 {
+	kproxy_fault_point(KPROXY_POINT_EOF);
 	kproxy_session_event(s, eof_event[source], eof_reason[source]);
+	kproxy_fault_point(KPROXY_POINT_BOTH_CLOSED);
 	if (session_both_closed(s))
 		kproxy_session_event(s, KPROXY_EV_CLOSED, KPROXY_REASON_NONE);
 }
@@ -329,6 +337,7 @@ static void client_changed(struct kproxy_sock *ks)
 	struct kproxy_session *s = client_session(ks);
 
 	session_socket_changed(s, KPROXY_CLIENT);
+	kproxy_fault_point(KPROXY_POINT_CLIENT_CHANGED);
 	if (kproxy_session_news(s, KPROXY_CLIENT) || !ks->sk->sk_err)
 		return;
 	/* If a server has answered, it gets the client's bytes first. */
@@ -350,6 +359,7 @@ static void server_changed(struct kproxy_sock *ks)
 		kproxy_session_reach_changed(s);
 	if (kproxy_state_early(state))
 		return;
+	kproxy_fault_point(KPROXY_POINT_SERVER_CHANGED);
 	session_socket_changed(s, KPROXY_SERVER);
 	if (!kproxy_session_news(s, KPROXY_SERVER) && ks->sk->sk_err)
 		kproxy_session_failed(s, KPROXY_SERVER);
@@ -392,6 +402,7 @@ static void session_wait_owner(struct kproxy_session *s)
 {
 	enum kproxy_side side;
 
+	kproxy_fault_point(KPROXY_POINT_LIFE_OWNER);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		lock_sock(s->ends[side].sk);
 		release_sock(s->ends[side].sk);
@@ -502,9 +513,11 @@ static void session_greet(struct kproxy_session *s)
 {
 	int err;
 
+	kproxy_fault_point(KPROXY_POINT_LIFE_GREET);
 	err = session_hear(s);
 	if (err == -EAGAIN)
 		return;
+	kproxy_fault_point(KPROXY_POINT_GREET_READ);
 	if (!err)
 		err = session_enter(s);
 	if (err && err != -EBUSY) {
@@ -513,10 +526,12 @@ static void session_greet(struct kproxy_session *s)
 			kproxy_listener_refused(s->listener);
 		return;
 	}
+	kproxy_fault_point(KPROXY_POINT_GREET_ENTERED);
 	/* A time-out of the greeting must not hit the connect. */
 	timer_delete_sync(&s->timer);
 	if (!kproxy_session_event(s, KPROXY_EV_GREETED, KPROXY_REASON_NONE))
 		return;
+	kproxy_fault_point(KPROXY_POINT_GREETED);
 	session_begun(s);
 	if (err)
 		kproxy_session_wait(s);
@@ -571,18 +586,23 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	struct kproxy_server *server = kproxy_session_server(s);
 	enum kproxy_side side;
 
+	kproxy_fault_point(KPROXY_POINT_LIFE_END);
 	if (test_and_set_bit(KPROXY_SESSION_ENDED, &s->flags))
 		return;
 	kproxy_session_table_remove(s);
+	kproxy_fault_point(KPROXY_POINT_END_TABLE);
 	kproxy_session_wait_no_more(s);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		if (s->ends[side].socket)
 			kproxy_sock_detach(&s->ends[side]);
+	kproxy_fault_point(KPROXY_POINT_END_DETACH);
 	timer_shutdown_sync(&s->timer);
+	kproxy_fault_point(KPROXY_POINT_END_TIMER);
 	hrtimer_cancel(&s->hold_timer);
 	/* Most sessions never needed it. */
 	if (test_bit(KPROXY_SESSION_KICKED, &s->flags))
 		cancel_work_sync(&s->pump_work);
+	kproxy_fault_point(KPROXY_POINT_END_WORK);
 	kproxy_session_end_stalls(s);
 	session_note_unacked(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
@@ -594,6 +614,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		else
 			kproxy_sock_abort(&s->ends[side]);
 	}
+	kproxy_fault_point(KPROXY_POINT_END_CLOSE);
 	trace_kproxy_close(s);
 	if (s->begun) {
 		session_count_end(s);
@@ -602,8 +623,10 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	}
 	if (server)
 		kproxy_choice_release(server);
+	kproxy_fault_point(KPROXY_POINT_END_RELEASE);
 	session_leave(s);
 	kproxy_listener_session_ended(s->listener);
+	kproxy_fault_point(KPROXY_POINT_END_PUT);
 	kproxy_session_put(s);
 }
 
@@ -653,6 +676,7 @@ static void session_timeout(struct kproxy_session *s, enum kproxy_state state)
 {
 	if (kproxy_state_early(state) && state != KPROXY_GREETING &&
 	    time_after_eq(jiffies, READ_ONCE(s->step_by))) {
+		kproxy_fault_point(KPROXY_POINT_TIMER_CONNECT);
 		if (state == KPROXY_CONNECTING)
 			kproxy_session_connect_failed(s);
 		else
@@ -684,6 +708,7 @@ static void session_timer(struct timer_list *timer)
 	state = READ_ONCE(s->state);
 	if (kproxy_state_final(state))
 		return;
+	kproxy_fault_point(KPROXY_POINT_TIMER);
 	if (test_and_clear_bit(KPROXY_SESSION_RETRY, &s->flags))
 		kproxy_session_kick_both(s);
 	if (!session_deadline(s, state, &deadline))
@@ -793,6 +818,7 @@ static int session_begin(struct kproxy_session *s)
 		found = session_enter(s);
 	if (found && found != -EBUSY)
 		return found;
+	kproxy_fault_point(KPROXY_POINT_START_BEGUN);
 	err = session_publish(s);
 	if (err) {
 		kproxy_session_use(s, NULL);
@@ -851,7 +877,9 @@ void kproxy_session_start(struct kproxy_listener *l,
 		goto err_session;
 	/* By the end of this the session may have ended. */
 	refcount_inc(&s->refs);
+	kproxy_fault_point(KPROXY_POINT_START_ATTACH);
 	kproxy_sock_attach(&s->ends[KPROXY_CLIENT], client, from, &client_ops);
+	kproxy_fault_point(KPROXY_POINT_START_ATTACHED);
 	/* It may have failed before anybody was told. */
 	if (client->sk->sk_err || client->sk->sk_state == TCP_CLOSE)
 		kproxy_session_event(s, KPROXY_EV_CLIENT_LOST,

@@ -27,6 +27,7 @@
 #include <net/tcp.h>
 
 #include "compat.h"
+#include "fault.h"
 #include "sock.h"
 
 /* Sockets kept by each CPU. */
@@ -388,6 +389,7 @@ void kproxy_sock_detach(struct kproxy_sock *ks)
 	struct sock *sk = ks->sk;
 
 	lock_sock(sk);
+	kproxy_fault_point(KPROXY_POINT_SOCK_DETACH);
 	write_lock_bh(&sk->sk_callback_lock);
 	rcu_assign_sk_user_data(sk, NULL);
 	WRITE_ONCE(sk->sk_data_ready, ks->data_ready);
@@ -415,6 +417,7 @@ void kproxy_sock_close(struct kproxy_sock *ks)
 	const struct proto_ops *ops = READ_ONCE(socket->ops);
 
 	ks->socket = NULL;
+	kproxy_fault_point(KPROXY_POINT_SOCK_CLOSE);
 	ops->release(socket);
 	module_put(ops->owner);
 	/* As a new one is. */

@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "balance.h"
+#include "fault.h"
 #include "listener.h"
 #include "netlink.h"
 #include "netns.h"
@@ -220,6 +221,7 @@ static void server_unlink(struct kproxy_server *server)
 static void server_stop(struct kproxy_server *server)
 {
 	kproxy_check_stop(server);
+	kproxy_fault_point(KPROXY_POINT_SERVER_DEL);
 	kproxy_health_stop(server);
 	kproxy_preconnect_stop(server);
 }
@@ -395,6 +397,7 @@ static void server_follow(struct server_change *sc)
 			break;
 		/* Who is not found by this sees the state: session_reach(). */
 		smp_mb();
+		kproxy_fault_point(KPROXY_POINT_SERVER_DOWN);
 		kproxy_session_kill_server(server);
 		break;
 	case SERVER_DEL:

@@ -91,6 +91,14 @@ fuzz: deps ## MESSAGES=100000 to the netlink family, on the debug kernel
 	@KERNEL=$(or $(KERNEL),debug) MESSAGES=$(or $(MESSAGES),100000) \
 		LIMIT=$(or $(LIMIT),1200) selftests/run fuzz-netlink
 
+fuzz-sessions: deps ## SESSIONS=100000, random ones under random changes; KERNEL=debug
+	@KERNEL=$(or $(KERNEL),kunit) SESSIONS=$(or $(SESSIONS),100000) \
+		LIMIT=$(or $(LIMIT),3600) selftests/run session-fuzz
+
+races: deps ## every point of module/fault.h with every event; KERNEL=debug
+	@KERNEL=$(or $(KERNEL),kunit) WALK=$(or $(WALK),0) \
+		LIMIT=$(or $(LIMIT),1200) selftests/run races
+
 fuzz-parser: ## the parsers of what clients send, in user space (FUZZ_TIME=60 seconds each)
 	@selftests/fuzz/run
 
@@ -129,5 +137,5 @@ help: ## this
 .PHONY: all module tools install uninstall deb install-dkms deps \
 	module-6.12 module-7.3 module-kunit module-debug module-kcsan vm check check-all \
 	check-debug check-kcsan check-w1 check-sparse check-builds fuzz fuzz-parser \
-	coverage soak demo bench bench-gate lint clean distclean help
+	fuzz-sessions races coverage soak demo bench bench-gate lint clean distclean help
 .DEFAULT_GOAL := all

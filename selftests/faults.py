@@ -17,13 +17,15 @@ import random
 import socket
 import struct
 import threading
+import time
 
 from netlink_raw import DUMP, REQUEST, Netlink, attr, configuration
 from netlink_spec import COMMAND, E, L, R, S, U, endpoint, open_netlink
 from peer import (BACK, KB, Failed, Hurt, Stream, Threads, accept, both_ways,
-                  connect, expect, expect_alive, expect_reset, knock, kp, listen,
-                  main, pair, reset, run, say, scaled, scene, send_stream,
-                  sessions, show, stats, wait_acked, wait_for, wait_gone)
+                  connect, expect, expect_alive, expect_between, expect_reset,
+                  knock, kp, listen, main, pair, read_exactly, reset, run, say,
+                  scaled, scene, send_stream, sessions, show, stats, traced,
+                  wait_acked, wait_for, wait_gone)
 
 DEBUG = pathlib.Path("/sys/kernel/debug")
 # Where x86 has its modules. There is no other than ours.
@@ -324,6 +326,21 @@ def short_sends():
             listener.close()
     wait_gone()
     tell(SEND)
+
+
+@scene("while memory is short a session tries again, but not in every tick")
+def retries_apart():
+    client, server = pair()
+    expect_alive(client, server)
+    with traced() as told:
+        with Failing(SEND, 1, 1 << 30, 100):
+            client.sendall(b"late")
+            time.sleep(2)
+        expect(read_exactly(server, 4), b"late", "what came in the end")
+    tries = [text for name, _, text in told
+             if name == "pump" and "result=retry" in text]
+    # A tick is 4 ms at most.
+    expect_between(len(tries), 5, 60, "tries in two seconds")
 
 
 @scene("a reset that comes behind such sends does not overtake its bytes")

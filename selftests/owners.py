@@ -10,12 +10,11 @@ import bpf
 from peer import (BACK, CLIENT, FRONT, FRONT6, KB, PROXY, SERVER, Failed,
                   Threads, accept, both_ways, connect, expect, expect_alive,
                   expect_reset, keep, kp, limit, listen, main, netns,
-                  new_socket, pair, read_exactly, run, say, scaled, scene,
+                  pair, read_exactly, run, say, scaled, scene,
                   servers, show, stats, wait_for, wait_gone)
 
 CLIENTS = scaled(24, 6)
-IPPROTO_MPTCP = 262
-TCP_ULP = 31
+IPPROTO_SMC, IPPROTO_MPTCP = 256, 262
 
 
 class Taken:
@@ -279,30 +278,23 @@ def destroyed():
     wait_gone()
 
 
-def mptcp(ns):
+def peer_of(protocol, ns):
     with netns(ns):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
     keep(sock)
     sock.settimeout(limit(20))
     return sock
 
 
-def smc(ns):
-    """A TCP socket that becomes one of SMC's."""
-    sock = new_socket(ns, FRONT)
-    sock.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"smc")
-    return sock
-
-
-def fall_back(kind):
-    """A server and clients of this kind have a session by plain TCP."""
-    server = kind(SERVER)
+def fall_back(protocol):
+    """A server and clients of this protocol have a session by plain TCP."""
+    server = peer_of(protocol, SERVER)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind(BACK)
     server.listen()
     with taker(bpf.PASSIVE, bpf.ACTIVE) as taken:
         for n in range(4):
-            client = kind(CLIENT)
+            client = peer_of(protocol, CLIENT)
             client.connect(FRONT)
             client.sendall(b"hello")
             there = accept(server)
@@ -315,15 +307,19 @@ def fall_back(kind):
     wait_gone()
 
 
-@scene("MPTCP clients and servers fall back to TCP, and those of SMC do")
-def other_protocols():
-    fall_back(mptcp)
+@scene("MPTCP clients and servers fall back to TCP")
+def multipath():
+    fall_back(IPPROTO_MPTCP)
+
+
+@scene("and so do those of SMC")
+def shared_memory():
     try:
-        smc(CLIENT).close()
+        peer_of(IPPROTO_SMC, CLIENT).close()
     except OSError as error:
         say(f"# no SMC in this kernel: {error}")
         return
-    fall_back(smc)
+    fall_back(IPPROTO_SMC)
 
 
 @scene("the proxy's own sockets are whole again when the programs are gone")

@@ -7,7 +7,7 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 9
+plan 10
 load
 topology
 simple_proxy
@@ -16,5 +16,5 @@ if [[ ! -e /sys/fs/cgroup/cgroup.procs ]]; then
 	mount -t cgroup2 none /sys/fs/cgroup
 	defer umount /sys/fs/cgroup
 fi
-scenes 9
+scenes 10
 finish

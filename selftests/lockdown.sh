@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Under lockdown, as Secure Boot brings it, "kproxy log" works, and so does all
-# else. It cannot be taken back, and no module of ours can be loaded afterwards:
-# selftests/run gives this script a machine of its own.
+# "kproxy log" works under lockdown, which Secure Boot switches on. Lockdown cannot
+# be undone and refuses unsigned modules, so that selftests/run gives this script a
+# machine of its own.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

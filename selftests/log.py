@@ -341,10 +341,10 @@ def private():
     one_session()
     nobody = ("setpriv", "--reuid", "65534", "--regid", "65534",
               "--clear-groups")
-    for who in nobody, ("unshare", "--user", "--map-root-user"):
-        done = run("ip", "netns", "exec", PROXY, *who, "kproxy", "log",
+    for user in nobody, ("unshare", "--user", "--map-root-user"):
+        done = run("ip", "netns", "exec", PROXY, *user, "kproxy", "log",
                    check=False)
-        expect(done.returncode, 2, f"status as {who[0]}")
+        expect(done.returncode, 2, f"status as {user[0]}")
         if not done.stderr.startswith("kproxy: log: operation not permitted"):
             raise Failed(f"it says: {done.stderr}")
     # What root sends through a socket that somebody else has opened is theirs.
@@ -426,7 +426,7 @@ def hotplug():
         expect(len(set(ids)), 120, "sessions")
 
 
-@scene("a CPU that comes later is read by who follows already")
+@scene("a follower reads a CPU that comes online later")
 def late_cpu():
     run("ip", "netns", "add", "kp-late")
     CPU1.write_text("0")
@@ -460,7 +460,7 @@ def refused(ns, count, cpu=0):
         os.sched_setaffinity(0, before)
 
 
-@scene("its memory is charged to who made the first listener, to the last page")
+@scene("its memory is charged to the task that adds the first listener")
 def charged():
     if "memory" not in (CGROUPS / "cgroup.controllers").read_text():
         return
@@ -503,7 +503,7 @@ def charged():
     group.rmdir()
 
 
-@scene("the module is unloaded while somebody reads, who goes on with the next")
+@scene("the module unloads under a reader, which goes on with the next one")
 def reloaded():
     with follower() as (lines, process):
         time.sleep(limit(0.5))

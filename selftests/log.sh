@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "kproxy log" shows a record of each session that has ended, without debugfs; a
-# ring that is full forgets the oldest, and who follows is told of what was
-# forgotten. Nobody can change it, and nobody keeps the module by reading it.
+# "kproxy log" shows a record of each session that has ended, without debugfs. A
+# full ring forgets the oldest record, and a follower is told how many it missed.
+# A reader can neither change the log nor keep the module loaded.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

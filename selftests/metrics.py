@@ -271,7 +271,7 @@ def openmetrics():
     with tempfile.TemporaryDirectory() as folder:
         def read(text):
             source = pathlib.Path(folder) / "metrics"
-            # What is read from a file must say when it was.
+            # In a file each sample needs a time stamp.
             source.write_text(re.sub(r"(?m)^([^#].*)$", r"\1 1700000000",
                                      text))
             return run("promtool", "tsdb", "create-blocks-from",

@@ -29,29 +29,17 @@ static void get_u32(const struct genl_info *info, int attr, u32 *value)
 		*value = nla_get_u32(info->attrs[attr]);
 }
 
-/* A connection that is made ahead can't be made for its client. */
+/* A connection that is made ahead has no client yet whose address it could have. */
 static int check_upstream_options(const struct genl_info *info,
 				  const struct kproxy_upstream_options *options)
 {
-	const struct nlattr *other;
-	const char *what;
-
-	if (!options->preconnect)
+	if (!options->preconnect ||
+	    options->source.mode != KPROXY_SOURCE_CLIENT)
 		return 0;
-	if (options->source.mode == KPROXY_SOURCE_CLIENT) {
-		other = info->attrs[KPROXY_A_UPSTREAM_SOURCE];
-		what = "source client";
-	} else if (options->send_proxy) {
-		other = info->attrs[KPROXY_A_UPSTREAM_SEND_PROXY];
-		what = "send-proxy";
-	} else {
-		return 0;
-	}
-	NL_SET_ERR_MSG_ATTR_FMT(info->extack,
-				info->attrs[KPROXY_A_UPSTREAM_PRECONNECT] ?:
-				other,
-				"preconnect does not go with %s: there is no client yet",
-				what);
+	NL_SET_ERR_MSG_ATTR(info->extack,
+			    info->attrs[KPROXY_A_UPSTREAM_PRECONNECT] ?:
+			    info->attrs[KPROXY_A_UPSTREAM_SOURCE],
+			    "preconnect does not go with source client: there is no client yet");
 	return -EINVAL;
 }
 

@@ -217,7 +217,7 @@ static int session_connect(struct kproxy_session *s)
 	err = session_introduce(s);
 	if (err)
 		return err;
-	if (!s->pumps[KPROXY_CLIENT].head.len && session_take_ready(s))
+	if (session_take_ready(s))
 		return -EINPROGRESS;
 	err = kproxy_sock_create(s->kn->net, server->addr.sa.sa_family,
 				 &socket);

@@ -456,9 +456,10 @@ def refusals_of_others():
     expect_refused(source(attr(SOURCE["mode"], ADDRESSES)), errno.EINVAL,
                    "addresses, and none", "missing")
     expect_refused(nl.ask(COMMAND["upstream-set"], app,
-                          attr(U["preconnect"], 1), attr(U["send-proxy"], 1)),
-                   errno.EINVAL, "a header without a client", "send-proxy",
-                   HEADERS + len(app))
+                          attr(U["preconnect"], 1),
+                          attr(U["source"], [attr(SOURCE["mode"], CLIENTS)])),
+                   errno.EINVAL, "an address without a client",
+                   "source client", HEADERS + len(app))
     port = attr(SESSION["client"], [attr(E["port"], struct.pack("=H", 80))])
     for flags in REQUEST | ACK, REQUEST | DUMP:
         op = "session-get" if flags & DUMP else "session-kill"

@@ -3,6 +3,8 @@
 """The PROXY protocol, both ways."""
 
 import contextlib
+import os
+import select
 import socket
 import struct
 import time
@@ -402,6 +404,80 @@ def out_retry():
         expect_refused(knock(), "a client without a server")
     kp("server del app 10.2.0.3:9000")
     wait_gone()
+
+
+@contextlib.contextmanager
+def made_ahead(listener):
+    """A connection for each CPU, and what the server has of them."""
+    kp("upstream set app preconnect 1")
+    socks = [accept(listener) for _ in range(os.cpu_count())]
+    wait_for(lambda: counts()["ready"] == len(socks), "all are ready")
+    try:
+        yield socks
+    finally:
+        kp("upstream set app preconnect 0")
+        for sock in socks:
+            sock.close()
+
+
+def counts():
+    return show("server show app")[0]["preconnect"]
+
+
+@scene("out: on a connection made ahead, when a client takes it")
+def out_ready():
+    for version in "v1", "v2":
+        for to in FRONT, FRONT6:
+            with options(upstream=f"send-proxy {version}"), \
+                    listen() as listener, made_ahead(listener) as socks:
+                expect(select.select(socks, [], [], 0.3)[0], [],
+                       "those that were told of a client before there is one")
+                used = counts()["used"]
+                client = connect(to)
+                server = first_of(socks)
+                expect_header(server, client, version, to)
+                expect(counts()["used"] - used, 1, "used")
+                both_ways(client, server, scaled(256 * KB))
+                client.close()
+                server.close()
+            wait_gone()
+
+
+@scene("out: and when the server has spoken already, or dies in that moment")
+def out_ready_greeted():
+    for version in "v1", "v2":
+        with options(upstream=f"send-proxy {version}"), \
+                listen() as listener, made_ahead(listener) as socks:
+            for sock in socks:
+                sock.sendall(b"220 ready")
+            client = connect()
+            expect(read_exactly(client, 9), b"220 ready", "the greeting")
+            server = first_of(socks)
+            expect_header(server, client, version, FRONT)
+            expect_alive(client, server)
+            client.close()
+            server.close()
+            # The next server gets a whole header, and only one.
+            for _ in range(8):
+                for sock in socks:
+                    sock.close()
+                client = connect()
+                client.sendall(b"question")
+                server = None
+                while not server:
+                    socks.append(accept(listener))
+                    server = first_of(socks[-1:], 0.3)
+                expect_header(server, client, version, FRONT)
+                expect(read_exactly(server, 8), b"question", "what followed")
+                client.close()
+        wait_gone()
+
+
+def first_of(socks, seconds=20):
+    """The one to which something has come, or None."""
+    found, _, _ = select.select([s for s in socks if s.fileno() >= 0], [], [],
+                                limit(seconds))
+    return found[0] if found else None
 
 
 @scene("in and out: what one proxy says is said to the next")

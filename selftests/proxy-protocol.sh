@@ -7,7 +7,7 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 26
+plan 28
 load
 topology
 modprobe -q sch_netem || true
@@ -141,7 +141,7 @@ told_by_haproxy() { # OPTION PORT
 }
 
 check "options are shown where they differ from the default" options_shown
-scenes 19
+scenes 21
 kp listener del web kill
 start_receivers
 make_listeners

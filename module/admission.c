@@ -129,7 +129,8 @@ static struct kproxy_client *client_new(struct kproxy_admission *adm,
 {
 	struct kproxy_client *client;
 
-	client = kmem_cache_zalloc(client_cache, GFP_ATOMIC | __GFP_NOWARN);
+	client = kmem_cache_zalloc(client_cache, GFP_NOWAIT | __GFP_NOWARN |
+				   __GFP_ACCOUNT);
 	if (!client)
 		return NULL;
 	client->key = *key;

@@ -18,6 +18,7 @@
 #include "addr.h"
 #include "check.h"
 #include "compat.h"
+#include "connect.h"
 #include "fault.h"
 #include "health.h"
 #include "netns.h"
@@ -142,8 +143,8 @@ static int check_connect(struct kproxy_check *check)
 	struct socket *socket;
 	int err;
 
-	err = kproxy_sock_create(server->upstream->kn->net,
-				 server->addr.sa.sa_family, &socket);
+	err = kproxy_connect_open(server, server->upstream->owner,
+				  KPROXY_CONNECT_FOR_NOBODY, &socket);
 	if (err)
 		return err;
 	kproxy_sock_attach_new(&check->ks, socket, &check_ops);

@@ -17,6 +17,7 @@
 #include "choice.h"
 #include "fault.h"
 #include "main.h"
+#include "memcg.h"
 #include "upstream.h"
 
 /* Changes that come within this time are built together. */
@@ -107,6 +108,9 @@ static struct kproxy_balancer *choice_new(struct kproxy_choice *c,
 	     plan_count(plan->arriving, tier, plan);
 	if (!nr)
 		return NULL;
+	/* A transaction has the memory of its task; here it is the owner's. */
+	if (!plan->changed && !kproxy_memcg_room(up->owner))
+		return ERR_PTR(-ENOMEM);
 	b = kproxy_balance_new(plan->balance, &c->turns, nr);
 	if (!b)
 		return ERR_PTR(-ENOMEM);
@@ -159,10 +163,13 @@ static void choice_build(struct kproxy_choice *c)
 	const struct plan plan = {
 		.balance = READ_ONCE(choice_upstream(c)->options.balance),
 	};
+	const struct sock *owner = choice_upstream(c)->owner;
 	struct kproxy_balancer *b;
+	struct mem_cgroup *memcg;
 	enum kproxy_tier tier;
 
 	lockdep_assert_held(&c->lock);
+	memcg = kproxy_memcg_enter(owner);
 	for (tier = 0; tier < KPROXY_TIERS; tier++) {
 		b = choice_new(c, tier, &plan);
 		kproxy_fault_point(KPROXY_POINT_CHOICE_PUBLISH);
@@ -171,6 +178,7 @@ static void choice_build(struct kproxy_choice *c)
 		else
 			choice_publish(c, tier, b);
 	}
+	kproxy_memcg_leave(memcg);
 	choice_is_fresh(c);
 	/* There may be room, or no hope of any. */
 	kproxy_queue_call(&c->queue);

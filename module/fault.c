@@ -77,7 +77,6 @@ static const char * const names[KPROXY_POINTS] = {
 	[KPROXY_POINT_CONNECT_ATTACHED] = "connect_attached",
 	[KPROXY_POINT_CONNECT_RETURNED] = "connect_returned",
 	[KPROXY_POINT_CONNECT_LOOK] = "connect_look",
-	[KPROXY_POINT_USE_ATTACH] = "use_attach",
 	[KPROXY_POINT_USE_EVENT] = "use_event",
 	[KPROXY_POINT_USE_GO] = "use_go",
 	[KPROXY_POINT_DISCONNECT] = "disconnect",

@@ -141,6 +141,8 @@ bool kproxy_health_blames(int err)
 	case -EMFILE:
 	case -EADDRNOTAVAIL:
 	case -EAFNOSUPPORT:
+	/* A program of the owner's cgroup has refused the address. */
+	case -EPERM:
 		return false;
 	default:
 		return true;

@@ -78,7 +78,8 @@ static struct kproxy_latency *own_latency(struct kproxy_latency_slot __percpu *s
 		/* A reader finds it zero, or not at all. */
 		smp_store_release(&slot->own,
 				  kzalloc(sizeof(*slot->own),
-					  GFP_ATOMIC | __GFP_NOWARN));
+					  GFP_NOWAIT | __GFP_NOWARN |
+					  __GFP_ACCOUNT));
 	return slot->own;
 }
 

@@ -18,7 +18,9 @@
 #include "listener.h"
 #include "listener-port.h"
 #include "main.h"
+#include "memcg.h"
 #include "netns.h"
+#include "owner.h"
 #include "session.h"
 
 /* Clients accepted in one go, before others get the worker. */
@@ -124,13 +126,43 @@ bool kproxy_port_dead(const struct kproxy_listener_port *port)
 	return inet_sk_state_load(port->ks.sk) == TCP_CLOSE;
 }
 
+/*
+ * Accept a client and begin its session: 0, or what accepting it says. When there
+ * is no memory for it, it is accepted at the host's expense and turned away.
+ */
+static int port_accept_one(struct kproxy_listener_port *port)
+{
+	bool room = kproxy_memcg_room(port->ks.sk);
+	struct kproxy_listener *l = port->listener;
+	struct mem_cgroup *memcg = NULL;
+	struct socket *client;
+	int err;
+
+	if (likely(room))
+		memcg = kproxy_memcg_enter(port->ks.sk);
+	kproxy_fault_point(KPROXY_POINT_ACCEPT);
+	err = kproxy_sock_accept(&port->ks, &client);
+	kproxy_fault_point(KPROXY_POINT_ACCEPTED);
+	if (err) {
+		listener_give_back(l);
+	} else if (likely(room) && listener_allows(l, client->sk)) {
+		kproxy_session_start(l, &port->ks, client);
+	} else {
+		listener_give_back(l);
+		kproxy_listener_refused(l);
+		kproxy_sock_reset(client);
+	}
+	if (likely(room))
+		kproxy_memcg_leave(memcg);
+	return err;
+}
+
 static void port_accept(struct work_struct *work)
 {
 	struct kproxy_listener_port *port =
 		container_of(to_delayed_work(work),
 			     struct kproxy_listener_port, accept);
 	struct kproxy_listener *l = port->listener;
-	struct socket *client;
 	unsigned long wait;
 	int n, err;
 
@@ -147,28 +179,40 @@ static void port_accept(struct work_struct *work)
 			port_kick(port, wait);
 			return;
 		}
-		kproxy_fault_point(KPROXY_POINT_ACCEPT);
-		err = kproxy_sock_accept(&port->ks, &client);
+		err = port_accept_one(port);
+		if (err == -EBUSY) {
+			kproxy_listener_refused(l);
+			continue;
+		}
 		if (err) {
-			listener_give_back(l);
-			if (err == -EBUSY) {
-				kproxy_listener_refused(l);
-				continue;
-			}
 			if (err != -EAGAIN)
 				port_kick(port, ACCEPT_PAUSE);
 			return;
 		}
-		kproxy_fault_point(KPROXY_POINT_ACCEPTED);
-		if (listener_allows(l, client->sk)) {
-			kproxy_session_start(l, &port->ks, client);
-		} else {
-			listener_give_back(l);
-			kproxy_listener_refused(l);
-			kproxy_sock_reset(client);
-		}
 	}
 	port_kick(port, 0);
+}
+
+/*
+ * All sockets of a listener belong to the task that made it, including those of
+ * addresses that another task adds.
+ */
+static int port_socket(const struct kproxy_listener_port *port, int family,
+		       struct socket **socket)
+{
+	const struct kproxy_listener *l = port->listener;
+	int err;
+
+	if (l->nr_ports && l->ports[0].ks.socket)
+		return kproxy_sock_create_for(l->kn->net, family,
+					      l->ports[0].ks.sk, socket);
+	err = kproxy_sock_create(l->kn->net, family, socket);
+	if (err)
+		return err;
+	err = kproxy_owner_label((*socket)->sk);
+	if (err)
+		sock_release(*socket);
+	return err;
 }
 
 /* Bind a socket to the port's address; for any, to both families' if it can. */
@@ -181,12 +225,10 @@ static int port_bind(struct kproxy_listener_port *port, bool transparent)
 
 	if (any)
 		addr.sa.sa_family = AF_INET6;
-	err = kproxy_sock_create(port->listener->kn->net, addr.sa.sa_family,
-				 &socket);
+	err = port_socket(port, addr.sa.sa_family, &socket);
 	if (err == -EAFNOSUPPORT && any) {
 		addr.sa.sa_family = AF_INET;
-		err = kproxy_sock_create(port->listener->kn->net, AF_INET,
-					 &socket);
+		err = port_socket(port, AF_INET, &socket);
 	}
 	if (err)
 		return err;

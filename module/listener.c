@@ -183,6 +183,10 @@ static void listener_refusal(int err, const char *name,
 	case -EINVAL:
 		why = "can't be listened on";
 		break;
+	case -EPERM:
+	case -EACCES:
+		why = "is forbidden to you, by your cgroup or the security module";
+		break;
 	default:
 		return;
 	}

@@ -1,16 +1,168 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory cgroups. The kernel charges a socket's buffers to the cgroup of the
- * task that makes or accepts it. A listening socket is made by whoever adds the
- * listener, but a session's sockets by workers of the kernel, which belong to
- * the root, and nobody would be charged. So they get the cgroup of the socket
- * that they come from, in the end the listener's.
+ * Memory cgroups. The kernel charges memory to the cgroup of the task that asks
+ * for it, and the buffers of a socket to that of the task that makes or accepts
+ * it. Sessions are made by workers of the kernel, which belong to the root, so
+ * that nobody would be charged. What a worker does for an owner (owner.c) is
+ * therefore done between kproxy_memcg_enter() and kproxy_memcg_leave(), and a
+ * socket gets the cgroup of the socket that it comes from.
+ *
+ * A charge that sleeps and finds its cgroup at the limit has a process of that
+ * cgroup killed. That is right when a process asks, but no client may bring it
+ * about. So kproxy_memcg_room() is asked before a worker makes anything.
  */
 #include <linux/bottom_half.h>
+#include <linux/cgroup.h>
+#include <linux/gfp.h>
+#include <linux/jiffies.h>
 #include <linux/memcontrol.h>
+#include <linux/page_counter.h>
+#include <linux/percpu.h>
+#include <linux/sched/mm.h>
 #include <net/sock.h>
 
 #include "memcg.h"
+
+/* What a connection takes besides its buffers is half of that. */
+#define ROOM_ORDER 2
+
+/* How long a cgroup that had no room is taken to have none. */
+#define FULL_TIME (HZ / 20 ?: 1)
+
+/* The cgroup that a CPU has found full last; its own, preemption off. */
+struct full {
+	u64 id;
+	/* jiffies */
+	unsigned long until;
+};
+
+static DEFINE_PER_CPU(struct full, full);
+
+/**
+ * kproxy_memcg_id() - a number for the memory cgroup of an owner
+ * @owner: the owner's socket
+ *
+ * Context: any.
+ * Return: a number that no other cgroup ever has, 0 for the root's.
+ */
+u64 kproxy_memcg_id(const struct sock *owner)
+{
+	struct mem_cgroup *memcg = owner->sk_memcg;
+
+	return memcg ? cgroup_id(memcg->css.cgroup) : 0;
+}
+
+/**
+ * kproxy_memcg_enter() - have the owner charged for what is allocated
+ * @owner: a socket of the owner's, which stays until kproxy_memcg_leave()
+ *
+ * That is what is allocated with __GFP_ACCOUNT in this context.
+ *
+ * Context: any.
+ * Return: for kproxy_memcg_leave().
+ */
+struct mem_cgroup *kproxy_memcg_enter(const struct sock *owner)
+{
+	return set_active_memcg(owner->sk_memcg);
+}
+
+/**
+ * kproxy_memcg_leave() - have charged who was before
+ * @before: what kproxy_memcg_enter() has returned
+ *
+ * Context: that of kproxy_memcg_enter().
+ */
+void kproxy_memcg_leave(struct mem_cgroup *before)
+{
+	set_active_memcg(before);
+}
+
+/* Whether it and its ancestors are below their limits. */
+static bool below_limit(struct mem_cgroup *memcg)
+{
+	for (; memcg; memcg = parent_mem_cgroup(memcg))
+		if (page_counter_read(&memcg->memory) + BIT(ROOM_ORDER) >
+		    READ_ONCE(memcg->memory.max))
+			return false;
+	return true;
+}
+
+static bool was_full(u64 id)
+{
+	const struct full *last = get_cpu_ptr(&full);
+	bool was = last->id == id && time_before(jiffies, last->until);
+
+	put_cpu_ptr(&full);
+	return was;
+}
+
+static void note_full(u64 id)
+{
+	struct full *last = get_cpu_ptr(&full);
+
+	last->id = id;
+	last->until = jiffies + FULL_TIME;
+	put_cpu_ptr(&full);
+}
+
+/**
+ * kproxy_memcg_room() - whether an owner can be charged for a connection
+ * @owner: a socket of the owner's
+ *
+ * At the limit something is reclaimed if that can be done, but no process is
+ * killed. If it can't, that is not tried again for a moment.
+ *
+ * Context: process, may sleep.
+ * Return: false when nothing is to be made for this owner now.
+ */
+bool kproxy_memcg_room(const struct sock *owner)
+{
+	struct mem_cgroup *memcg = owner->sk_memcg, *before;
+	struct page *page;
+
+	if (!memcg || likely(below_limit(memcg)))
+		return true;
+	if (was_full(kproxy_memcg_id(owner)))
+		return false;
+	before = kproxy_memcg_enter(owner);
+	page = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN,
+			   ROOM_ORDER);
+	kproxy_memcg_leave(before);
+	if (page)
+		__free_pages(page, ROOM_ORDER);
+	else
+		note_full(kproxy_memcg_id(owner));
+	return page;
+}
+
+/**
+ * kproxy_memcg_same() - whether two sockets are charged to the same cgroup
+ * @a: one
+ * @b: the other
+ *
+ * Context: any.
+ * Return: true if they are.
+ */
+bool kproxy_memcg_same(const struct sock *a, const struct sock *b)
+{
+	return a->sk_memcg == b->sk_memcg;
+}
+
+/**
+ * kproxy_memcg_give() - charge a new socket's buffers to another one's cgroup
+ * @sk: the socket, which has no buffers yet; nobody else knows it
+ * @owner: whose cgroup it is; it is not closed meanwhile
+ *
+ * Context: process.
+ */
+void kproxy_memcg_give(struct sock *sk, const struct sock *owner)
+{
+	if (owner->sk_memcg)
+		css_get(&owner->sk_memcg->css);
+	if (sk->sk_memcg)
+		css_put(&sk->sk_memcg->css);
+	sk->sk_memcg = owner->sk_memcg;
+}
 
 /**
  * kproxy_memcg_inherit() - charge a socket's buffers to another one's cgroup

@@ -9,6 +9,9 @@
  * of its pages for ever, so a page whose count is 1 has come back, whoever let
  * go of it last and wherever: no list, no lock, no callback.
  *
+ * Pages beyond the ring are not charged to a memory cgroup: sessions of all share
+ * them, and each socket is charged for the bytes of them that it holds.
+ *
  * Objects. One that is put goes back to the CPU it came from: to its stack when
  * that is this CPU, to a lockless list beside it when it is not. The list is
  * taken as a whole when the stack is empty.
@@ -124,7 +127,10 @@ static struct pool_header *header_alloc(struct kproxy_pool *pool, int cpu,
  * kproxy_pool_get() - take an object
  * @pool: the pool
  *
- * Context: process or softirq; does not sleep.
+ * What the pool was filled with is the host's. An object beyond that is charged
+ * to the memory cgroup of the caller, or that which kproxy_memcg_enter() has set.
+ *
+ * Context: process, may sleep.
  * Return: the object, its content undefined, the caller's until
  * kproxy_pool_put(); NULL when the pool is empty and memory is short.
  */
@@ -143,7 +149,8 @@ void *kproxy_pool_get(struct kproxy_pool *pool)
 	local_bh_enable();
 
 	if (unlikely(!header))
-		header = header_alloc(pool, -1, GFP_ATOMIC | __GFP_NOWARN);
+		header = header_alloc(pool, -1, GFP_KERNEL_ACCOUNT |
+				      __GFP_NORETRY | __GFP_NOWARN);
 	return header ? header_object(pool, header) : NULL;
 }
 

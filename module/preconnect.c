@@ -20,8 +20,11 @@
 #include <net/tcp_states.h>
 
 #include "compat.h"
+#include "connect.h"
 #include "fault.h"
+#include "memcg.h"
 #include "netns.h"
+#include "owner.h"
 #include "preconnect.h"
 #include "sock.h"
 #include "source.h"
@@ -166,18 +169,27 @@ static void idle_close(struct idle *idle)
 	kfree_rcu(idle, rcu);
 }
 
-static int idle_set_options(const struct kproxy_server *server,
-			    struct socket *socket)
+static struct idle *idle_new(struct kproxy_server *server,
+			     struct kproxy_preconnect_cpu *pc)
 {
-	struct kproxy_sockopts opts;
-	enum kproxy_sockopt bad;
+	const struct sock *owner = server->upstream->owner;
+	struct mem_cgroup *memcg;
+	struct idle *idle;
 
-	if (!kproxy_upstream_sockopts(server->upstream, &opts))
-		return 0;
-	/* There is nothing that could travel with the SYN. */
-	opts.fastopen = 0;
-	return kproxy_sockopts_apply(socket, KPROXY_SOCKOPTS_CONNECT,
-				     &kproxy_sockopts_defaults, &opts, &bad);
+	if (!kproxy_memcg_room(owner))
+		return NULL;
+	memcg = kproxy_memcg_enter(owner);
+	idle = kzalloc(sizeof(*idle), GFP_KERNEL_ACCOUNT);
+	kproxy_memcg_leave(memcg);
+	if (!idle)
+		return NULL;
+	idle->server = server;
+	idle->pc = pc;
+	/* Options that change after this make another generation. */
+	idle->generation = READ_ONCE(server->preconnect.generation);
+	/* pairs with that of kproxy_preconnect_flush() */
+	smp_rmb();
+	return idle;
 }
 
 static int idle_connect(struct kproxy_server *server,
@@ -187,21 +199,15 @@ static int idle_connect(struct kproxy_server *server,
 	struct idle *idle;
 	int err;
 
-	idle = kzalloc(sizeof(*idle), GFP_KERNEL);
+	idle = idle_new(server, pc);
 	if (!idle)
 		return -ENOMEM;
-	err = kproxy_sock_create(server->upstream->kn->net,
-				 server->addr.sa.sa_family, &socket);
+	err = kproxy_connect_open(server, server->upstream->owner,
+				  KPROXY_CONNECT_FOR_NOBODY, &socket);
 	if (err) {
 		kfree(idle);
 		return err;
 	}
-	idle->server = server;
-	idle->pc = pc;
-	/* Options that change after this make another generation. */
-	idle->generation = READ_ONCE(server->preconnect.generation);
-	/* pairs with that of kproxy_preconnect_flush() */
-	smp_rmb();
 	idle->since = jiffies;
 	spin_lock_bh(&pc->lock);
 	list_add_tail(&idle->node, &pc->others);
@@ -209,9 +215,7 @@ static int idle_connect(struct kproxy_server *server,
 	spin_unlock_bh(&pc->lock);
 	kproxy_fault_point(KPROXY_POINT_IDLE_LISTED);
 	kproxy_sock_attach_new(&idle->ks, socket, &idle_ops);
-	err = idle_set_options(server, socket);
-	if (!err)
-		err = kproxy_source_connect(server, socket, NULL);
+	err = kproxy_source_connect(server, socket, NULL);
 	if (!err || err == -EINPROGRESS)
 		return 0;
 	spin_lock_bh(&pc->lock);
@@ -569,8 +573,12 @@ static void preconnect_replace(struct kproxy_server *server,
 /**
  * kproxy_preconnect_take() - get a connection to a server
  * @server: the server, held
+ * @owner: the client's socket
  * @ks: what its socket is attached to, the caller's, as of kproxy_sock_pass()
  * @ops: who is told
+ *
+ * There is none for a client whose listener has another owner than the upstream:
+ * rules for the one were not asked when it was made, and the other paid for it.
  *
  * It was connected and nothing was wrong with it a moment ago. What has come
  * since then, or before, the caller looks for after this.
@@ -579,16 +587,18 @@ static void preconnect_replace(struct kproxy_server *server,
  * Return: whether there was one; if not, @ks is untouched.
  */
 bool kproxy_preconnect_take(struct kproxy_server *server,
-			    struct kproxy_sock *ks,
+			    const struct sock *owner, struct kproxy_sock *ks,
 			    const struct kproxy_sock_ops *ops)
 {
 	struct kproxy_preconnect *p = &server->preconnect;
-	struct idle *idle;
+	struct idle *idle = NULL;
 
 	if (!READ_ONCE(server->upstream->options.preconnect))
 		return false;
-	idle = server_take(p);
-	preconnect_replace(server, idle);
+	if (kproxy_owner_same(server->upstream->owner, owner)) {
+		idle = server_take(p);
+		preconnect_replace(server, idle);
+	}
 	if (!idle) {
 		this_cpu_inc(p->cpus->missed);
 		return false;

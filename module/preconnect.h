@@ -11,6 +11,7 @@ struct kproxy_preconnect_cpu;
 struct kproxy_server;
 struct kproxy_sock;
 struct kproxy_sock_ops;
+struct sock;
 
 /* The idle connections to a server. */
 struct kproxy_preconnect {
@@ -43,7 +44,7 @@ void kproxy_preconnect_flush(struct kproxy_server *server);
 void kproxy_preconnect_refill(struct kproxy_server *server);
 void kproxy_preconnect_stop(struct kproxy_server *server);
 bool kproxy_preconnect_take(struct kproxy_server *server,
-			    struct kproxy_sock *ks,
+			    const struct sock *owner, struct kproxy_sock *ks,
 			    const struct kproxy_sock_ops *ops);
 bool kproxy_preconnect_owns(const struct kproxy_sock *ks);
 void kproxy_preconnect_sum(const struct kproxy_server *server,

@@ -9,21 +9,19 @@
 #include <net/sock.h>
 
 #include "choice.h"
+#include "connect.h"
 #include "fastopen.h"
 #include "fault.h"
 #include "greeting.h"
 #include "health.h"
-#include "latency.h"
 #include "listener.h"
 #include "main.h"
-#include "memcg.h"
 #include "netns.h"
 #include "preconnect.h"
 #include "queue.h"
 #include "session.h"
 #include "session-pump.h"
 #include "session-reach.h"
-#include "sockopts.h"
 #include "source.h"
 #include "trace.h"
 #include "upstream.h"
@@ -55,7 +53,7 @@ static void session_go(struct kproxy_session *s)
 	struct kproxy_server *server = rcu_dereference(s->server);
 
 	trace_kproxy_connect(s, server, 0);
-	kproxy_latency_add(server->latency, KPROXY_LATENCY_CONNECT,
+	kproxy_server_took(server, KPROXY_LATENCY_CONNECT,
 			   ktime_us_delta(s->connected, s->asked));
 	kproxy_health_connected(server);
 	kproxy_session_arm(s);
@@ -112,20 +110,6 @@ static void session_count(const struct kproxy_session *s,
 	kproxy_stats_inc(s->server_stats, counter);
 }
 
-/* Give the socket to the server what its upstream wants of it. */
-static int session_set_options(const struct kproxy_session *s,
-			       struct socket *socket)
-{
-	struct kproxy_upstream *up = kproxy_session_server(s)->upstream;
-	struct kproxy_sockopts opts;
-	enum kproxy_sockopt bad;
-
-	if (likely(!kproxy_upstream_sockopts(up, &opts)))
-		return 0;
-	return kproxy_sockopts_apply(socket, KPROXY_SOCKOPTS_CONNECT,
-				     &kproxy_sockopts_defaults, &opts, &bad);
-}
-
 /* Have the server told who the client is, before the client's first byte. */
 static int session_introduce(struct kproxy_session *s)
 {
@@ -148,9 +132,6 @@ static bool session_use_socket(struct kproxy_session *s)
 	struct sock *sk = s->ends[KPROXY_SERVER].sk;
 	bool alive, go = false;
 
-	kproxy_fault_point(KPROXY_POINT_USE_ATTACH);
-	if (!kproxy_memcg_inherit(sk, s->ends[KPROXY_CLIENT].sk))
-		return false;
 	kproxy_fault_point(KPROXY_POINT_USE_EVENT);
 	lock_sock(sk);
 	alive = sk->sk_state == TCP_ESTABLISHED && !sk->sk_err;
@@ -192,6 +173,7 @@ static bool session_take_ready(struct kproxy_session *s)
 	if (s->hops)
 		return false;
 	while (kproxy_preconnect_take(kproxy_session_server(s),
+				      s->ends[KPROXY_CLIENT].sk,
 				      &s->ends[KPROXY_SERVER],
 				      &kproxy_session_server_ops)) {
 		if (session_use_socket(s))
@@ -219,17 +201,12 @@ static int session_connect(struct kproxy_session *s)
 		return err;
 	if (session_take_ready(s))
 		return -EINPROGRESS;
-	err = kproxy_sock_create(s->kn->net, server->addr.sa.sa_family,
-				 &socket);
+	err = kproxy_connect_open(server, s->ends[KPROXY_CLIENT].sk,
+				  KPROXY_CONNECT_FOR_CLIENT, &socket);
 	if (err)
 		return err;
-	/* Can't fail: it has received nothing. */
-	kproxy_memcg_inherit(socket->sk, s->ends[KPROXY_CLIENT].sk);
 	kproxy_sock_attach_new(ks, socket, &kproxy_session_server_ops);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_ATTACHED);
-	err = session_set_options(s, socket);
-	if (err)
-		return err;
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
 	kproxy_session_arm(s);
 	/* What the client has said acknowledges the server's answer. */

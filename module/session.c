@@ -550,7 +550,7 @@ static void session_count_end(const struct kproxy_session *s)
 	if (kproxy_session_server(s))
 		kproxy_stats_inc(kproxy_session_server(s)->stats, counter);
 	if (s->connected)
-		kproxy_latency_add(kproxy_session_server(s)->latency,
+		kproxy_server_took(kproxy_session_server(s),
 				   KPROXY_LATENCY_SESSION,
 				   ktime_us_delta(ktime_get(), s->began_mono));
 }
@@ -634,6 +634,7 @@ static void session_life_work(struct work_struct *work)
 {
 	struct kproxy_session *s =
 		container_of(work, struct kproxy_session, life_work);
+	struct mem_cgroup *memcg;
 	enum kproxy_state state;
 
 	mutex_lock(&s->life);
@@ -643,7 +644,9 @@ static void session_life_work(struct work_struct *work)
 		if (test_bit_acquire(KPROXY_SESSION_FINAL, &s->flags))
 			session_end(s, state == KPROXY_DONE);
 	} else if (state == KPROXY_GREETING) {
+		memcg = kproxy_memcg_enter(s->ends[KPROXY_CLIENT].sk);
 		session_greet(s);
+		kproxy_memcg_leave(memcg);
 	} else if (state == KPROXY_CHOOSING) {
 		kproxy_session_reach_on(s);
 	} else if (test_and_clear_bit(KPROXY_SESSION_OWNED, &s->flags)) {

@@ -28,6 +28,8 @@
 
 #include "compat.h"
 #include "fault.h"
+#include "memcg.h"
+#include "owner.h"
 #include "sock.h"
 
 /* Sockets kept by each CPU. */
@@ -129,6 +131,33 @@ int kproxy_sock_create(struct net *net, int family, struct socket **socket)
 }
 
 /**
+ * kproxy_sock_create_for() - the same, for an owner
+ * @net: the namespace it belongs to; no reference to it is taken
+ * @family: AF_INET or AF_INET6
+ * @owner: a socket of the owner's, which stays for the time of the call
+ * @socket: where it goes
+ *
+ * Context: process, may sleep.
+ * Return: 0, the socket being the caller's; -ENOMEM when the owner's memory
+ * cgroup is full; or what sock_create_kern() says.
+ */
+int kproxy_sock_create_for(struct net *net, int family,
+			   const struct sock *owner, struct socket **socket)
+{
+	struct mem_cgroup *memcg;
+	int err;
+
+	if (!kproxy_memcg_room(owner))
+		return -ENOMEM;
+	memcg = kproxy_memcg_enter(owner);
+	err = kproxy_sock_create(net, family, socket);
+	kproxy_memcg_leave(memcg);
+	if (!err)
+		kproxy_owner_give((*socket)->sk, owner);
+	return err;
+}
+
+/**
  * kproxy_sock_delay_acks() - have what comes first acknowledged a bit later
  * @sk: a socket that listens, for those that it accepts; or one that is new, or
  *	locked
@@ -193,37 +222,52 @@ static void sock_take_over(struct kproxy_sock *ks, struct socket *socket,
 /*
  * A socket that was closed leaves a struct socket without a protocol, and its
  * inode. To free that and to make another one costs as much as two packets, so
- * that some are kept for clients to come. All were made by workers, so that it
- * does not matter which one a client gets. A CPU's own, with preemption off.
+ * that some are kept for clients to come. They stay charged to the memory cgroup
+ * that they were made for, and only its clients get them. A CPU's own, with
+ * preemption off.
  */
 struct spares {
 	struct socket *sockets[SPARES_MAX];
 	unsigned int n;
+	/* kproxy_memcg_id() of all that it has */
+	u64 memcg;
 };
 
 static DEFINE_PER_CPU(struct spares, spares);
 
-static struct socket *spare_get(void)
+static struct socket *spare_get(u64 memcg)
 {
 	struct spares *sp = get_cpu_ptr(&spares);
 	struct socket *socket = NULL;
 
-	if (sp->n)
+	if (sp->n && sp->memcg == memcg)
 		socket = sp->sockets[--sp->n];
 	put_cpu_ptr(&spares);
 	return socket;
 }
 
-/* Keep a socket that has no protocol, or free it. */
-static void spare_put(struct socket *socket)
+/*
+ * Keep a socket that has no protocol, or free it. Each that is not kept because
+ * those of another cgroup are has one of them freed with it, so that none has the
+ * place for ever.
+ */
+static void spare_put(struct socket *socket, u64 memcg)
 {
 	struct spares *sp = get_cpu_ptr(&spares);
-	bool room = sp->n < SPARES_MAX;
+	struct socket *other = NULL;
 
-	if (room)
+	if (!sp->n)
+		sp->memcg = memcg;
+	if (sp->memcg != memcg) {
+		other = sp->sockets[--sp->n];
+	} else if (sp->n < SPARES_MAX) {
 		sp->sockets[sp->n++] = socket;
+		socket = NULL;
+	}
 	put_cpu_ptr(&spares);
-	if (!room)
+	if (other)
+		sock_release(other);
+	if (socket)
 		sock_release(socket);
 }
 
@@ -260,13 +304,14 @@ int kproxy_sock_accept(const struct kproxy_sock *listener,
 {
 	const struct proto_ops *ops = READ_ONCE(listener->socket->ops);
 	struct proto_accept_arg arg = { .flags = O_NONBLOCK, .kern = true };
-	struct socket *socket = spare_get();
+	u64 memcg = kproxy_memcg_id(listener->sk);
+	struct socket *socket = spare_get(memcg);
 	int err;
 
 	if (socket) {
 		err = ops->accept(listener->socket, socket, &arg);
 		if (err) {
-			spare_put(socket);
+			spare_put(socket, memcg);
 			return err;
 		}
 		socket->ops = ops;
@@ -415,6 +460,7 @@ void kproxy_sock_close(struct kproxy_sock *ks)
 {
 	struct socket *socket = ks->socket;
 	const struct proto_ops *ops = READ_ONCE(socket->ops);
+	u64 memcg = kproxy_memcg_id(ks->sk);
 
 	ks->socket = NULL;
 	kproxy_fault_point(KPROXY_POINT_SOCK_CLOSE);
@@ -424,7 +470,7 @@ void kproxy_sock_close(struct kproxy_sock *ks)
 	socket->ops = NULL;
 	socket->state = SS_UNCONNECTED;
 	socket->flags = 0;
-	spare_put(socket);
+	spare_put(socket, memcg);
 }
 
 /**

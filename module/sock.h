@@ -45,6 +45,8 @@ void kproxy_sock_exit(void);
 int kproxy_sock_accept(const struct kproxy_sock *listener,
 		       struct socket **client);
 int kproxy_sock_create(struct net *net, int family, struct socket **socket);
+int kproxy_sock_create_for(struct net *net, int family,
+			   const struct sock *owner, struct socket **socket);
 void kproxy_sock_delay_acks(struct sock *sk);
 void kproxy_sock_ack_soon(struct sock *sk);
 void kproxy_sock_attach_new(struct kproxy_sock *ks, struct socket *socket,

@@ -17,8 +17,10 @@
 #include "balance.h"
 #include "fault.h"
 #include "listener.h"
+#include "memcg.h"
 #include "netlink.h"
 #include "netns.h"
+#include "owner.h"
 #include "route.h"
 #include "session-table.h"
 #include "transaction.h"
@@ -540,10 +542,17 @@ upstream_new(struct kproxy_net *kn, const char *name,
 	     const struct kproxy_upstream_options *options)
 {
 	struct kproxy_upstream *up;
+	int err;
 
 	up = kzalloc(sizeof(*up), GFP_KERNEL_ACCOUNT);
 	if (!up)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
+	up->owner = kproxy_owner_new(kn->net);
+	if (IS_ERR(up->owner)) {
+		err = PTR_ERR(up->owner);
+		kfree(up);
+		return ERR_PTR(err);
+	}
 	up->kn = kn;
 	refcount_set(&up->refs, 1);
 	up->id = ++kn->last_object;
@@ -566,7 +575,8 @@ upstream_new(struct kproxy_net *kn, const char *name,
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -EEXIST for a name in use; -ENOMEM; of a transaction also -ESTALE.
+ * Return: 0; -EEXIST for a name in use; -ENOMEM; what kproxy_owner_new() says of
+ * a task that may not make sockets; of a transaction also -ESTALE.
  */
 int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 			const struct kproxy_upstream_options *options,
@@ -574,6 +584,7 @@ int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 {
 	struct upstream_change *c;
 	struct kproxy_upstream *up;
+	int err;
 
 	lockdep_assert_held(&kn->lock);
 	if (kproxy_upstream_find(kn, name)) {
@@ -581,8 +592,12 @@ int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 		return -EEXIST;
 	}
 	up = upstream_new(kn, name, options);
-	if (!up)
-		return -ENOMEM;
+	if (IS_ERR(up)) {
+		err = PTR_ERR(up);
+		if (err == -EPERM || err == -EACCES)
+			NL_SET_ERR_MSG(extack, "you may not make TCP sockets, nor have them made");
+		return err;
+	}
 	c = upstream_change_new(up);
 	if (!c) {
 		kproxy_upstream_put(up);
@@ -741,8 +756,10 @@ void kproxy_upstream_hold(struct kproxy_upstream *up)
  */
 void kproxy_upstream_put(struct kproxy_upstream *up)
 {
-	if (refcount_dec_and_test(&up->refs))
-		kfree_rcu(up, rcu);
+	if (!refcount_dec_and_test(&up->refs))
+		return;
+	kproxy_owner_free(up->owner);
+	kfree_rcu(up, rcu);
 }
 
 /**
@@ -910,4 +927,23 @@ void kproxy_server_put(struct kproxy_server *server)
 	kproxy_latency_free(server->latency);
 	kproxy_preconnect_free(server);
 	kfree_rcu(server, rcu);
+}
+
+/**
+ * kproxy_server_took() - count how long something took with a server
+ * @server: the server, held
+ * @kind: what it was
+ * @us: how long it was, in microseconds
+ *
+ * Context: process or softirq.
+ */
+void kproxy_server_took(struct kproxy_server *server,
+			enum kproxy_latency_kind kind, u64 us)
+{
+	struct mem_cgroup *memcg;
+
+	/* The first time costs the memory that it is counted in. */
+	memcg = kproxy_memcg_enter(server->upstream->owner);
+	kproxy_latency_add(server->latency, kind, us);
+	kproxy_memcg_leave(memcg);
 }

@@ -23,6 +23,7 @@
 struct kproxy_change;
 struct kproxy_net;
 struct netlink_ext_ack;
+struct sock;
 
 #define KPROXY_WEIGHT_DEFAULT 1
 
@@ -49,6 +50,8 @@ struct kproxy_upstream {
 	refcount_t refs;
 	u32 id;
 	char name[KPROXY_NAME_MAX + 1];
+	/* Constant: who made it, for connections without a client. */
+	struct sock *owner;
 
 	/* Under the configuration lock. */
 	struct list_head node;
@@ -165,6 +168,8 @@ int kproxy_server_del(struct kproxy_server *server,
 		      struct netlink_ext_ack *extack);
 void kproxy_server_hold(struct kproxy_server *server);
 void kproxy_server_put(struct kproxy_server *server);
+void kproxy_server_took(struct kproxy_server *server,
+			enum kproxy_latency_kind kind, u64 us);
 
 /* Context: any. Whether it takes new sessions with these options. */
 static inline bool

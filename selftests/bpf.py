@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 BPF programs by hand, through bpf(2) alone: no compiler and no library. Enough
-for programs that put sockets into a sockmap, and count how that went.
+for programs that put sockets into a sockmap and count how that went, and for the
+rules of a cgroup.
 """
 
 import contextlib
@@ -19,6 +20,12 @@ LINK_CREATE = 28
 ARRAY, SOCKHASH = 2, 18
 SCHED_CLS, SOCK_OPS = 3, 13
 CGROUP_SOCK_OPS, TCX_INGRESS = 3, 46
+
+# Rules of a cgroup: the type of the program, and where it is attached.
+EGRESS = 8, 1           # CGROUP_SKB, CGROUP_INET_EGRESS
+SOCK_CREATE = 9, 2      # CGROUP_SOCK, CGROUP_INET_SOCK_CREATE
+CONNECT4 = 18, 10       # CGROUP_SOCK_ADDR, CGROUP_INET4_CONNECT
+SKB_LOAD_BYTES = 26
 
 # enum of linux/bpf.h: what a sock_ops program is called for.
 ACTIVE, PASSIVE, LISTEN = 4, 5, 11
@@ -162,15 +169,16 @@ def closing(*fds):
 
 
 @contextlib.contextmanager
-def on_cgroup(program, path):
-    """Run a sock_ops program for the sockets of a cgroup, for a while."""
-    with closing(group := os.open(path, os.O_RDONLY)):
-        bpf(PROG_ATTACH, struct.pack("4I", group, program, CGROUP_SOCK_OPS, 0))
+def on_cgroup(program, path, attach=CGROUP_SOCK_OPS):
+    """Run a program for the sockets of a cgroup, for a while."""
+    where = struct.pack("4I", group := os.open(path, os.O_RDONLY), program,
+                        attach, 0)
+    with closing(group):
+        bpf(PROG_ATTACH, where)
         try:
             yield
         finally:
-            bpf(PROG_DETACH, struct.pack("4I", group, program,
-                                         CGROUP_SOCK_OPS, 0))
+            bpf(PROG_DETACH, where)
 
 
 @contextlib.contextmanager
@@ -305,3 +313,34 @@ def classifier(sockets, counters):
         leave(),
     ]
     return load_program(SCHED_CLS, parts, TCX_INGRESS)
+
+
+# Rules of a cgroup.
+
+
+def returns(value):
+    return [mov_imm(R0, value), leave()]
+
+
+def drop_port(port):
+    """Of a packet: 0 if it is IPv4's and goes to the port, 1 otherwise."""
+    return [mov_imm(R2, 0), mov(R3, R10), add_imm(R3, -24), mov_imm(R4, 24),
+            call(SKB_LOAD_BYTES), Jump("!=", "pass", R0, 0),
+            load(2, R1, R10, -2),
+            Jump("==", "drop", R1, socket.htons(port)),
+            Label("pass"), *returns(1), Label("drop"), *returns(0)]
+
+
+def refuse_port(port):
+    """Of a connect(): 0 if it is to the port, 1 otherwise."""
+    return [load(4, R1, R1, 24),                # user_port
+            Jump("==", "refuse", R1, socket.htons(port)),
+            *returns(1), Label("refuse"), *returns(0)]
+
+
+@contextlib.contextmanager
+def attached(path, kind, parts):
+    """A rule holds for a cgroup, for a while."""
+    with closing(program := load_program(kind[0], parts, kind[1])), \
+            on_cgroup(program, path, kind[1]):
+        yield

@@ -10,9 +10,10 @@ import time
 
 from peer import (BACK, CLIENT, FRONT, KB, MB, PROXY, SERVER, SLOW, Failed,
                   Stream, Threads, accept, both_ways, close_all, connect,
-                  expect, expect_alive, expect_between, fill_quickly, kp,
-                  listen, main, netem, pair, run, scaled, scene, sessions,
-                  sysctl, wait_acked, wait_for, wait_gone)
+                  expect, expect_alive, expect_between, expect_reset,
+                  fill_quickly, knock, kp, listen, main, netem, pair, run,
+                  scaled, scene, sessions, stats, sysctl, wait_acked, wait_for,
+                  wait_gone)
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
@@ -172,13 +173,19 @@ def over_limit():
             stream = Stream(5)
             sent.append(fill_quickly(client, stream))
         wait_for(group.over, "the limit is reached")
-        expect_charged(group, 1 * MB)
-        client, server = pair(to=(FRONT[0], 8005))
-        both_ways(client, server, scaled(1 * MB))
+        # The kernel's memory for the sockets counts, too.
+        expect_charged(group, 512 * KB)
+        # There is none for another session, until some has been read.
+        before = stats()["refused"]
+        if client := knock((FRONT[0], 8005)):
+            expect_reset(client, "a client that is too much")
+        expect(stats()["refused"] - before, 1, "refused")
         for (_, server), size in zip(full, sent):
             stream = Stream(5)
             while stream.position < size:
                 stream.check(server.recv(min(size - stream.position, 1 << 16)))
+        client, server = pair(to=(FRONT[0], 8005))
+        both_ways(client, server, scaled(1 * MB))
 
 
 # Very many sessions

@@ -4,6 +4,7 @@
 
 import contextlib
 import re
+import select
 import socket
 import struct
 import time
@@ -742,6 +743,99 @@ def fastopen_accept():
     expect(read_exactly(server, 5), b"early", "the bytes")
     expect(counter(PROXY, "TcpExtTCPFastOpenPassive") - before, 0,
            "accepted with data without it")
+
+
+# The same for what has no client
+
+
+FAR = ("10.9.0.2", 9000)
+
+
+@contextlib.contextmanager
+def far_server():
+    """A server to which only packets with mark 7 find the way."""
+    rule = ("ip", "-n", PROXY, "rule")
+    run("ip", "-n", SERVER, "addr", "add", FAR[0], "dev", "lo")
+    run("ip", "-n", PROXY, "route", "add", FAR[0], "via", BACK[0], "table",
+        "77")
+    run(*rule, "add", "fwmark", "7", "lookup", "77")
+    kp("upstream add far")
+    kp(f"server add far {FAR[0]}:{FAR[1]}")
+    try:
+        yield
+    finally:
+        kp("listener set web upstream app", check=False)
+        kp("upstream del far")
+        run(*rule, "del", "fwmark", "7", "lookup", "77")
+        run("ip", "-n", PROXY, "route", "flush", "table", "77")
+        run("ip", "-n", SERVER, "addr", "del", FAR[0], "dev", "lo")
+
+
+def far_health():
+    return show("server show far")[0]["health"]
+
+
+@scene("a session, a check and a connection made ahead have the same options")
+def all_kinds():
+    words = "mark 7 dscp 10 source 10.2.0.11 fastopen on"
+    run("ip", "-n", PROXY, "addr", "add", "10.2.0.11/24", "dev", "back")
+    with far_server(), listen(FAR) as listener:
+        kp(f"upstream set far {words} check tcp interval 100ms")
+        with capture(SERVER) as to_server:
+            # It is reset at once, so that it can't be asked.
+            check, peer = listener.accept()
+            expect(peer[0], "10.2.0.11", "where it came from")
+            wait_for(lambda: far_health() == "up", "the server is up")
+            expect(classes_from(to_server(), ("10.2.0.11", 0)), {10},
+                   "DSCP of a check")
+            expect(classes_from(to_server(), ("10.2.0.1", 0)), set(),
+                   "DSCP from elsewhere")
+        check.close()
+        # Without the mark it is not reached, and the checks say so.
+        kp("upstream set far mark 0 timeout 100ms fall 1")
+        wait_for(lambda: far_health() == "down", "the server is down")
+        kp("upstream set far mark 7 rise 1 timeout 1s")
+        wait_for(lambda: far_health() == "up", "the server is up again")
+        kp("upstream set far check off")
+        kp("listener set web upstream far")
+        for sock in iter(lambda: accepted_now(listener), None):
+            sock.close()
+        for ahead in (0, 1):
+            kp(f"upstream set far preconnect {ahead}")
+            if ahead:
+                wait_for(lambda: show("server show far")[0]["preconnect"]
+                         ["ready"], "one is ready")
+            client = connect()
+            client.sendall(b"hello")
+            server = with_data(listener)
+            expect(server.getpeername()[0], "10.2.0.11", "where it came from")
+            expect_alive(client, server)
+            client.close()
+            server.close()
+            wait_for(lambda: not sessions(), "the session has ended")
+    run("ip", "-n", PROXY, "addr", "del", "10.2.0.11/24", "dev", "back")
+    wait_gone()
+
+
+def accepted_now(listener):
+    listener.settimeout(limit(0.3))
+    try:
+        return accept(listener)
+    except TimeoutError:
+        return None
+    finally:
+        listener.settimeout(limit(20))
+
+
+def with_data(listener):
+    """The first that comes with something, which is read; others are kept."""
+    waiting = []
+    while True:
+        waiting.append(accept(listener))
+        ready, _, _ = select.select(waiting, [], [], 0.3)
+        if ready:
+            expect(read_exactly(ready[0], 5), b"hello", "what came")
+            return ready[0]
 
 
 main()

@@ -8,7 +8,7 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 24
+plan 25
 load
 topology
 for ns in kp-client kp-proxy kp-server; do
@@ -126,5 +126,5 @@ check "a default configuration shows none of them" none_by_default
 check "what was set is shown, as it is written" given_back
 check "what is refused has a reason, and nothing is changed" refusals
 check "buffers beyond the limits of the machine are refused" limits
-scenes 20
+scenes 21
 finish

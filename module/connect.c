@@ -30,7 +30,7 @@ static int connect_set_options(struct kproxy_upstream *up,
 /**
  * kproxy_connect_open() - make a socket for a connection to a server
  * @server: the server, held
- * @owner: a socket of the owner's, which stays for the time of the call
+ * @owner: a socket of the owner's, which is not freed during the call
  * @who: what it is for
  * @socket: where it goes
  *

@@ -10,6 +10,10 @@
  * A charge that sleeps and finds its cgroup at the limit has a process of that
  * cgroup killed. That is right when a process asks, but no client may bring it
  * about. So kproxy_memcg_room() is asked before a worker makes anything.
+ *
+ * Above memory.high a charge has its task sleep, for up to two seconds. A worker
+ * must not: others, of other cgroups, wait for it. It has the kernel reclaim
+ * instead, and makes nothing more when the cgroup is above that by a quarter.
  */
 #include <linux/bottom_half.h>
 #include <linux/cgroup.h>
@@ -18,7 +22,10 @@
 #include <linux/memcontrol.h>
 #include <linux/page_counter.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/workqueue.h>
 #include <net/sock.h>
 
 #include "memcg.h"
@@ -54,7 +61,7 @@ u64 kproxy_memcg_id(const struct sock *owner)
 
 /**
  * kproxy_memcg_enter() - have the owner charged for what is allocated
- * @owner: a socket of the owner's, which stays until kproxy_memcg_leave()
+ * @owner: a socket of the owner's, which is not freed before kproxy_memcg_leave()
  *
  * That is what is allocated with __GFP_ACCOUNT in this context.
  *
@@ -67,7 +74,7 @@ struct mem_cgroup *kproxy_memcg_enter(const struct sock *owner)
 }
 
 /**
- * kproxy_memcg_leave() - have charged who was before
+ * kproxy_memcg_leave() - restore who is charged
  * @before: what kproxy_memcg_enter() has returned
  *
  * Context: that of kproxy_memcg_enter().
@@ -75,16 +82,37 @@ struct mem_cgroup *kproxy_memcg_enter(const struct sock *owner)
 void kproxy_memcg_leave(struct mem_cgroup *before)
 {
 	set_active_memcg(before);
+	/* A worker never returns to user space, where this would be paid for. */
+	if (in_task() && current->flags & PF_KTHREAD)
+		current->memcg_nr_pages_over_high = 0;
 }
 
 /* Whether it and its ancestors are below their limits. */
-static bool below_limit(struct mem_cgroup *memcg)
+static bool below_max(struct mem_cgroup *memcg)
 {
 	for (; memcg; memcg = parent_mem_cgroup(memcg))
 		if (page_counter_read(&memcg->memory) + BIT(ROOM_ORDER) >
 		    READ_ONCE(memcg->memory.max))
 			return false;
 	return true;
+}
+
+/* Whether none is far above memory.high. */
+static bool below_high(struct mem_cgroup *memcg)
+{
+	unsigned long now, high;
+	bool below = true;
+
+	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
+		now = page_counter_read(&memcg->memory);
+		high = READ_ONCE(memcg->memory.high);
+		if (likely(now <= high))
+			continue;
+		schedule_work(&memcg->high_work);
+		if (now - high > high / 4)
+			below = false;
+	}
+	return below;
 }
 
 static bool was_full(u64 id)
@@ -120,7 +148,11 @@ bool kproxy_memcg_room(const struct sock *owner)
 	struct mem_cgroup *memcg = owner->sk_memcg, *before;
 	struct page *page;
 
-	if (!memcg || likely(below_limit(memcg)))
+	if (!memcg)
+		return true;
+	if (unlikely(!below_high(memcg)))
+		return false;
+	if (likely(below_max(memcg)))
 		return true;
 	if (was_full(kproxy_memcg_id(owner)))
 		return false;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whose a socket is: the memory cgroup that pays for it, the cgroup whose
- * programs and rules apply to it, and its security label. The kernel takes all
- * three from the task that makes a socket. A worker belongs to the root cgroup
- * and has the kernel's label, so that no policy of the container that configured
- * kproxy would apply to what it makes.
+ * The owner of a socket is what the kernel takes from the task that makes it: the
+ * memory cgroup that is charged, the cgroup whose rules and programs apply, and
+ * the security label. A worker belongs to the root cgroup and has the kernel's
+ * label, so none of the policies for the container that configured kproxy would
+ * apply to a socket that a worker makes.
  *
- * An owner is therefore a socket, and a socket that a worker makes gets the three
- * of its owner before anybody else knows it. A listening socket is made by the
- * task that adds its address and hands all of them on to what it accepts: the
- * owner of a connection to a server is the client's socket. An upstream makes
- * connections without a client, too; it keeps a socket of its own for that, which
- * is made with it, can neither send nor receive and only says who the owner is.
+ * An owner is represented by a socket. A socket that a worker makes takes all three
+ * from its owner before anybody else can see it. The task that adds a listener makes
+ * the listening socket, and accepted sockets inherit from that: the owner of a
+ * session's connection to its server is the client's socket. Checks and connections
+ * made ahead have no client. For them each upstream keeps a socket that can neither
+ * send nor receive, made by the task that added the upstream.
  */
 #include <linux/cgroup.h>
 #include <linux/in.h>
@@ -32,7 +32,7 @@ static struct proto owner_proto = {
 #ifdef CONFIG_SOCK_CGROUP_DATA
 static struct cgroup *owner_cgroup(const struct sock *sk)
 {
-	/* It is only read, but the kernel's function does not say so. */
+	/* sock_cgroup_ptr() reads only, but its argument is not const. */
 	return sock_cgroup_ptr((struct sock_cgroup_data *)&sk->sk_cgrp_data);
 }
 
@@ -41,8 +41,8 @@ static void give_cgroup(struct sock *sk, const struct sock *owner)
 	struct cgroup *old = owner_cgroup(sk);
 
 	/*
-	 * As cgroup_sk_clone() and cgroup_sk_free(), which are not exported. The
-	 * owner's cgroup may have been removed since; its socket keeps it.
+	 * Like cgroup_sk_clone() and cgroup_sk_free(), which are not exported. The
+	 * owner's cgroup may have been removed; the owner's references keep it.
 	 */
 	cgroup_get(owner_cgroup(owner));
 	cgroup_bpf_get(owner_cgroup(owner));
@@ -76,7 +76,7 @@ static bool same_cgroup(const struct sock *a, const struct sock *b)
 }
 #endif
 
-/* What the security module calls it by; 0 without one that labels packets. */
+/* The label as the security module numbers it, 0 if it labels no packets. */
 static u32 sock_secid(const struct sock *sk)
 {
 	struct flowi_common flow = {};
@@ -85,13 +85,13 @@ static u32 sock_secid(const struct sock *sk)
 	return flow.flowic_secid;
 }
 
-/* A socket of the task's own, as the kernel would label it. */
+/* Take the label from a socket of the task's own, which is thrown away. */
 static int label_as_task(struct sock *sk, struct net *net)
 {
 	struct socket *model;
 	int err;
 
-	/* For this moment it holds the namespace, as the task does. */
+	/* Holds the namespace until sock_release(), as the task does anyway. */
 	err = __sock_create(net, sk->sk_family, SOCK_STREAM, IPPROTO_TCP, &model,
 			    0);
 	if (err)
@@ -105,9 +105,9 @@ static int label_as_task(struct sock *sk, struct net *net)
  * kproxy_owner_label() - label a socket as the calling task's
  * @sk: a new TCP socket of the kernel's that the task has just made
  *
- * The task has to be allowed to make a socket of that kind, by its security
- * module and by the programs of its cgroup. It is asked by making one, from which
- * the label is taken. What such a program sets on a socket is not taken over.
+ * Makes a socket as the task would, so that the security module and the programs of
+ * the task's cgroup can refuse it, and copies its label. Other attributes that such
+ * a program sets on a socket are not copied.
  *
  * Context: process, of a task that configures; may sleep.
  * Return: 0, or why the task may not have a socket.
@@ -129,7 +129,7 @@ struct sock *kproxy_owner_new(struct net *net)
 	struct sock *owner;
 	int err;
 
-	/* In no namespace that could end: it has no use for one. */
+	/* It uses no namespace; the initial one never ends. */
 	owner = sk_alloc(&init_net, PF_INET, GFP_KERNEL_ACCOUNT, &owner_proto,
 			 1);
 	if (!owner)
@@ -155,8 +155,8 @@ void kproxy_owner_free(struct sock *owner)
 
 /**
  * kproxy_owner_give() - give a socket to an owner
- * @sk: a TCP socket that has just been made; nobody else knows it
- * @owner: a socket of the owner's, which stays for the time of the call
+ * @sk: a new TCP socket that nobody else can see yet
+ * @owner: a socket of the owner's, which is not freed during the call
  *
  * Context: process.
  */

@@ -134,7 +134,7 @@ int kproxy_sock_create(struct net *net, int family, struct socket **socket)
  * kproxy_sock_create_for() - the same, for an owner
  * @net: the namespace it belongs to; no reference to it is taken
  * @family: AF_INET or AF_INET6
- * @owner: a socket of the owner's, which stays for the time of the call
+ * @owner: a socket of the owner's, which is not freed during the call
  * @socket: where it goes
  *
  * Context: process, may sleep.

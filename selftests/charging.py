@@ -9,9 +9,9 @@ import re
 import subprocess
 import time
 
-from peer import (FRONT, KB, MB, PROXY, SERVER, Failed, accept, close_all,
-                  connect, expect, expect_alive, expect_between, kp, listen,
-                  main, pair, read_exactly, run, say, scaled, scene, sessions,
+from peer import (FRONT, KB, MB, PROXY, Failed, accept, close_all, connect,
+                  expect, expect_alive, expect_between, expect_reset, knock,
+                  kp, limit, listen, main, run, say, scaled, scene, sessions,
                   show, stats, tcp_sockets, wait_for, wait_gone)
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
@@ -176,7 +176,7 @@ def ahead():
     servers, each_cpu = 4, COUNT // 8
     with group() as g:
         g.kp("upstream add app")
-        listeners = [listen((f"10.2.0.2", 9100 + n)) for n in range(servers)]
+        listeners = [listen(("10.2.0.2", 9100 + n)) for n in range(servers)]
         for n in range(servers):
             g.kp(f"server add app 10.2.0.2:{9100 + n}")
         count = servers * each_cpu * CPUS
@@ -236,7 +236,6 @@ def clients():
         open_door(g, "accept-proxy on client-rate 1")
         listener = listen()
         ends = [come_from(listener, 0)]
-        one = g.kernel()
         time.sleep(0.2)
         with charged(g, COUNT * 64, f"{COUNT} clients", share=1 << 20):
             for n in range(COUNT):
@@ -321,6 +320,43 @@ def ahead_limit():
         kp("upstream del app")
         listener.close()
         wait_gone(30)
+
+
+@scene("far above memory.high there are no more, and nobody waits for a worker")
+def high():
+    with group() as g:
+        open_door(g, "connect-timeout 2s")
+        kp("upstream add other")
+        kp("server add other 10.2.0.3:9000")
+        kp(f"listener add other {DOOR[0]}:8006 upstream other")
+        with listen() as listener, listen(("10.2.0.3", 9000)) as others:
+            first = pair_at(listener)
+            (g.path / "memory.high").write_text("0")
+            before = stats()["refused"]
+            begun = time.monotonic()
+            for _ in range(20):
+                if client := knock(DOOR):
+                    expect_reset(client, "a client of the cgroup")
+                client = connect((DOOR[0], 8006))
+                expect_alive(client, accept(others))
+                client.close()
+            took = time.monotonic() - begun
+            say(f"# {took:.2f} s")
+            expect_between(took, 0, limit(5), "seconds for forty clients")
+            expect(stats()["refused"] - before, 20, "refused")
+            # Neither for checks.
+            kp("upstream set app check tcp interval 10ms timeout 10ms")
+            kp("upstream set other check tcp interval 100ms")
+            wait_for(lambda: show("server show other")[0]["health"] == "up",
+                     "another one is up")
+            expect(show("server show app")[0]["health"], "unknown", "health")
+            kp("upstream set app check off")
+            expect_alive(*first)
+            (g.path / "memory.high").write_text("max")
+            expect_alive(*pair_at(listener))
+        kp("listener del other kill")
+        kp("upstream del other")
+        close_door()
 
 
 main()

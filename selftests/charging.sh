@@ -9,12 +9,12 @@
 
 cgroups=/sys/fs/cgroup
 
-plan 8
+plan 9
 grep -qw memory $cgroups/cgroup.controllers 2>/dev/null ||
 	skip_all "no memory cgroups of version 2"
 echo +memory >$cgroups/cgroup.subtree_control
 # What the host has made ahead is the host's.
 load pool_sessions=0
 topology
-scenes 8
+scenes 9
 finish

@@ -630,7 +630,7 @@ bool kproxy_sock_is_loop(const struct sock *sk)
 
 	if (likely(inet->inet_sport != inet->inet_dport))
 		return false;
-	if (sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(&sk->sk_v6_daddr))
-		return ipv6_addr_equal(&sk->sk_v6_rcv_saddr, &sk->sk_v6_daddr);
+	if (sk->sk_family == AF_INET6 && !ipv6_addr_v4mapped(kproxy_v6_daddr(sk)))
+		return ipv6_addr_equal(kproxy_v6_rcv_saddr(sk), kproxy_v6_daddr(sk));
 	return inet->inet_rcv_saddr == inet->inet_daddr;
 }

@@ -98,8 +98,12 @@ def charged(group, least, what, share=3):
     At least so much more is the group's afterwards; and of what the host has
     lost meanwhile, the other ends of connections being there too, a good part.
     """
+    # The kernel adds up every two seconds what few have been charged.
+    time.sleep(2.1)
     before, lost = group.kernel(), host()
     yield
+    with contextlib.suppress(Failed):
+        wait_for(lambda: group.kernel() - before >= least, "charged", 3)
     grown, lost = group.kernel() - before, host() - lost
     say(f"# {what}: {grown // KB} KiB charged of {lost // KB} KiB, "
         f"{least // KB} expected")

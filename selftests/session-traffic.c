@@ -16,20 +16,21 @@
  * For session-fuzz.py, which configures the proxy. It is all a single thread.
  *
  * usage: session-traffic SEED SESSIONS AT-ONCE PATIENCE FRONT... -- BACK...
- *        FRONT: ADDRESS:PORT with the letters of what its listener is behind it:
- *        s(afe), p(roxy header); BACK: ADDRESS:PORT
+ *        BACK: ADDRESS:PORT. FRONT: the same, with an "s" behind it when its
+ *        listener is left alone, a "p" when it wants the header of the PROXY
+ *        protocol.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/types.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,14 +64,14 @@ enum step_kind {
 
 struct step {
 	enum step_kind kind;
-	uint32_t value;
+	__u32 value;
 };
 
 /* What each stream begins with, so that the server knows whose it is. */
 struct head {
-	uint32_t magic;
-	uint32_t id;
-	uint64_t check;
+	__u32 magic;
+	__u32 id;
+	__u64 check;
 };
 
 struct session;
@@ -86,14 +87,14 @@ struct peer {
 	struct step steps[STEPS_MAX];
 	unsigned int nr_steps, step;
 	/* bytes sent of the step, and in all, without a header before the stream */
-	uint32_t step_sent;
-	uint64_t sent, received;
-	uint64_t paused_until;
+	__u32 step_sent;
+	__u64 sent, received;
+	__u64 paused_until;
 	/* it has ended its stream; reset; closed, with bytes unread or not */
 	bool ended, reset, closed;
 	/* it has seen an end of the stream, or a reset */
 	bool saw_end, saw_reset;
-	uint32_t events;
+	__u32 events;
 	/* bytes of a header before the stream that are to be sent */
 	char prefix[64];
 	unsigned int prefix_len, prefix_sent;
@@ -103,14 +104,14 @@ struct peer {
 };
 
 struct session {
-	uint32_t id;
+	__u32 id;
 	unsigned int front;
 	bool urgent;
 	struct peer client;
 	struct peer *server;
 	/* several servers have begun to hear it */
 	unsigned int servers;
-	uint64_t last;
+	__u64 last;
 	bool done;
 	struct session *next, *prev;
 };
@@ -125,7 +126,7 @@ struct endpoint {
 
 static struct endpoint fronts[ENDPOINTS_MAX], backs[ENDPOINTS_MAX];
 static unsigned int nr_fronts, nr_backs;
-static uint64_t seed;
+static __u64 seed;
 static unsigned int sessions_max, at_once, patience, alive, begun;
 static struct session all = { .next = &all, .prev = &all };
 static struct session **by_id;
@@ -138,7 +139,7 @@ static unsigned long long bytes;
 static unsigned int served, resets, refused, cut, safe_served;
 static unsigned int failures;
 
-static uint64_t now_ms(void)
+static __u64 now_ms(void)
 {
 	struct timespec ts;
 
@@ -146,7 +147,7 @@ static uint64_t now_ms(void)
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
-static uint64_t mix(uint64_t x)
+static __u64 mix(__u64 x)
 {
 	x += 0x9e3779b97f4a7c15ULL;
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -156,10 +157,10 @@ static uint64_t mix(uint64_t x)
 
 /* Random numbers of a peer. */
 struct dice {
-	uint64_t state;
+	__u64 state;
 };
 
-static uint32_t roll(struct dice *d, uint32_t below)
+static __u32 roll(struct dice *d, __u32 below)
 {
 	d->state = mix(d->state);
 	return (d->state >> 16) % below;
@@ -191,15 +192,15 @@ static void failed(const struct session *s, const char *format, ...)
 	vprintf(format, args);
 	va_end(args);
 	printf("; client: sent %llu got %llu step %u/%u %s%s%s saw %s",
-	       (unsigned long long)s->client.sent,
-	       (unsigned long long)s->client.received, s->client.step,
+	       s->client.sent,
+	       s->client.received, s->client.step,
 	       s->client.nr_steps, s->client.ended ? "ended " : "",
 	       s->client.reset ? "reset " : "",
 	       s->client.closed ? "closed " : "", end_name(&s->client));
 	if (s->server)
 		printf("; server: sent %llu got %llu step %u/%u %s%s%s saw %s",
-		       (unsigned long long)s->server->sent,
-		       (unsigned long long)s->server->received,
+		       s->server->sent,
+		       s->server->received,
 		       s->server->step, s->server->nr_steps,
 		       s->server->ended ? "ended " : "",
 		       s->server->reset ? "reset " : "",
@@ -212,17 +213,17 @@ static void failed(const struct session *s, const char *format, ...)
 }
 
 /* The bytes of a stream: eight at a time are a function of where they are. */
-static uint64_t word_at(uint32_t id, int way, uint64_t word)
+static __u64 word_at(__u32 id, int way, __u64 word)
 {
-	return mix(seed ^ ((uint64_t)id << 33) ^ ((uint64_t)way << 32) ^
+	return mix(seed ^ ((__u64)id << 33) ^ ((__u64)way << 32) ^
 		   word * 0x2545f4914f6cdd1dULL);
 }
 
-static void fill(unsigned char *to, uint32_t id, int way, uint64_t at,
+static void fill(unsigned char *to, __u32 id, int way, __u64 at,
 		 size_t len)
 {
 	while (len) {
-		uint64_t word = word_at(id, way, at / 8);
+		__u64 word = word_at(id, way, at / 8);
 		unsigned int skip = at % 8;
 		size_t part = 8 - skip < len ? 8 - skip : len;
 
@@ -233,15 +234,15 @@ static void fill(unsigned char *to, uint32_t id, int way, uint64_t at,
 	}
 }
 
-static void make_head(struct head *head, uint32_t id, int way)
+static void make_head(struct head *head, __u32 id, int way)
 {
 	head->magic = MAGIC + way;
 	head->id = id;
-	head->check = mix(seed ^ id ^ ((uint64_t)way << 40));
+	head->check = mix(seed ^ id ^ ((__u64)way << 40));
 }
 
 /* Bytes of a whole stream, with the head at its beginning. */
-static void stream_fill(unsigned char *to, uint32_t id, int way, uint64_t at,
+static void stream_fill(unsigned char *to, __u32 id, int way, __u64 at,
 			size_t len)
 {
 	struct head head;
@@ -270,7 +271,7 @@ static void check_bytes(struct peer *p, const unsigned char *data, size_t len)
 		for (i = 0; data[i] == want[i]; i++)
 			;
 		failed(s, "byte %llu to the %s is wrong: %02x%02x%02x%02x, not %02x%02x%02x%02x",
-		       (unsigned long long)p->received + i,
+		       p->received + i,
 		       p->server ? "server" : "client", data[i],
 		       i + 1 < len ? data[i + 1] : 0,
 		       i + 2 < len ? data[i + 2] : 0,
@@ -331,7 +332,7 @@ static void set_int(int fd, int level, int option, int value)
 	setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-static void watch(struct peer *p, uint32_t events)
+static void watch(struct peer *p, __u32 events)
 {
 	struct epoll_event ev = { .events = events, .data.ptr = p };
 
@@ -345,9 +346,9 @@ static void watch(struct peer *p, uint32_t events)
 }
 
 /* What a peer will do. */
-static void plan(struct peer *p, uint32_t id, bool urgent)
+static void plan(struct peer *p, __u32 id, bool urgent)
 {
-	struct dice d = { mix(seed ^ ((uint64_t)id << 1) ^ p->server) };
+	struct dice d = { mix(seed ^ ((__u64)id << 1) ^ p->server) };
 	unsigned int n = 1 + roll(&d, 4), i;
 	struct step *step = p->steps;
 
@@ -532,7 +533,7 @@ static bool peer_send(struct peer *p)
 	}
 	while (p->step < p->nr_steps && !p->ended) {
 		struct step *step = &p->steps[p->step];
-		uint64_t now;
+		__u64 now;
 		size_t len;
 		ssize_t n;
 
@@ -679,7 +680,7 @@ static bool peer_receive(struct peer *p)
 
 static void peer_want(struct peer *p)
 {
-	uint32_t events = 0;
+	__u32 events = 0;
 	const struct step *step = &p->steps[p->step];
 
 	if (p->fd < 0)
@@ -694,7 +695,7 @@ static void peer_want(struct peer *p)
 	watch(p, events);
 }
 
-static void peer_turn(struct peer *p, uint32_t events)
+static void peer_turn(struct peer *p, __u32 events)
 {
 	struct session *s = p->s;
 	bool alive_;
@@ -747,9 +748,9 @@ static void peer_turn(struct peer *p, uint32_t events)
 
 /* Beginnings */
 
-static void session_begin(uint32_t id)
+static void session_begin(__u32 id)
 {
-	struct dice d = { mix(seed ^ 0x5e55 ^ ((uint64_t)id << 8)) };
+	struct dice d = { mix(seed ^ 0x5e55 ^ ((__u64)id << 8)) };
 	struct session *s = calloc(1, sizeof(*s));
 	struct peer *p = &s->client;
 	struct endpoint *e;
@@ -843,7 +844,7 @@ static bool is_back(const void *ptr)
 /* Those that pause go on; those that hang are told of. */
 static void look_at_all(void)
 {
-	uint64_t now = now_ms();
+	__u64 now = now_ms();
 	struct session *s, *next;
 
 	for (s = all.next; s != &all; s = next) {
@@ -876,7 +877,7 @@ static void look_at_all(void)
 static void run(void)
 {
 	struct epoll_event events[64];
-	uint64_t looked = now_ms(), told = looked;
+	__u64 looked = now_ms(), told = looked;
 	int n, i;
 
 	while (begun < sessions_max || alive) {
@@ -929,8 +930,11 @@ int main(int argc, char **argv)
 	listen_all();
 	enter("kp-client");
 	run();
-	printf("# %u sessions: %u served to both ends (%u of listeners left alone), %u reset, %u without a server, %u where a peer resets or closes; %llu bytes compared\n",
-	       begun, served, safe_served, resets, refused, cut, bytes);
+	printf("# %u sessions: %u came to both ends, %u of these left alone\n",
+	       begun, served, safe_served);
+	printf("# %u were reset, %u had no server, %u with a peer that resets\n",
+	       resets, refused, cut);
+	printf("# %llu bytes compared\n", bytes);
 	fflush(stdout);
 	return failures != 0;
 }

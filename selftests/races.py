@@ -27,8 +27,8 @@ import traceback
 
 from netlink_raw import DUMP, REQUEST, Netlink, attr
 from netlink_spec import ATTR, COMMAND, SETS
-from peer import (CLIENT, KB, PROXY, Failed, diagnose, limit, netns, run,
-                  say)
+from peer import (CLIENT, KB, PROXY, SERVER, Failed, diagnose, limit, netns,
+                  run, say, wait_for)
 from wire import Wire
 
 DEBUG = pathlib.Path("/sys/kernel/debug")
@@ -1004,6 +1004,11 @@ class Walk:
             run("insmod", os.environ["KPROXY_KO"])
             self.delays.restart()
         if not self.namespace:
+            # The cables go with the last reference to the namespace.
+            for name in CLIENT, SERVER:
+                wait_for(lambda name=name: run(
+                    "ip", "-n", name, "link", "show", "eth0",
+                    check=False).returncode, "the namespace is gone", 20)
             run(sys.argv[1], "add_proxy")
             prepare()
             self.namespace = True

@@ -28,6 +28,16 @@
  */
 #define SLOTS 65537U
 
+/*
+ * Probes for a whole table. Random addresses need about a million. Addresses that
+ * were chosen to collide would need a billion, so that after this many probes each
+ * server takes, when it is its turn, the next free slot instead.
+ */
+#define LOOKS_MAX (64 * SLOTS)
+
+/* Probes between two calls of cond_resched(). */
+#define LOOKS_BATCH 8192
+
 static const siphash_key_t place_key = {
 	.key = { 0x6d61676c65762d31ULL, 0x6b70726f78792d70ULL },
 };
@@ -92,10 +102,29 @@ static u32 seekers_init(struct seeker *seekers, const struct kproxy_balancer *b)
 	return heaviest;
 }
 
-static void seeker_take(struct seeker *seeker, u16 *slots, unsigned long *taken)
+/* Probe until a slot is free. Return: false when no probes are left. */
+static bool seeker_look(struct seeker *seeker, unsigned long *taken, u32 *looks)
 {
-	while (__test_and_set_bit(seeker->slot, taken))
+	while (*looks) {
+		--*looks;
+		if (!__test_and_set_bit(seeker->slot, taken))
+			return true;
 		seeker->slot = (seeker->slot + seeker->step) % SLOTS;
+		if (*looks % LOOKS_BATCH == 0)
+			cond_resched();
+	}
+	return false;
+}
+
+/* @next: no slot below it is free once @looks is 0. */
+static void seeker_take(struct seeker *seeker, u16 *slots, unsigned long *taken,
+			u32 *looks, unsigned long *next)
+{
+	if (!seeker_look(seeker, taken, looks)) {
+		*next = find_next_zero_bit(taken, SLOTS, *next);
+		seeker->slot = *next;
+		__set_bit(seeker->slot, taken);
+	}
 	slots[seeker->slot] = seeker->entry;
 }
 
@@ -103,6 +132,8 @@ static void fill(u16 *slots, unsigned long *taken, struct seeker *seekers,
 		 unsigned int nr, u32 heaviest)
 {
 	unsigned int left = SLOTS, i;
+	unsigned long next = 0;
+	u32 looks = LOOKS_MAX;
 
 	for (;;) {
 		for (i = 0; i < nr; i++) {
@@ -110,7 +141,7 @@ static void fill(u16 *slots, unsigned long *taken, struct seeker *seekers,
 			if (seekers[i].credit < heaviest)
 				continue;
 			seekers[i].credit -= heaviest;
-			seeker_take(&seekers[i], slots, taken);
+			seeker_take(&seekers[i], slots, taken, &looks, &next);
 			if (!--left)
 				return;
 		}

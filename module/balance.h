@@ -3,8 +3,8 @@
 #define _KPROXY_BALANCE_H
 
 #include <linux/atomic.h>
-#include <linux/rcupdate.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/kproxy.h>
 
 struct kproxy_balancer;
@@ -54,7 +54,8 @@ struct kproxy_balancer {
 	/* all shares, and how far a turn goes on in them */
 	u32 total;
 	u32 step;
-	struct rcu_head rcu;
+	/* the owner's, to free it after a grace period */
+	struct rcu_work free;
 	unsigned int nr;
 	struct kproxy_balance_entry entries[] __counted_by(nr);
 };

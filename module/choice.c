@@ -12,6 +12,7 @@
  * has more. Who finds no room waits in the upstream's queue.
  */
 #include <linux/jiffies.h>
+#include <linux/sched.h>
 
 #include "balance.h"
 #include "choice.h"
@@ -123,14 +124,17 @@ static struct kproxy_balancer *choice_new(struct kproxy_choice *c,
 	return nr ? ERR_PTR(-ENOMEM) : NULL;
 }
 
-static void choice_free_rcu(struct rcu_head *rcu)
+/* After a grace period. In process context: there may be thousands of servers. */
+static void choice_free_work(struct work_struct *work)
 {
-	struct kproxy_balancer *b =
-		container_of(rcu, struct kproxy_balancer, rcu);
+	struct kproxy_balancer *b = container_of(to_rcu_work(work),
+						 struct kproxy_balancer, free);
 	unsigned int i;
 
-	for (i = 0; i < b->nr; i++)
+	for (i = 0; i < b->nr; i++) {
 		kproxy_server_put(b->entries[i].server);
+		cond_resched();
+	}
 	kproxy_balance_free(b);
 }
 
@@ -145,8 +149,10 @@ static void choice_publish(struct kproxy_choice *c, enum kproxy_tier tier,
 		for (i = 0; i < b->nr; i++)
 			kproxy_server_hold(b->entries[i].server);
 	old = rcu_replace_pointer(c->tiers[tier], b, lockdep_is_held(&c->lock));
-	if (old)
-		call_rcu(&old->rcu, choice_free_rcu);
+	if (!old)
+		return;
+	INIT_RCU_WORK(&old->free, choice_free_work);
+	queue_rcu_work(kproxy_wq, &old->free);
 }
 
 /* Who sees that it is not stale sees what was published, too. */

@@ -93,6 +93,8 @@ static void __exit kproxy_exit(void)
 	kproxy_netns_exit();
 	kproxy_preconnect_exit();
 	kproxy_check_exit();
+	/* Balancers that were replaced are on their way to the queue. */
+	rcu_barrier();
 	destroy_workqueue(kproxy_wq);
 	destroy_workqueue(kproxy_bh_wq);
 	kproxy_admission_teardown();

@@ -64,6 +64,27 @@ static bool listener_full(const struct kproxy_listener *l)
 	return max && atomic_read(&l->sessions) >= max;
 }
 
+/*
+ * Count one more session, if there is room for it. This comes before the accept,
+ * since other addresses accept at the same time.
+ */
+static bool listener_enter(struct kproxy_listener *l)
+{
+	unsigned int max = READ_ONCE(l->options.maxconn);
+	int sessions;
+
+	if (!max) {
+		atomic_inc(&l->sessions);
+		return true;
+	}
+	sessions = atomic_read(&l->sessions);
+	do {
+		if ((unsigned int)sessions >= max)
+			return false;
+	} while (!atomic_try_cmpxchg(&l->sessions, &sessions, sessions + 1));
+	return true;
+}
+
 static bool port_empty(const struct kproxy_listener_port *port)
 {
 	struct sock *sk = port->ks.sk;
@@ -127,8 +148,9 @@ bool kproxy_port_dead(const struct kproxy_listener_port *port)
 }
 
 /*
- * Accept a client and begin its session: 0, or what accepting it says. When there
- * is no memory for it, it is accepted at the host's expense and turned away.
+ * Accept a client, which is counted as a session already, and begin its session:
+ * 0, or what accepting it says. When there is no memory for it, it is accepted at
+ * the host's expense and turned away.
  */
 static int port_accept_one(struct kproxy_listener_port *port)
 {
@@ -151,6 +173,7 @@ static int port_accept_one(struct kproxy_listener_port *port)
 		listener_give_back(l);
 		kproxy_listener_refused(l);
 		kproxy_sock_reset(client);
+		kproxy_listener_session_ended(l);
 	}
 	if (likely(room))
 		kproxy_memcg_leave(memcg);
@@ -179,14 +202,20 @@ static void port_accept(struct work_struct *work)
 			port_kick(port, wait);
 			return;
 		}
+		if (!listener_enter(l)) {
+			listener_give_back(l);
+			return;
+		}
 		err = port_accept_one(port);
 		if (err == -EBUSY) {
 			kproxy_listener_refused(l);
+			kproxy_listener_session_ended(l);
 			continue;
 		}
 		if (err) {
 			if (err != -EAGAIN)
 				port_kick(port, ACCEPT_PAUSE);
+			kproxy_listener_session_ended(l);
 			return;
 		}
 	}

@@ -764,7 +764,8 @@ void kproxy_listener_refused(struct kproxy_listener *l)
 
 /**
  * kproxy_listener_session_ended() - one session less: accept who waits for it
- * @l: the listener, held
+ * @l: the listener, held or accepting; the session was counted when its client was
+ *	accepted, and may never have begun
  *
  * Context: process.
  */

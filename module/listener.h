@@ -51,7 +51,7 @@ struct kproxy_listener {
 	struct kproxy_stats __percpu *stats;
 
 	refcount_t refs;
-	/* live sessions */
+	/* live sessions, and clients that are being accepted */
 	atomic_t sessions;
 
 	/*

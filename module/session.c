@@ -804,7 +804,6 @@ static int session_publish(struct kproxy_session *s)
 		return err;
 	atomic_inc(&s->kn->live);
 	kproxy_listener_hold(s->listener);
-	atomic_inc(&s->listener->sessions);
 	trace_kproxy_accept(s);
 	return 0;
 }
@@ -843,7 +842,7 @@ static void session_start_greeting(struct kproxy_session *s)
  * kproxy_session_start() - begin a session for a client
  * @l: the listener that accepted it, not closed before this returns
  * @from: the socket of the listener that it came from
- * @client: its socket, the session's from here on
+ * @client: its socket, the session's from here on; counted with the listener
  *
  * A client that is over a limit, for which there is no server or no memory, or
  * which has come here by too many sessions, is reset and counted.
@@ -908,4 +907,5 @@ err_upstream:
 err_client:
 	kproxy_listener_refused(l);
 	kproxy_sock_reset(client);
+	kproxy_listener_session_ended(l);
 }

@@ -47,24 +47,15 @@
 #include "compat.h"
 #include "listener.h"
 #include "log.h"
+#include "param.h"
 #include "session.h"
 #include "upstream.h"
 
 /* No more than 4 MiB for each CPU. */
 #define RECORDS_MAX 16384
 
-static int set_records(const char *value, const struct kernel_param *param)
-{
-	return param_set_uint_minmax(value, param, 0, RECORDS_MAX);
-}
-
-static const struct kernel_param_ops records_ops = {
-	.set = set_records,
-	.get = param_get_uint,
-};
-
 static unsigned int log_records = 256;
-module_param_cb(log_records, &records_ops, &log_records, 0444);
+KPROXY_PARAM(log_records, 0, RECORDS_MAX);
 MODULE_PARM_DESC(log_records,
 		 "finished sessions kept for each CPU and network namespace, 0 for no log");
 

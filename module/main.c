@@ -3,6 +3,8 @@
  * kproxy: a TCP proxy in the kernel. Here is what must be set up before what,
  * and taken down after what; everything else has a file of its own.
  */
+#include <linux/cpumask.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
@@ -17,6 +19,7 @@
 #include "main.h"
 #include "netlink.h"
 #include "netns.h"
+#include "param.h"
 #include "preconnect.h"
 #include "session.h"
 #include "sock.h"
@@ -25,22 +28,44 @@
 #error "kproxy needs a 64-bit kernel"
 #endif
 
+/* All pools together take at most this part of the memory. */
+#define POOL_SHARE 4
+
 static unsigned int pool_pages = 64;
-module_param(pool_pages, uint, 0444);
+KPROXY_PARAM(pool_pages, 0, 65536);
 MODULE_PARM_DESC(pool_pages, "pages preallocated for each CPU");
 
 static unsigned int pool_sessions = 256;
-module_param(pool_sessions, uint, 0444);
+KPROXY_PARAM(pool_sessions, 0, 65536);
 MODULE_PARM_DESC(pool_sessions, "sessions preallocated for each CPU");
 
 struct workqueue_struct *kproxy_wq;
 struct workqueue_struct *kproxy_bh_wq;
 struct kproxy_pool kproxy_pool;
 
+/* What each possible CPU gets must not be what the host needs to live. */
+static int __init check_pools(void)
+{
+	u64 one = (u64)pool_pages * PAGE_SIZE +
+		  (u64)pool_sessions * sizeof(struct kproxy_session);
+	u64 all = one * num_possible_cpus();
+	u64 most = (u64)totalram_pages() * PAGE_SIZE / POOL_SHARE;
+
+	if (all <= most)
+		return 0;
+	pr_err("kproxy: parameters pool_pages %u and pool_sessions %u: %llu MiB for %u CPUs, more than %llu MiB, which is a quarter of the memory\n",
+	       pool_pages, pool_sessions, all >> 20, num_possible_cpus(),
+	       most >> 20);
+	return -EINVAL;
+}
+
 static int __init kproxy_init(void)
 {
 	int err;
 
+	err = check_pools();
+	if (err)
+		return err;
 	err = kproxy_pool_init(&kproxy_pool, "kproxy_session", pool_pages,
 			       pool_sessions, sizeof(struct kproxy_session));
 	if (err)

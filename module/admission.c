@@ -75,7 +75,7 @@ int kproxy_admission_setup(void)
 	get_random_bytes(&client_secret, sizeof(client_secret));
 	client_cache = kmem_cache_create("kproxy_client",
 					 sizeof(struct kproxy_client), 0,
-					 SLAB_NO_MERGE, NULL);
+					 SLAB_NO_MERGE | SLAB_ACCOUNT, NULL);
 	return client_cache ? 0 : -ENOMEM;
 }
 
@@ -89,7 +89,7 @@ void kproxy_admission_teardown(void)
 	kmem_cache_destroy(client_cache);
 }
 
-static void client_key(struct client_key *key, u32 listener,
+static void client_key(struct client_key *key, u64 listener,
 		       const union kproxy_addr *addr)
 {
 	struct in6_addr ip;
@@ -189,7 +189,7 @@ client_enter(struct kproxy_admission *adm, const struct client_key *key,
  * over a limit; -ENOMEM. Nothing is counted then.
  */
 struct kproxy_client *
-kproxy_admission_enter(struct kproxy_admission *adm, u32 listener,
+kproxy_admission_enter(struct kproxy_admission *adm, u64 listener,
 		       const union kproxy_addr *addr,
 		       const struct kproxy_client_limits *limits,
 		       unsigned long now)

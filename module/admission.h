@@ -39,7 +39,7 @@ void kproxy_admission_teardown(void);
 int kproxy_admission_init(struct kproxy_admission *adm);
 void kproxy_admission_destroy(struct kproxy_admission *adm);
 struct kproxy_client *
-kproxy_admission_enter(struct kproxy_admission *adm, u32 listener,
+kproxy_admission_enter(struct kproxy_admission *adm, u64 listener,
 		       const union kproxy_addr *addr,
 		       const struct kproxy_client_limits *limits,
 		       unsigned long now);

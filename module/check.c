@@ -7,8 +7,8 @@
  *
  * The first check of a server comes at random within an interval and all others
  * an interval after the one before, so that the checks of thousands of servers
- * which were added at once are spread over it. How many works run at a time is
- * limited too.
+ * which were added at once are spread over it. How many works of a namespace run
+ * at a time is limited too.
  */
 #include <linux/jiffies.h>
 #include <linux/random.h>
@@ -24,8 +24,8 @@
 #include "netns.h"
 #include "upstream.h"
 
-/* Works that may run at the same time, each for some microseconds. */
-#define CHECK_WORKS 16
+/* Works of a namespace that may run at a time, each for some microseconds. */
+#define CHECK_WORKS 8
 
 enum check_flag {
 	/* The server has answered. */
@@ -33,8 +33,6 @@ enum check_flag {
 	/* It has answered or refused. */
 	CHECK_DONE,
 };
-
-static struct workqueue_struct *check_wq;
 
 static struct kproxy_check *sock_check(struct kproxy_sock *ks)
 {
@@ -52,6 +50,11 @@ check_options(struct kproxy_check *check)
 	return &check_server(check)->upstream->options;
 }
 
+static struct workqueue_struct *check_wq(struct kproxy_check *check)
+{
+	return check_server(check)->upstream->kn->check_wq;
+}
+
 /* The socket is locked. It may connect and be closed at once by its peer. */
 static void check_changed(struct kproxy_sock *ks)
 {
@@ -64,7 +67,7 @@ static void check_changed(struct kproxy_sock *ks)
 		return;
 	kproxy_fault_point(KPROXY_POINT_CHECK_CHANGED);
 	if (!test_and_set_bit(CHECK_DONE, &check->flags))
-		mod_delayed_work(check_wq, &check->work, 0);
+		mod_delayed_work(check_wq(check), &check->work, 0);
 }
 
 static void check_ignore(struct kproxy_sock *ks)
@@ -127,7 +130,7 @@ static void check_again(struct kproxy_check *check, unsigned int ms)
 	unsigned long due = check->began + msecs_to_jiffies(ms);
 	unsigned long now = jiffies;
 
-	queue_delayed_work(check_wq, &check->work,
+	queue_delayed_work(check_wq(check), &check->work,
 			   time_after(due, now) ? due - now : 0);
 }
 
@@ -201,25 +204,22 @@ static void check_work(struct work_struct *work)
 }
 
 /**
- * kproxy_check_init() - get ready to check
+ * kproxy_check_open() - have a namespace ready to check servers
+ * @kn: the namespace's root, its lock held
+ *
+ * Each namespace has a queue of its own, of which a few works may run at a time:
+ * one with thousands of servers does not delay the checks of another.
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int kproxy_check_init(void)
+int kproxy_check_open(struct kproxy_net *kn)
 {
-	check_wq = alloc_workqueue("kproxy_check", WQ_UNBOUND, CHECK_WORKS);
-	return check_wq ? 0 : -ENOMEM;
-}
-
-/**
- * kproxy_check_exit() - check no more; nothing is checked any longer
- *
- * Context: process, may sleep.
- */
-void kproxy_check_exit(void)
-{
-	destroy_workqueue(check_wq);
+	lockdep_assert_held(&kn->lock);
+	if (!kn->check_wq)
+		kn->check_wq = alloc_workqueue("kproxy_check", WQ_UNBOUND,
+					       CHECK_WORKS);
+	return kn->check_wq ? 0 : -ENOMEM;
 }
 
 /**
@@ -254,7 +254,7 @@ void kproxy_check_apply(struct kproxy_server *server)
 	if (!check->on)
 		enable_delayed_work(&check->work);
 	check->on = true;
-	mod_delayed_work(check_wq, &check->work,
+	mod_delayed_work(check_wq(check), &check->work,
 			 msecs_to_jiffies(get_random_u32_below(interval)));
 }
 

@@ -8,6 +8,7 @@
 
 #include "sock.h"
 
+struct kproxy_net;
 struct kproxy_server;
 
 /* Active checks of a server. */
@@ -29,8 +30,7 @@ struct kproxy_check {
 	unsigned long flags;
 };
 
-int kproxy_check_init(void);
-void kproxy_check_exit(void);
+int kproxy_check_open(struct kproxy_net *kn);
 void kproxy_check_prepare(struct kproxy_server *server);
 void kproxy_check_apply(struct kproxy_server *server);
 void kproxy_check_stop(struct kproxy_server *server);

@@ -33,38 +33,74 @@ static unsigned int drain_due(const struct kproxy_drain *drain,
 	return min_t(u64, due, UINT_MAX);
 }
 
-/* Return: whether it has sessions still. */
+/*
+ * Each step resumes the walk of the last one, so that all steps together visit
+ * each session about once. Return: whether sessions are left.
+ */
 static bool drain_step(struct kproxy_listener *l)
 {
 	struct kproxy_drain *drain = &l->drain;
-	unsigned int due;
+	unsigned int due, more, killed;
 
 	if (!atomic_read(&l->sessions))
 		return false;
 	due = drain_due(drain, jiffies_to_msecs(jiffies - drain->began));
 	kproxy_fault_point(KPROXY_POINT_DRAIN_STEP);
-	if (due > drain->killed)
-		drain->killed += kproxy_session_kill_some(l, due -
-							  drain->killed);
+	if (due <= drain->killed)
+		return true;
+	more = due - drain->killed;
+	killed = kproxy_session_kill_some(&drain->walk, l, more);
+	drain->killed += killed;
+	if (killed < more) {
+		/* Sessions may have been missed: walk again. */
+		kproxy_session_walk_exit(&drain->walk);
+		kproxy_session_walk_init(&drain->walk, l->kn);
+	}
 	return true;
 }
 
+/* Return the next listener, and release @l if its drain is over. */
+static struct kproxy_listener *drain_next(struct kproxy_net *kn,
+					  struct kproxy_listener *l, bool over)
+{
+	struct kproxy_listener *next;
+
+	mutex_lock(&kn->lock);
+	if (list_is_last(&l->node, &kn->draining))
+		next = NULL;
+	else
+		next = list_next_entry(l, node);
+	if (over) {
+		list_del(&l->node);
+		kproxy_session_walk_exit(&l->drain.walk);
+		kproxy_listener_put(l);
+	}
+	mutex_unlock(&kn->lock);
+	return next;
+}
+
+/*
+ * Only this work removes listeners from the list while it runs, so that the walks
+ * need no lock.
+ */
 static void drain_work(struct work_struct *work)
 {
 	struct kproxy_net *kn = container_of(to_delayed_work(work),
 					     struct kproxy_net, drain);
-	struct kproxy_listener *l, *next;
+	struct kproxy_listener *l;
+	bool left = false, more;
 
 	mutex_lock(&kn->lock);
-	list_for_each_entry_safe(l, next, &kn->draining, node) {
-		if (drain_step(l))
-			continue;
-		list_del(&l->node);
-		kproxy_listener_put(l);
-	}
-	if (!list_empty(&kn->draining))
-		queue_delayed_work(kproxy_wq, &kn->drain, DRAIN_TICK);
+	l = list_first_entry_or_null(&kn->draining, struct kproxy_listener,
+				     node);
 	mutex_unlock(&kn->lock);
+	while (l) {
+		more = drain_step(l);
+		left |= more;
+		l = drain_next(kn, l, !more);
+	}
+	if (left)
+		queue_delayed_work(kproxy_wq, &kn->drain, DRAIN_TICK);
 }
 
 /**
@@ -98,6 +134,7 @@ void kproxy_drain_start(struct kproxy_listener *l, unsigned int rate,
 		.began = jiffies,
 		.total = atomic_read(&l->sessions),
 	};
+	kproxy_session_walk_init(&l->drain.walk, kn);
 	list_add_tail(&l->node, &kn->draining);
 	queue_delayed_work(kproxy_wq, &kn->drain, DRAIN_TICK);
 }
@@ -116,6 +153,7 @@ void kproxy_drain_stop(struct kproxy_net *kn)
 	mutex_lock(&kn->lock);
 	list_for_each_entry_safe(l, next, &kn->draining, node) {
 		list_del(&l->node);
+		kproxy_session_walk_exit(&l->drain.walk);
 		kproxy_listener_put(l);
 	}
 	mutex_unlock(&kn->lock);

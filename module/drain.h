@@ -4,6 +4,8 @@
 
 #include <linux/types.h>
 
+#include "session-table.h"
+
 struct kproxy_listener;
 struct kproxy_net;
 
@@ -14,10 +16,12 @@ struct kproxy_drain {
 	/* when all are ended, 0 for never */
 	unsigned int deadline;
 
-	/* Under the configuration lock. */
+	/* Constant while it is drained. */
 	unsigned long began;
 	unsigned int total;
+	/* The drain work's: how many were ended, and where it goes on. */
 	unsigned int killed;
+	struct kproxy_session_walk walk;
 };
 
 void kproxy_drain_init(struct kproxy_net *kn);

@@ -21,6 +21,7 @@
 #include "memcg.h"
 #include "netns.h"
 #include "owner.h"
+#include "quota.h"
 #include "session.h"
 
 /* Clients accepted in one go, before others get the worker. */
@@ -388,6 +389,8 @@ void kproxy_ports_close(struct kproxy_listener_port *ports, unsigned int n)
 {
 	while (n--) {
 		port_close(&ports[n]);
+		kproxy_quota_uncharge(ports[n].listener->quota,
+				      KPROXY_QUOTA_OBJECTS, 1);
 		if (ports[n].claims)
 			ports[n].donor->donates = false;
 	}

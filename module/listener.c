@@ -6,6 +6,7 @@
  */
 #include <linux/jiffies.h>
 #include <linux/netlink.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <net/inet_sock.h>
 #include <net/sock.h>
@@ -16,6 +17,7 @@
 #include "main.h"
 #include "netlink.h"
 #include "netns.h"
+#include "quota.h"
 #include "route.h"
 #include "session-table.h"
 #include "source.h"
@@ -134,6 +136,7 @@ static struct kproxy_listener *listener_new(struct kproxy_net *kn,
 	}
 	refcount_set(&l->refs, 1);
 	l->kn = kn;
+	l->quota = kproxy_quota_hold(kn->quota);
 	l->id = ++kn->last_object;
 	strscpy(l->name, name, sizeof(l->name));
 	spin_lock_init(&l->lock);
@@ -378,6 +381,7 @@ static void listener_unlink(struct kproxy_listener *l, bool kill)
 	unsigned int n = 0;
 
 	list_del(&l->node);
+	kproxy_route_unlink(l);
 	listener_swap_ports(l, &ports, &n);
 	kproxy_ports_close(ports, n);
 	if (kill)
@@ -459,6 +463,27 @@ listener_change_new(struct kproxy_listener *l, struct kproxy_upstream *upstream,
 	return c;
 }
 
+/* Submit the change, and stage what it does to the upstreams' counts of users. */
+static int listener_change_submit(struct listener_change *c,
+				  struct netlink_ext_ack *extack)
+{
+	struct kproxy_listener *l = c->l;
+	struct kproxy_upstream *next = c->upstream;
+	struct kproxy_net *kn = l->kn;
+	bool staging = kn->staging;
+	int err;
+
+	/* Outside a transaction this frees the change. */
+	err = kproxy_change_submit(kn, &c->change, extack);
+	if (err || !staging)
+		return err;
+	if (next)
+		kproxy_upstream_stage(next, 1, 0);
+	if (l->upstream)
+		kproxy_upstream_stage(l->upstream, -1, 0);
+	return 0;
+}
+
 /* Add new addresses to the change, if there are any, and submit it. */
 static int listener_submit(struct listener_change *c,
 			   const union kproxy_addr *addrs, unsigned int n,
@@ -468,7 +493,16 @@ static int listener_submit(struct listener_change *c,
 	int err = 0;
 
 	if (n) {
+		err = kproxy_quota_charge(l->quota, KPROXY_QUOTA_OBJECTS, n,
+					  extack);
+		if (err) {
+			kproxy_change_cancel(l->kn, &c->change);
+			return err;
+		}
 		c->ports = kproxy_ports_new(l, addrs, n);
+		if (!c->ports)
+			kproxy_quota_uncharge(l->quota, KPROXY_QUOTA_OBJECTS,
+					      n);
 		c->nr_ports = n;
 		err = c->ports ?
 			      kproxy_ports_bind(c->ports, n,
@@ -477,7 +511,7 @@ static int listener_submit(struct listener_change *c,
 	}
 	c->bad = c->staged ? NULL : bad;
 	if (!err)
-		return kproxy_change_submit(l->kn, &c->change, extack);
+		return listener_change_submit(c, extack);
 	if (c->ports)
 		listener_refusal(err, NULL, &addrs[*bad], extack);
 	kproxy_change_cancel(l->kn, &c->change);
@@ -521,7 +555,7 @@ struct kproxy_listener *kproxy_listener_find(struct kproxy_net *kn,
  * @bad: which address was refused, when one was; untouched otherwise
  *
  * Context: process, may sleep.
- * Return: 0; -EEXIST for a name in use; -ENOMEM; what opening a socket says; of
+ * Return: 0; -EEXIST for a name in use; -EDQUOT; -ENOMEM; what opening a socket says; of
  * a transaction also -ESTALE. After a failure nothing accepts.
  */
 int kproxy_listener_add(struct kproxy_net *kn, const char *name,
@@ -540,6 +574,9 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 		err = -EEXIST;
 		goto err_prefixes;
 	}
+	err = kproxy_quota_charge(kn->quota, KPROXY_QUOTA_OBJECTS, 1, extack);
+	if (err)
+		goto err_prefixes;
 	/*
 	 * Without memory for it there is none; another listener may bring it.
 	 * A session that ends meanwhile sees all of it, or none.
@@ -548,8 +585,11 @@ int kproxy_listener_add(struct kproxy_net *kn, const char *name,
 		/* pairs with READ_ONCE() in session_end() */
 		smp_store_release(&kn->log, kproxy_log_open());
 	l = listener_new(kn, name);
-	if (!l)
+	if (!l) {
+		kproxy_quota_uncharge(kn->quota, KPROXY_QUOTA_OBJECTS, 1);
+		err = -ENOMEM;
 		goto err_prefixes;
+	}
 	c = listener_change_new(l, upstream, options);
 	if (!c) {
 		kproxy_listener_put(l);
@@ -615,6 +655,8 @@ int kproxy_listener_del(struct kproxy_listener *l, bool kill,
 {
 	struct kproxy_net *kn = l->kn;
 	struct listener_change *c;
+	bool staging;
+	int err;
 
 	lockdep_assert_held(&kn->lock);
 	if (kn->staging && (l->change || l->route_change))
@@ -624,7 +666,11 @@ int kproxy_listener_del(struct kproxy_listener *l, bool kill,
 		return -ENOMEM;
 	c->del = true;
 	c->kill = kill;
-	return kproxy_change_submit(kn, &c->change, extack);
+	staging = kn->staging;
+	err = listener_change_submit(c, extack);
+	if (!err && staging)
+		kproxy_route_stage_gone(l);
+	return err;
 }
 
 /**
@@ -655,6 +701,7 @@ void kproxy_listener_del_all(struct kproxy_net *kn)
 	list_for_each_entry_safe(l, next, &kn->listeners, node) {
 		listener_unlink(l, false);
 		kproxy_listener_put(l);
+		cond_resched();
 	}
 }
 
@@ -743,6 +790,8 @@ void kproxy_listener_put(struct kproxy_listener *l)
 {
 	if (!refcount_dec_and_test(&l->refs))
 		return;
+	kproxy_quota_uncharge(l->quota, KPROXY_QUOTA_OBJECTS, 1);
+	kproxy_quota_put(l->quota);
 	kproxy_stats_free(l->stats);
 	kproxy_prefixes_free(rcu_dereference_protected(l->options.prefixes,
 						       true));
@@ -798,14 +847,6 @@ struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l)
 	return up;
 }
 
-/* Who will have its sessions after the transaction. */
-static const struct kproxy_upstream *
-listener_next_upstream(const struct kproxy_listener *l)
-{
-	return l->change ? to_listener_change(l->change)->upstream :
-			   l->upstream;
-}
-
 /**
  * kproxy_listener_goes() - will a transaction delete a listener
  * @l: the listener, its namespace's lock held by who has the transaction
@@ -816,25 +857,4 @@ bool kproxy_listener_goes(const struct kproxy_listener *l)
 {
 	lockdep_assert_held(&l->kn->lock);
 	return l->change && to_listener_change(l->change)->del;
-}
-
-/**
- * kproxy_listener_will_use() - does an upstream get sessions after all changes
- * @up: the upstream, its namespace's lock held
- *
- * Return: whether it gets those of a listener that will exist.
- */
-bool kproxy_listener_will_use(const struct kproxy_upstream *up)
-{
-	const struct kproxy_net *kn = up->kn;
-	const struct kproxy_listener *l;
-
-	lockdep_assert_held(&kn->lock);
-	list_for_each_entry(l, &kn->listeners, node)
-		if (listener_next_upstream(l) == up)
-			return true;
-	list_for_each_entry(l, &kn->new_listeners, node)
-		if (listener_next_upstream(l) == up)
-			return true;
-	return false;
 }

@@ -19,6 +19,7 @@
 struct kproxy_change;
 struct kproxy_listener_port;
 struct kproxy_net;
+struct kproxy_quota;
 struct kproxy_routes;
 struct kproxy_upstream;
 struct netlink_ext_ack;
@@ -46,7 +47,9 @@ struct kproxy_listener_options {
 struct kproxy_listener {
 	/* Constant. */
 	struct kproxy_net *kn;
-	u32 id;
+	/* held; NULL for no limits */
+	struct kproxy_quota *quota;
+	u64 id;
 	char name[KPROXY_NAME_MAX + 1];
 	struct kproxy_stats __percpu *stats;
 
@@ -106,6 +109,5 @@ void kproxy_listener_refused(struct kproxy_listener *l);
 void kproxy_listener_session_ended(struct kproxy_listener *l);
 struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);
 bool kproxy_listener_goes(const struct kproxy_listener *l);
-bool kproxy_listener_will_use(const struct kproxy_upstream *up);
 
 #endif /* _KPROXY_LISTENER_H */

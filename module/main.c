@@ -13,14 +13,12 @@
 #include <uapi/linux/kproxy.h>
 
 #include "admission.h"
-#include "check.h"
 #include "compat.h"
 #include "fault.h"
 #include "main.h"
 #include "netlink.h"
 #include "netns.h"
 #include "param.h"
-#include "preconnect.h"
 #include "session.h"
 #include "sock.h"
 
@@ -80,15 +78,9 @@ static int __init kproxy_init(void)
 	kproxy_bh_wq = alloc_workqueue("kproxy_bh", KPROXY_WQ_BH_PERCPU, 0);
 	if (!kproxy_bh_wq)
 		goto err_wq;
-	err = kproxy_check_init();
-	if (err)
-		goto err_bh_wq;
-	err = kproxy_preconnect_init();
-	if (err)
-		goto err_check;
 	err = kproxy_netns_init();
 	if (err)
-		goto err_preconnect;
+		goto err_bh_wq;
 	err = kproxy_netlink_init();
 	if (err)
 		goto err_netns;
@@ -97,10 +89,6 @@ static int __init kproxy_init(void)
 
 err_netns:
 	kproxy_netns_exit();
-err_preconnect:
-	kproxy_preconnect_exit();
-err_check:
-	kproxy_check_exit();
 err_bh_wq:
 	destroy_workqueue(kproxy_bh_wq);
 err_wq:
@@ -116,8 +104,6 @@ static void __exit kproxy_exit(void)
 {
 	kproxy_netlink_exit();
 	kproxy_netns_exit();
-	kproxy_preconnect_exit();
-	kproxy_check_exit();
 	/* Balancers that were replaced are on their way to the queue. */
 	rcu_barrier();
 	destroy_workqueue(kproxy_wq);

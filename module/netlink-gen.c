@@ -361,6 +361,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_LISTENER_ADD,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_listener_add_doit,
 		.policy		= kproxy_listener_add_nl_policy,
 		.maxattr	= KPROXY_A_LISTENER_TRANSPARENT,
@@ -368,6 +369,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_LISTENER_SET,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_listener_set_doit,
 		.policy		= kproxy_listener_set_nl_policy,
 		.maxattr	= KPROXY_A_LISTENER_TRANSPARENT,
@@ -375,6 +377,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_LISTENER_DEL,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_listener_del_doit,
 		.policy		= kproxy_listener_del_nl_policy,
 		.maxattr	= KPROXY_A_LISTENER_KILL,
@@ -395,6 +398,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_UPSTREAM_ADD,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_upstream_add_doit,
 		.policy		= kproxy_upstream_add_nl_policy,
 		.maxattr	= KPROXY_A_UPSTREAM_PRECONNECT,
@@ -402,6 +406,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_UPSTREAM_SET,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_upstream_set_doit,
 		.policy		= kproxy_upstream_set_nl_policy,
 		.maxattr	= KPROXY_A_UPSTREAM_PRECONNECT,
@@ -409,6 +414,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_UPSTREAM_DEL,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_upstream_del_doit,
 		.policy		= kproxy_upstream_del_nl_policy,
 		.maxattr	= KPROXY_A_UPSTREAM_NAME,
@@ -430,6 +436,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_SERVER_ADD,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_server_add_doit,
 		.policy		= kproxy_server_add_nl_policy,
 		.maxattr	= KPROXY_A_SERVER_BACKUP,
@@ -437,6 +444,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_SERVER_SET,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_server_set_doit,
 		.policy		= kproxy_server_set_nl_policy,
 		.maxattr	= KPROXY_A_SERVER_BACKUP,
@@ -444,6 +452,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_SERVER_DEL,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_server_del_doit,
 		.policy		= kproxy_server_del_nl_policy,
 		.maxattr	= KPROXY_A_SERVER_ADDRESS,
@@ -460,6 +469,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_SESSION_KILL,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_session_kill_doit,
 		.policy		= kproxy_session_kill_nl_policy,
 		.maxattr	= KPROXY_A_SESSION_SERVER,
@@ -479,12 +489,13 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_STATS_RESET,
-		.pre_doit	= kproxy_nl_bare_doit,
+		.pre_doit	= kproxy_nl_admin_bare_doit,
 		.doit		= kproxy_nl_stats_reset_doit,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_TRANSACTION_BEGIN,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_transaction_begin_doit,
 		.policy		= kproxy_transaction_begin_nl_policy,
 		.maxattr	= KPROXY_A_TRANSACTION_GENERATION,
@@ -492,18 +503,19 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_TRANSACTION_COMMIT,
-		.pre_doit	= kproxy_nl_bare_doit,
+		.pre_doit	= kproxy_nl_admin_bare_doit,
 		.doit		= kproxy_nl_transaction_commit_doit,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_TRANSACTION_ABORT,
-		.pre_doit	= kproxy_nl_bare_doit,
+		.pre_doit	= kproxy_nl_admin_bare_doit,
 		.doit		= kproxy_nl_transaction_abort_doit,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= KPROXY_CMD_LISTENER_DRAIN,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_listener_drain_doit,
 		.policy		= kproxy_listener_drain_nl_policy,
 		.maxattr	= KPROXY_A_LISTENER_DRAIN_DEADLINE,
@@ -525,6 +537,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_ROUTE_ADD,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_route_add_doit,
 		.policy		= kproxy_route_add_nl_policy,
 		.maxattr	= KPROXY_A_ROUTE_UPSTREAM,
@@ -532,6 +545,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_ROUTE_DEL,
+		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_route_del_doit,
 		.policy		= kproxy_route_del_nl_policy,
 		.maxattr	= KPROXY_A_ROUTE_SNI,

@@ -19,8 +19,12 @@ extern const struct nla_policy kproxy_source_nl_policy[KPROXY_A_SOURCE_ADDRESS +
 /* Ops table for kproxy */
 extern const struct genl_split_ops kproxy_nl_ops[29];
 
+int kproxy_nl_admin_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
+			 struct genl_info *info);
 int kproxy_nl_bare_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
 			struct genl_info *info);
+int kproxy_nl_admin_bare_doit(const struct genl_split_ops *ops,
+			      struct sk_buff *skb, struct genl_info *info);
 int kproxy_nl_listener_get_start(struct netlink_callback *cb);
 int kproxy_nl_bare_start(struct netlink_callback *cb);
 int kproxy_nl_session_get_start(struct netlink_callback *cb);

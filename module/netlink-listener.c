@@ -366,9 +366,14 @@ int kproxy_nl_listener_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return on_listener(info, reply_listener);
 }
 
-/* Where a dump goes on: behind the listener of this id. */
+/*
+ * Where a dump goes on: behind the listener of this id, which is where the
+ * pointer says as long as the configuration has not changed.
+ */
 struct dump_ctx {
-	u32 last;
+	u64 last;
+	u64 changes;
+	const struct kproxy_listener *at;
 };
 
 /* So many addresses, all of them dead, are in any message with all else. */
@@ -397,13 +402,18 @@ int kproxy_nl_listener_get_dumpit(struct sk_buff *skb,
 	const struct kproxy_listener *l;
 	int err = 0;
 
-	list_for_each_entry(l, &kn->listeners, node) {
+	if (ctx->changes != kn->changes)
+		ctx->at = NULL;
+	ctx->changes = kn->changes;
+	l = list_prepare_entry(ctx->at, &kn->listeners, node);
+	list_for_each_entry_continue(l, &kn->listeners, node) {
 		if (l->id <= ctx->last)
 			continue;
 		err = kproxy_netlink_dump(skb, cb, put_listener, l);
 		if (err)
 			break;
 		ctx->last = l->id;
+		ctx->at = l;
 	}
 	kproxy_netlink_unlock(kn);
 	return err;

@@ -177,9 +177,14 @@ int kproxy_nl_route_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return on_route(info, reply_route);
 }
 
-/* Where a dump goes on: at this route of this listener. */
+/*
+ * Where a dump goes on: at this route of this listener, which is where the
+ * pointer says as long as the configuration has not changed.
+ */
 struct dump_ctx {
-	u32 listener;
+	u64 listener;
+	u64 changes;
+	const struct kproxy_listener *at;
 	u32 place;
 };
 
@@ -196,6 +201,7 @@ static int dump_listener(struct sk_buff *skb, struct netlink_callback *cb,
 		ctx->listener = l->id;
 		ctx->place = 0;
 	}
+	ctx->at = l;
 	for (; routes && ctx->place < routes->n; ctx->place++) {
 		const struct told_route told = {
 			.listener = l,
@@ -220,7 +226,12 @@ static int dump_routes(struct sk_buff *skb, struct netlink_callback *cb,
 		l = find_listener(kn, info);
 		return l ? dump_listener(skb, cb, l, ctx) : -ENOENT;
 	}
-	list_for_each_entry(l, &kn->listeners, node) {
+	if (ctx->changes != kn->changes)
+		ctx->at = NULL;
+	ctx->changes = kn->changes;
+	l = ctx->at ?: list_first_entry(&kn->listeners,
+					const struct kproxy_listener, node);
+	list_for_each_entry_from(l, &kn->listeners, node) {
 		err = dump_listener(skb, cb, l, ctx);
 		if (err)
 			return err;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Requests about sessions, the pools and the totals. */
 #include <linux/jiffies.h>
-#include <linux/rhashtable.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/tcp.h>
@@ -12,6 +12,7 @@
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netns.h"
+#include "quota.h"
 #include "session.h"
 #include "session-table.h"
 #include "upstream.h"
@@ -257,24 +258,29 @@ static int get_filter(const struct genl_info *info, struct filter *filter)
 
 /* What a dump of sessions keeps from one part to the next. */
 struct session_dump {
-	struct rhashtable_iter iter;
+	struct kproxy_session_walk walk;
 	struct filter filter;
-	/* how often the table was resized meanwhile */
-	unsigned int resized;
+	/* @walk is set up */
+	bool walks;
 };
 
 struct session_dump_ctx {
 	struct session_dump *dump;
+	bool over;
 };
 
 int kproxy_nl_session_get_start(struct netlink_callback *cb)
 {
 	const struct genl_info *info = genl_info_dump(cb);
+	struct kproxy_net *kn = kproxy_net(genl_info_net(info));
 	struct session_dump_ctx *ctx = (void *)cb->ctx;
 	struct session_dump *dump;
 	int err;
 
-	dump = kmalloc(sizeof(*dump), GFP_KERNEL);
+	err = kproxy_quota_admit(genl_info_net(info), info->extack);
+	if (err)
+		return err;
+	dump = kzalloc(sizeof(*dump), GFP_KERNEL);
 	if (!dump)
 		return -ENOMEM;
 	err = get_filter(info, &dump->filter);
@@ -282,9 +288,10 @@ int kproxy_nl_session_get_start(struct netlink_callback *cb)
 		kfree(dump);
 		return err;
 	}
-	dump->resized = 0;
-	rhashtable_walk_enter(&kproxy_net(genl_info_net(info))->sessions,
-			      &dump->iter);
+	if (kproxy_net_used(kn) && !dump->filter.f.by_id) {
+		kproxy_session_walk_init(&dump->walk, kn);
+		dump->walks = true;
+	}
 	ctx->dump = dump;
 	return 0;
 }
@@ -293,9 +300,30 @@ int kproxy_nl_session_get_done(struct netlink_callback *cb)
 {
 	struct session_dump_ctx *ctx = (void *)cb->ctx;
 
-	rhashtable_walk_exit(&ctx->dump->iter);
+	if (ctx->dump->walks)
+		kproxy_session_walk_exit(&ctx->dump->walk);
 	kfree(ctx->dump);
 	return 0;
+}
+
+/* The one session that has the number. */
+static int dump_one(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	const struct genl_info *info = genl_info_dump(cb);
+	struct session_dump_ctx *ctx = (void *)cb->ctx;
+	const struct kproxy_session_filter *f = &ctx->dump->filter.f;
+	const struct kproxy_session *s;
+	int err = 0;
+
+	if (ctx->over)
+		return 0;
+	rcu_read_lock();
+	s = kproxy_session_lookup(kproxy_net(genl_info_net(info)), f->id);
+	if (s && kproxy_session_match(s, f))
+		err = kproxy_netlink_dump(skb, cb, put_session, s);
+	rcu_read_unlock();
+	ctx->over = !err;
+	return err;
 }
 
 int kproxy_nl_session_get_dumpit(struct sk_buff *skb,
@@ -306,21 +334,22 @@ int kproxy_nl_session_get_dumpit(struct sk_buff *skb,
 	const struct kproxy_session *s;
 	int err = 0;
 
-	rhashtable_walk_start(&dump->iter);
-	/* The one that the last part had no room for, if there is one. */
-	for (s = rhashtable_walk_peek(&dump->iter); s;
-	     s = rhashtable_walk_next(&dump->iter)) {
-		/* The walk begins again: some may come twice. */
-		if (IS_ERR(s))
-			dump->resized++;
-		cb->seq = dump->resized + 1;
-		if (IS_ERR(s) || !kproxy_session_match(s, &dump->filter.f))
+	if (!dump->walks)
+		return dump_one(skb, cb);
+	kproxy_session_walk_begin(&dump->walk);
+	while ((s = kproxy_session_walk_next(&dump->walk))) {
+		if (!kproxy_session_match(s, &dump->filter.f))
 			continue;
+		/* If the walk has begun again, some may come twice. */
+		cb->seq = dump->walk.restarts + 1;
 		err = kproxy_netlink_dump(skb, cb, put_session, s);
-		if (err)
-			break;
+		if (!err)
+			continue;
+		kproxy_session_walk_again(&dump->walk);
+		break;
 	}
-	rhashtable_walk_stop(&dump->iter);
+	kproxy_session_walk_end(&dump->walk);
+	cb->seq = dump->walk.restarts + 1;
 	return err;
 }
 
@@ -383,6 +412,9 @@ int kproxy_nl_pool_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	struct pool_dump_ctx *ctx = (void *)cb->ctx;
 	int cpu, err;
 
+	/* The pools belong to the host: containers do not see them. */
+	if (kproxy_quota_applies(genl_info_net(genl_info_dump(cb))))
+		return 0;
 	for_each_possible_cpu(cpu) {
 		if (cpu < ctx->cpu)
 			continue;
@@ -415,7 +447,8 @@ static int reply_totals(struct genl_info *info, bool reset)
 
 	kproxy_session_count_stalls(kn);
 	kproxy_net_totals(kn, &totals.sum, reset);
-	totals.sessions = atomic_read(&kn->sessions.nelems);
+	totals.sessions = kproxy_net_used(kn) ?
+				  atomic_read(&kn->sessions.nelems) : 0;
 	return kproxy_netlink_reply(info, put_totals, &totals);
 }
 

@@ -12,7 +12,8 @@ static int put_generation(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_net *kn = object;
 
-	return nla_put_u32(skb, KPROXY_A_TRANSACTION_GENERATION, kn->changes);
+	return nla_put_u32(skb, KPROXY_A_TRANSACTION_GENERATION,
+			   (u32)kn->changes);
 }
 
 int kproxy_nl_transaction_begin_doit(struct sk_buff *skb,
@@ -24,6 +25,7 @@ int kproxy_nl_transaction_begin_doit(struct sk_buff *skb,
 	int err;
 
 	err = kproxy_transaction_begin(kn, info->snd_portid,
+				       kproxy_netlink_sock(info),
 				       attr ? &generation : NULL,
 				       info->extack);
 	if (!err) {
@@ -41,7 +43,8 @@ int kproxy_nl_transaction_commit_doit(struct sk_buff *skb,
 	struct kproxy_net *kn = kproxy_netlink_lock(info);
 	int err;
 
-	err = kproxy_transaction_commit(kn, info->snd_portid, info->extack);
+	err = kproxy_transaction_commit(kn, kproxy_netlink_sock(info),
+					info->extack);
 	kproxy_netlink_unlock(kn);
 	return err;
 }
@@ -52,7 +55,8 @@ int kproxy_nl_transaction_abort_doit(struct sk_buff *skb,
 	struct kproxy_net *kn = kproxy_netlink_lock(info);
 	int err;
 
-	err = kproxy_transaction_abort(kn, info->snd_portid, info->extack);
+	err = kproxy_transaction_abort(kn, kproxy_netlink_sock(info),
+				       info->extack);
 	kproxy_netlink_unlock(kn);
 	return err;
 }

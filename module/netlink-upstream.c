@@ -191,11 +191,27 @@ int kproxy_nl_upstream_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return on_upstream(info, reply_upstream);
 }
 
-/* Where a dump goes on: behind this server of this upstream. */
+/*
+ * Where a dump goes on: behind this server of this upstream. As long as the
+ * configuration has not changed, they are where the pointers say.
+ */
 struct dump_ctx {
-	u32 upstream;
-	u32 server;
+	u64 upstream;
+	u64 server;
+	u64 changes;
+	const struct kproxy_upstream *up;
+	const struct kproxy_server *last;
 };
+
+static void dump_resume(struct dump_ctx *ctx, const struct kproxy_net *kn)
+{
+	BUILD_BUG_ON(sizeof(*ctx) > sizeof_field(struct netlink_callback, ctx));
+	if (ctx->changes == kn->changes)
+		return;
+	ctx->changes = kn->changes;
+	ctx->up = NULL;
+	ctx->last = NULL;
+}
 
 int kproxy_nl_upstream_get_dumpit(struct sk_buff *skb,
 				  struct netlink_callback *cb)
@@ -205,13 +221,16 @@ int kproxy_nl_upstream_get_dumpit(struct sk_buff *skb,
 	const struct kproxy_upstream *up;
 	int err = 0;
 
-	list_for_each_entry(up, &kn->upstreams, node) {
+	dump_resume(ctx, kn);
+	up = list_prepare_entry(ctx->up, &kn->upstreams, node);
+	list_for_each_entry_continue(up, &kn->upstreams, node) {
 		if (up->id <= ctx->upstream)
 			continue;
 		err = kproxy_netlink_dump(skb, cb, put_upstream, up);
 		if (err)
 			break;
 		ctx->upstream = up->id;
+		ctx->up = up;
 	}
 	kproxy_netlink_unlock(kn);
 	return err;
@@ -485,14 +504,18 @@ static int dump_upstream(struct sk_buff *skb, struct netlink_callback *cb,
 	if (up->id > ctx->upstream) {
 		ctx->upstream = up->id;
 		ctx->server = 0;
+		ctx->last = NULL;
 	}
-	list_for_each_entry(server, &up->servers, node) {
+	ctx->up = up;
+	server = list_prepare_entry(ctx->last, &up->servers, node);
+	list_for_each_entry_continue(server, &up->servers, node) {
 		if (server->id <= ctx->server)
 			continue;
 		err = kproxy_netlink_dump(skb, cb, put_server, server);
 		if (err)
 			return err;
 		ctx->server = server->id;
+		ctx->last = server;
 	}
 	return 0;
 }
@@ -504,11 +527,14 @@ static int dump_servers(struct sk_buff *skb, struct netlink_callback *cb,
 	const struct kproxy_upstream *up;
 	int err;
 
+	dump_resume(ctx, kn);
 	if (info->attrs[KPROXY_A_SERVER_UPSTREAM]) {
 		up = find_upstream(kn, info, KPROXY_A_SERVER_UPSTREAM);
 		return up ? dump_upstream(skb, cb, up, ctx) : -ENOENT;
 	}
-	list_for_each_entry(up, &kn->upstreams, node) {
+	up = ctx->up ?: list_first_entry(&kn->upstreams,
+					 const struct kproxy_upstream, node);
+	list_for_each_entry_from(up, &kn->upstreams, node) {
 		err = dump_upstream(skb, cb, up, ctx);
 		if (err)
 			return err;

@@ -14,6 +14,7 @@
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netns.h"
+#include "quota.h"
 #include "stats.h"
 #include "transaction.h"
 
@@ -105,6 +106,17 @@ static bool can_be_staged(u8 cmd)
 }
 
 /**
+ * kproxy_netlink_sock() - the socket that a request came through
+ * @info: a request that needs CAP_NET_ADMIN, and is no dump
+ *
+ * Return: the socket, which lives as long as the request.
+ */
+struct sock *kproxy_netlink_sock(const struct genl_info *info)
+{
+	return info->user_ptr[0];
+}
+
+/**
  * kproxy_netlink_lock() - take the configuration lock of a request's namespace
  * @info: the request
  *
@@ -119,7 +131,7 @@ struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info)
 
 	mutex_lock(&kn->lock);
 	if (can_be_staged(info->genlhdr->cmd))
-		kproxy_transaction_enter(kn, info->snd_portid);
+		kproxy_transaction_enter(kn, kproxy_netlink_sock(info));
 	return kn;
 }
 
@@ -135,7 +147,7 @@ struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb)
 	struct kproxy_net *kn = kproxy_netlink_lock(genl_info_dump(cb));
 
 	/* Zero would switch the check for changes off. */
-	cb->seq = kn->changes + 1;
+	cb->seq = (u32)kn->changes ?: U32_MAX;
 	return kn;
 }
 
@@ -167,6 +179,31 @@ int kproxy_nl_bare_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
 			struct genl_info *info)
 {
 	return refuse_attrs(info);
+}
+
+/*
+ * Called before each operation that needs CAP_NET_ADMIN, which generic netlink has
+ * checked: check what the namespace and the transaction allow.
+ */
+int kproxy_nl_admin_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
+			 struct genl_info *info)
+{
+	struct net *net = genl_info_net(info);
+	int err = kproxy_quota_admit(net, info->extack);
+
+	if (!err && can_be_staged(info->genlhdr->cmd))
+		err = kproxy_transaction_admit(kproxy_net(net),
+					       info->snd_portid, info->extack);
+	info->user_ptr[0] = NETLINK_CB(skb).sk;
+	return err;
+}
+
+int kproxy_nl_admin_bare_doit(const struct genl_split_ops *ops,
+			      struct sk_buff *skb, struct genl_info *info)
+{
+	int err = kproxy_nl_admin_doit(ops, skb, info);
+
+	return err ?: refuse_attrs(info);
 }
 
 int kproxy_nl_bare_start(struct netlink_callback *cb)

@@ -19,6 +19,7 @@ struct netlink_callback;
 struct netlink_ext_ack;
 struct nlattr;
 struct sk_buff;
+struct sock;
 union kproxy_addr;
 
 /*
@@ -32,6 +33,7 @@ typedef int (*kproxy_netlink_put)(struct sk_buff *skb, const void *object);
 
 int kproxy_netlink_init(void);
 void kproxy_netlink_exit(void);
+struct sock *kproxy_netlink_sock(const struct genl_info *info);
 struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info);
 struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb);
 void kproxy_netlink_unlock(struct kproxy_net *kn);

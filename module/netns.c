@@ -3,7 +3,13 @@
  * The root of what kproxy has in a network namespace. It holds no reference to
  * the namespace: when that goes away, or the module does, everything in it is
  * taken down first.
+ *
+ * Any user can make thousands of namespaces. One in which nothing was ever
+ * configured has no memory but the root itself; tables and counters come with
+ * its first object, and are charged to the task that makes it.
  */
+#include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
@@ -12,6 +18,7 @@
 #include "listener.h"
 #include "log.h"
 #include "netns.h"
+#include "quota.h"
 #include "session-table.h"
 #include "transaction.h"
 #include "upstream.h"
@@ -58,6 +65,9 @@ void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
 	struct kproxy_stats now;
 	int i;
 
+	memset(sum, 0, sizeof(*sum));
+	if (!kproxy_net_used(kn))
+		return;
 	mutex_lock(&kn->lock);
 	kproxy_stats_sum(kn->stats, &now);
 	for (i = 0; i < KPROXY_COUNTERS; i++)
@@ -67,37 +77,60 @@ void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
 	mutex_unlock(&kn->lock);
 }
 
+/**
+ * kproxy_net_use() - have what a namespace needs for its first object
+ * @kn: the namespace's root, its lock held
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int kproxy_net_use(struct kproxy_net *kn)
+{
+	lockdep_assert_held(&kn->lock);
+	if (kn->used)
+		return 0;
+	kn->upstream_names = kcalloc(1 << KPROXY_NAME_BITS,
+				     sizeof(*kn->upstream_names),
+				     GFP_KERNEL_ACCOUNT);
+	kn->stats = kproxy_stats_new();
+	if (!kn->upstream_names || !kn->stats ||
+	    kproxy_quota_new(kn->net, &kn->quota))
+		goto err_memory;
+	if (kproxy_session_table_init(kn))
+		goto err_memory;
+	if (kproxy_admission_init(&kn->admission))
+		goto err_table;
+	/* pairs with that of kproxy_net_used() */
+	smp_store_release(&kn->used, true);
+	return 0;
+
+err_table:
+	kproxy_session_table_destroy(kn);
+err_memory:
+	kproxy_quota_put(kn->quota);
+	kn->quota = NULL;
+	kproxy_stats_free(kn->stats);
+	kn->stats = NULL;
+	kfree(kn->upstream_names);
+	kn->upstream_names = NULL;
+	return -ENOMEM;
+}
+
 static int __net_init netns_init(struct net *net)
 {
 	struct kproxy_net *kn = kproxy_net(net);
-	int err;
 
 	kn->net = net;
 	mutex_init(&kn->lock);
 	INIT_LIST_HEAD(&kn->listeners);
 	INIT_LIST_HEAD(&kn->upstreams);
 	INIT_LIST_HEAD(&kn->new_upstreams);
-	hash_init(kn->upstream_names);
 	INIT_LIST_HEAD(&kn->new_listeners);
+	mutex_init(&kn->stalls_lock);
 	kproxy_transaction_init(kn);
 	kproxy_listener_init(kn);
 	kproxy_drain_init(kn);
-	kn->stats = kproxy_stats_new();
-	if (!kn->stats)
-		return -ENOMEM;
-	err = kproxy_session_table_init(kn);
-	if (err)
-		goto err_stats;
-	err = kproxy_admission_init(&kn->admission);
-	if (err)
-		goto err_table;
 	return 0;
-
-err_table:
-	kproxy_session_table_destroy(kn);
-err_stats:
-	kproxy_stats_free(kn->stats);
-	return err;
 }
 
 /*
@@ -113,8 +146,10 @@ static void __net_exit netns_pre_exit(struct net *net)
 	kproxy_listener_del_all(kn);
 	kproxy_upstream_stop_all(kn);
 	mutex_unlock(&kn->lock);
-	kproxy_listener_stop(kn);
 	kproxy_fault_point(KPROXY_POINT_NETNS_EXIT);
+	if (!kproxy_net_used(kn))
+		return;
+	kproxy_listener_stop(kn);
 	kproxy_drain_stop(kn);
 	kproxy_session_kill_all(kn);
 }
@@ -123,13 +158,21 @@ static void __net_exit netns_exit(struct net *net)
 {
 	struct kproxy_net *kn = kproxy_net(net);
 
+	if (!kproxy_net_used(kn))
+		return;
 	mutex_lock(&kn->lock);
 	kproxy_upstream_del_all(kn);
 	mutex_unlock(&kn->lock);
+	if (kn->check_wq)
+		destroy_workqueue(kn->check_wq);
+	if (kn->preconnect_wq)
+		destroy_workqueue(kn->preconnect_wq);
 	kproxy_admission_destroy(&kn->admission);
 	kproxy_session_table_destroy(kn);
 	kproxy_log_close(kn->log);
 	kproxy_stats_free(kn->stats);
+	kfree(kn->upstream_names);
+	kproxy_quota_put(kn->quota);
 }
 
 static struct pernet_operations kproxy_net_ops = {

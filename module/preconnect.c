@@ -30,8 +30,8 @@
 #include "source.h"
 #include "upstream.h"
 
-/* Works that may run at the same time, each for some microseconds. */
-#define PRECONNECT_WORKS 16
+/* Works of a namespace that may run at a time, each for some microseconds. */
+#define PRECONNECT_WORKS 8
 
 /* Connects that are begun in one go; then the next tick is waited for. */
 #define CONNECT_BATCH 16
@@ -90,7 +90,10 @@ struct idle {
 	struct rcu_head rcu;
 };
 
-static struct workqueue_struct *preconnect_wq;
+static struct workqueue_struct *preconnect_wq(const struct kproxy_server *server)
+{
+	return READ_ONCE(server->upstream->kn->preconnect_wq);
+}
 
 /* Take one out of the lists; it is the caller's now. */
 static void idle_remove(struct idle *idle)
@@ -364,9 +367,11 @@ static void preconnect_back_off(struct kproxy_preconnect *p)
 	p->not_before = jiffies + p->backoff;
 }
 
-static void preconnect_again(struct kproxy_preconnect *p, unsigned long delay)
+/* Return: false if the work was queued already, for whatever time. */
+static bool preconnect_again(struct kproxy_server *server, unsigned long delay)
 {
-	queue_delayed_work(preconnect_wq, &p->work, delay);
+	return queue_delayed_work(preconnect_wq(server),
+				  &server->preconnect.work, delay);
 }
 
 static void preconnect_work(struct work_struct *work)
@@ -377,45 +382,48 @@ static void preconnect_work(struct work_struct *work)
 	struct kproxy_preconnect *p = &server->preconnect;
 	int missing;
 
+	WRITE_ONCE(p->waits, false);
 	if (server_reap(server) && !preconnect_pauses(p))
 		preconnect_back_off(p);
 	if (preconnect_pauses(p)) {
-		preconnect_again(p, p->not_before - jiffies);
+		preconnect_again(server, p->not_before - jiffies);
 		return;
 	}
 	missing = server_fill(server);
 	if (missing < 0) {
 		preconnect_back_off(p);
-		preconnect_again(p, p->backoff);
+		preconnect_again(server, p->backoff);
 	} else if (missing) {
-		preconnect_again(p, 1);
+		preconnect_again(server, 1);
 	} else if (server_connecting(server)) {
+		/* A caller that finds the work queued sees this: queueing is a barrier. */
+		WRITE_ONCE(p->waits, true);
 		/* What has not been answered by then is given up. */
-		preconnect_again(p, CONNECT_TIME);
+		preconnect_again(server, CONNECT_TIME);
 	}
 }
 
 /**
- * kproxy_preconnect_init() - get ready to connect
+ * kproxy_preconnect_open() - have a namespace ready to connect ahead
+ * @kn: the namespace's root, its lock held
+ *
+ * Each namespace has a queue of its own, so that none waits for another.
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int kproxy_preconnect_init(void)
+int kproxy_preconnect_open(struct kproxy_net *kn)
 {
-	preconnect_wq = alloc_workqueue("kproxy_preconnect", WQ_UNBOUND,
-					PRECONNECT_WORKS);
-	return preconnect_wq ? 0 : -ENOMEM;
-}
+	struct workqueue_struct *wq;
 
-/**
- * kproxy_preconnect_exit() - connect no more; no server is left
- *
- * Context: process, may sleep.
- */
-void kproxy_preconnect_exit(void)
-{
-	destroy_workqueue(preconnect_wq);
+	lockdep_assert_held(&kn->lock);
+	if (kn->preconnect_wq)
+		return 0;
+	wq = alloc_workqueue("kproxy_preconnect", WQ_UNBOUND,
+			     PRECONNECT_WORKS);
+	/* pairs with READ_ONCE() in preconnect_wq() */
+	smp_store_release(&kn->preconnect_wq, wq);
+	return wq ? 0 : -ENOMEM;
 }
 
 /**
@@ -464,7 +472,11 @@ void kproxy_preconnect_free(struct kproxy_server *server)
  */
 void kproxy_preconnect_apply(struct kproxy_server *server)
 {
-	mod_delayed_work(preconnect_wq, &server->preconnect.work, 0);
+	struct workqueue_struct *wq = preconnect_wq(server);
+
+	/* No upstream of the namespace has ever wanted connections. */
+	if (wq)
+		mod_delayed_work(wq, &server->preconnect.work, 0);
 }
 
 /**
@@ -564,10 +576,13 @@ static void preconnect_replace(struct kproxy_server *server,
 {
 	unsigned int want = READ_ONCE(server->upstream->options.preconnect);
 
-	if (idle && 2 * READ_ONCE(idle->pc->nr) > want)
-		preconnect_again(&server->preconnect, 1);
-	else
+	if (!idle || 2 * READ_ONCE(idle->pc->nr) <= want)
 		kproxy_preconnect_apply(server);
+	else if (!preconnect_again(server, 1) &&
+		 READ_ONCE(server->preconnect.waits))
+		/* The work was queued for CONNECT_TIME: run it in a tick. */
+		mod_delayed_work(preconnect_wq(server),
+				 &server->preconnect.work, 1);
 }
 
 /**

@@ -8,6 +8,7 @@
 #include <linux/workqueue.h>
 
 struct kproxy_preconnect_cpu;
+struct kproxy_net;
 struct kproxy_server;
 struct kproxy_sock;
 struct kproxy_sock_ops;
@@ -26,6 +27,8 @@ struct kproxy_preconnect {
 	/* The work's: how long to wait after a failure, and until when. */
 	unsigned long backoff;
 	unsigned long not_before;
+	/* The work is queued for CONNECT_TIME; read by sessions. */
+	bool waits;
 };
 
 /* What was counted of them. */
@@ -35,8 +38,7 @@ struct kproxy_preconnect_stats {
 	u64 missed;
 };
 
-int kproxy_preconnect_init(void);
-void kproxy_preconnect_exit(void);
+int kproxy_preconnect_open(struct kproxy_net *kn);
 int kproxy_preconnect_prepare(struct kproxy_server *server);
 void kproxy_preconnect_free(struct kproxy_server *server);
 void kproxy_preconnect_apply(struct kproxy_server *server);

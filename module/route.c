@@ -11,12 +11,14 @@
  */
 #include <linux/errno.h>
 #include <linux/netlink.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "listener.h"
 #include "netlink.h"
 #include "netns.h"
+#include "quota.h"
 #include "route.h"
 #include "transaction.h"
 #include "upstream.h"
@@ -172,6 +174,7 @@ static void route_put(struct kproxy_route *route)
 {
 	if (!refcount_dec_and_test(&route->refs))
 		return;
+	kproxy_quota_uncharge(route->upstream->quota, KPROXY_QUOTA_OBJECTS, 1);
 	kproxy_upstream_put(route->upstream);
 	kfree_rcu(route, rcu);
 }
@@ -264,6 +267,15 @@ static int routes_prepare(struct kproxy_change *change,
 	return 0;
 }
 
+/* Add @one, 1 or -1, to the route count of each upstream. */
+static void routes_count(const struct kproxy_routes *routes, int one)
+{
+	unsigned int i;
+
+	for (i = 0; routes && i < routes->n; i++)
+		routes->route[i]->upstream->routes += one;
+}
+
 static void routes_publish(struct kproxy_change *change)
 {
 	struct route_change *c = to_route_change(change);
@@ -272,6 +284,8 @@ static void routes_publish(struct kproxy_change *change)
 	if (c->published)
 		return;
 	c->published = true;
+	routes_count(c->routes, 1);
+	kproxy_route_unlink(c->l);
 	c->routes = rcu_replace_pointer(c->l->routes, c->routes,
 					lockdep_is_held(&kn->lock));
 	kproxy_net_changed(kn);
@@ -302,6 +316,7 @@ static void routes_tell(const struct kproxy_listener *l,
 		else
 			kproxy_netlink_route_event(l, new->route[j++],
 						   KPROXY_CMD_ROUTE_ADD_NTF);
+		cond_resched();
 	}
 }
 
@@ -369,15 +384,17 @@ void kproxy_route_publish(struct kproxy_listener *l)
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -EEXIST for a pattern that has a route; -ENOSPC; -ENOMEM; of a
- * transaction also -EBUSY when it deletes the listener, or -ESTALE.
+ * Return: 0; -EEXIST for a pattern that has a route; -ENOSPC; -EDQUOT; -ENOMEM; of
+ * a transaction also -EBUSY when it deletes the listener, or -ESTALE.
  */
 int kproxy_route_add(struct kproxy_listener *l, const char *pattern,
 		     struct kproxy_upstream *up, struct netlink_ext_ack *extack)
 {
 	const struct kproxy_routes *old = kproxy_routes_now(l);
+	bool staging = l->kn->staging;
 	struct kproxy_routes *routes;
 	struct kproxy_route *route;
+	int err;
 
 	if (l->kn->staging && kproxy_listener_goes(l))
 		return kproxy_change_twice(extack);
@@ -390,15 +407,23 @@ int kproxy_route_add(struct kproxy_listener *l, const char *pattern,
 				   KPROXY_ROUTES_MAX);
 		return -ENOSPC;
 	}
+	err = kproxy_quota_charge(up->quota, KPROXY_QUOTA_OBJECTS, 1, extack);
+	if (err)
+		return err;
 	route = route_new(pattern, up);
-	if (!route)
+	if (!route) {
+		kproxy_quota_uncharge(up->quota, KPROXY_QUOTA_OBJECTS, 1);
 		return -ENOMEM;
+	}
 	routes = routes_with(old, find_place(old, false, pattern), route);
 	if (!routes) {
 		route_put(route);
 		return -ENOMEM;
 	}
-	return routes_submit(l, routes, extack);
+	err = routes_submit(l, routes, extack);
+	if (!err && staging)
+		kproxy_upstream_stage(up, 0, 1);
+	return err;
 }
 
 /**
@@ -416,7 +441,10 @@ int kproxy_route_del(struct kproxy_listener *l,
 		     struct netlink_ext_ack *extack)
 {
 	const struct kproxy_routes *old = kproxy_routes_now(l);
+	struct kproxy_upstream *up = route->upstream;
 	struct kproxy_routes *routes = NULL;
+	bool staging = l->kn->staging;
+	int err;
 
 	if (l->kn->staging && kproxy_listener_goes(l))
 		return kproxy_change_twice(extack);
@@ -426,7 +454,11 @@ int kproxy_route_del(struct kproxy_listener *l,
 		if (!routes)
 			return -ENOMEM;
 	}
-	return routes_submit(l, routes, extack);
+	/* It may be freed by this; its upstream is in the configuration. */
+	err = routes_submit(l, routes, extack);
+	if (!err && staging)
+		kproxy_upstream_stage(up, 0, -1);
+	return err;
 }
 
 static bool routes_lead(const struct kproxy_routes *routes,
@@ -440,40 +472,55 @@ static bool routes_lead(const struct kproxy_routes *routes,
 	return false;
 }
 
-/* After a transaction, or as it is. */
-static bool listener_leads(const struct kproxy_listener *l,
-			   const struct kproxy_upstream *up, bool staged)
+/**
+ * kproxy_route_unlink() - take a listener's routes out of their upstreams' counts
+ * @l: the listener, its namespace's lock held; its routes are about to be replaced,
+ *	or the listener is about to be deleted
+ *
+ * Context: process.
+ */
+void kproxy_route_unlink(const struct kproxy_listener *l)
 {
-	if (staged && kproxy_listener_goes(l))
-		return false;
-	if (staged && l->route_change)
-		return routes_lead(to_route_change(l->route_change)->routes,
-				   up);
-	return routes_lead(rcu_dereference_protected(l->routes, true), up);
+	lockdep_assert_held(&l->kn->lock);
+	routes_count(rcu_dereference_protected(l->routes, true), -1);
+}
+
+/**
+ * kproxy_route_stage_gone() - stage the deletion of a listener's routes
+ * @l: the listener, its namespace's lock held
+ *
+ * Context: process.
+ */
+void kproxy_route_stage_gone(const struct kproxy_listener *l)
+{
+	const struct kproxy_routes *routes;
+	unsigned int i;
+
+	lockdep_assert_held(&l->kn->lock);
+	routes = rcu_dereference_protected(l->routes, true);
+	for (i = 0; routes && i < routes->n; i++)
+		kproxy_upstream_stage(routes->route[i]->upstream, 0, -1);
 }
 
 /**
  * kproxy_route_user() - a listener that has a route to an upstream
  * @up: the upstream, its namespace's lock held
- * @staged: as it will be after all changes of the transaction
  *
+ * Context: process, may sleep.
  * Return: the listener, or NULL when there is none.
  */
-const struct kproxy_listener *kproxy_route_user(const struct kproxy_upstream *up,
-						bool staged)
+const struct kproxy_listener *kproxy_route_user(const struct kproxy_upstream *up)
 {
 	const struct kproxy_net *kn = up->kn;
 	const struct kproxy_listener *l;
 
 	lockdep_assert_held(&kn->lock);
-	list_for_each_entry(l, &kn->listeners, node)
-		if (listener_leads(l, up, staged))
+	list_for_each_entry(l, &kn->listeners, node) {
+		if (routes_lead(rcu_dereference_protected(l->routes, true),
+				up))
 			return l;
-	if (!staged)
-		return NULL;
-	list_for_each_entry(l, &kn->new_listeners, node)
-		if (listener_leads(l, up, staged))
-			return l;
+		cond_resched();
+	}
 	return NULL;
 }
 

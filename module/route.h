@@ -43,8 +43,9 @@ int kproxy_route_del(struct kproxy_listener *l,
 		     const struct kproxy_route *route,
 		     struct netlink_ext_ack *extack);
 void kproxy_route_publish(struct kproxy_listener *l);
-const struct kproxy_listener *kproxy_route_user(const struct kproxy_upstream *up,
-						bool staged);
+void kproxy_route_unlink(const struct kproxy_listener *l);
+void kproxy_route_stage_gone(const struct kproxy_listener *l);
+const struct kproxy_listener *kproxy_route_user(const struct kproxy_upstream *up);
 struct kproxy_upstream *kproxy_route_upstream(const struct kproxy_listener *l,
 					      const char *name);
 

@@ -5,6 +5,7 @@
  */
 #include <linux/jiffies.h>
 #include <linux/rhashtable.h>
+#include <linux/sched.h>
 #include <linux/wait_bit.h>
 
 #include "fault.h"
@@ -102,55 +103,191 @@ bool kproxy_session_match(const struct kproxy_session *s,
 				     filter->client_bits);
 }
 
-typedef bool (*session_test)(const struct kproxy_session *s, const void *arg);
-
 /*
- * Kill what a test means, @most at most. A table that grows meanwhile makes the
- * walk begin again; a session that is killed twice is killed once.
+ * Sessions that a walk visits before it reschedules. This also bounds its RCU
+ * read-side critical sections.
  */
-static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
-				      const void *arg, unsigned int most,
-				      enum kproxy_reason reason)
-{
-	struct rhashtable_iter iter;
-	struct kproxy_session *s;
-	unsigned int killed = 0;
+#define WALK_BATCH 256
 
-	rhashtable_walk_enter(&kn->sessions, &iter);
-	rhashtable_walk_start(&iter);
-	while (killed < most && (s = rhashtable_walk_next(&iter))) {
-		if (IS_ERR(s))
-			continue;
-		if (!test(s, arg) || !refcount_inc_not_zero(&s->refs))
-			continue;
-		kproxy_fault_point(KPROXY_POINT_KILL);
-		killed += kproxy_session_event(s, KPROXY_EV_KILL, reason);
-		kproxy_session_put(s);
-	}
-	rhashtable_walk_stop(&iter);
-	rhashtable_walk_exit(&iter);
-	return killed;
+/**
+ * kproxy_session_walk_init() - set up a walk through all sessions
+ * @walk: the walk, for kproxy_session_walk_exit()
+ * @kn: the namespace's root, kproxy_net_used()
+ *
+ * A session that exists during all of the walk is found. One may be found twice
+ * when the table is resized, which @restarts counts.
+ *
+ * Context: process.
+ */
+void kproxy_session_walk_init(struct kproxy_session_walk *walk,
+			      struct kproxy_net *kn)
+{
+	*walk = (struct kproxy_session_walk){ .kn = kn };
+	rhashtable_walk_enter(&kn->sessions, &walk->iter);
 }
 
 /**
- * kproxy_session_count_stalls() - count the stalls that go on, up to now
- * @kn: the namespace's root
+ * kproxy_session_walk_exit() - end a walk
+ * @walk: the walk, not begun
  *
- * Otherwise they are counted when they are over.
- *
- * Context: process, may sleep.
+ * Context: process.
  */
-void kproxy_session_count_stalls(struct kproxy_net *kn)
+void kproxy_session_walk_exit(struct kproxy_session_walk *walk)
 {
-	struct rhashtable_iter iter;
+	rhashtable_walk_exit(&walk->iter);
+}
+
+/**
+ * kproxy_session_walk_begin() - go on with a walk
+ * @walk: the walk; it is an RCU read-side critical section from here on
+ *
+ * Context: process.
+ */
+void kproxy_session_walk_begin(struct kproxy_session_walk *walk)
+	__acquires(RCU)
+{
+	walk->looked = 0;
+	walk->resumed = true;
+	if (rhashtable_walk_start_check(&walk->iter) != -EAGAIN)
+		return;
+	/*
+	 * The table was freed meanwhile. Start over with a fresh iterator: that
+	 * of older kernels still points into the old table.
+	 */
+	rhashtable_walk_stop(&walk->iter);
+	rhashtable_walk_exit(&walk->iter);
+	rhashtable_walk_enter(&walk->kn->sessions, &walk->iter);
+	rhashtable_walk_start(&walk->iter);
+	walk->last = NULL;
+	walk->restarts++;
+}
+
+/**
+ * kproxy_session_walk_end() - let others run
+ * @walk: the walk; what it has found may go away from here on
+ *
+ * Context: process.
+ */
+void kproxy_session_walk_end(struct kproxy_session_walk *walk)
+	__releases(RCU)
+{
+	rhashtable_walk_stop(&walk->iter);
+}
+
+static struct kproxy_session *walk_step(struct kproxy_session_walk *walk)
+{
+	struct kproxy_session *s;
+
+	if (!walk->resumed)
+		return rhashtable_walk_next(&walk->iter);
+	walk->resumed = false;
+	/* Peek returns the session of the last call, unless it has ended. */
+	s = rhashtable_walk_peek(&walk->iter);
+	if (s && s == walk->last)
+		s = rhashtable_walk_next(&walk->iter);
+	return s;
+}
+
+/**
+ * kproxy_session_walk_next() - find the next session
+ * @walk: the walk, begun
+ *
+ * The critical section may end and begin again in it: what was found before may
+ * be gone.
+ *
+ * Context: process, may sleep, in no other critical section.
+ * Return: the session, until the next call; NULL when there is none.
+ */
+struct kproxy_session *kproxy_session_walk_next(struct kproxy_session_walk *walk)
+{
+	struct kproxy_session *s;
+
+	if (walk->looked++ == WALK_BATCH) {
+		kproxy_session_walk_end(walk);
+		cond_resched();
+		kproxy_session_walk_begin(walk);
+		walk->looked++;
+	}
+	while (IS_ERR(s = walk_step(walk))) {
+		walk->last = NULL;
+		walk->restarts++;
+	}
+	walk->last = s;
+	return s;
+}
+
+/**
+ * kproxy_session_walk_again() - find the same session again after the next begin
+ * @walk: the walk, which has found one
+ *
+ * Context: process.
+ */
+void kproxy_session_walk_again(struct kproxy_session_walk *walk)
+{
+	walk->last = NULL;
+}
+
+/**
+ * kproxy_session_lookup() - a session by its number
+ * @kn: the namespace's root
+ * @id: the number
+ *
+ * Context: RCU read-side critical section.
+ * Return: the session, or NULL.
+ */
+struct kproxy_session *kproxy_session_lookup(struct kproxy_net *kn, u64 id)
+{
+	if (!kproxy_net_used(kn))
+		return NULL;
+	return rhashtable_lookup(&kn->sessions, &id, session_params);
+}
+
+/* Under RCU. Return: true if this ended the session. */
+static bool session_kill(struct kproxy_session *s, enum kproxy_reason reason)
+{
+	bool killed;
+
+	if (!refcount_inc_not_zero(&s->refs))
+		return false;
+	kproxy_fault_point(KPROXY_POINT_KILL);
+	killed = kproxy_session_event(s, KPROXY_EV_KILL, reason);
+	kproxy_session_put(s);
+	return killed;
+}
+
+typedef bool (*session_test)(const struct kproxy_session *s, const void *arg);
+
+/* Kill what a test means; a session that is found twice is killed once. */
+static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
+				      const void *arg,
+				      enum kproxy_reason reason)
+{
+	struct kproxy_session_walk walk;
+	struct kproxy_session *s;
+	unsigned int killed = 0;
+
+	if (!kproxy_net_used(kn) || !atomic_read(&kn->sessions.nelems))
+		return 0;
+	kproxy_session_walk_init(&walk, kn);
+	kproxy_session_walk_begin(&walk);
+	while ((s = kproxy_session_walk_next(&walk)))
+		if (test(s, arg))
+			killed += session_kill(s, reason);
+	kproxy_session_walk_end(&walk);
+	kproxy_session_walk_exit(&walk);
+	return killed;
+}
+
+static void count_stalls(struct kproxy_net *kn)
+{
+	struct kproxy_session_walk walk;
 	struct kproxy_session *s;
 	enum kproxy_side source;
 
-	rhashtable_walk_enter(&kn->sessions, &iter);
-	rhashtable_walk_start(&iter);
-	while ((s = rhashtable_walk_next(&iter))) {
-		if (IS_ERR(s) ||
-		    (!kproxy_pump_stalls(&s->pumps[KPROXY_CLIENT]) &&
+	kproxy_session_walk_init(&walk, kn);
+	kproxy_session_walk_begin(&walk);
+	while ((s = kproxy_session_walk_next(&walk))) {
+		if ((!kproxy_pump_stalls(&s->pumps[KPROXY_CLIENT]) &&
 		     !kproxy_pump_stalls(&s->pumps[KPROXY_SERVER])) ||
 		    !refcount_inc_not_zero(&s->refs))
 			continue;
@@ -158,8 +295,53 @@ void kproxy_session_count_stalls(struct kproxy_net *kn)
 			kproxy_session_count_stall(s, source);
 		kproxy_session_put(s);
 	}
-	rhashtable_walk_stop(&iter);
-	rhashtable_walk_exit(&iter);
+	kproxy_session_walk_end(&walk);
+	kproxy_session_walk_exit(&walk);
+}
+
+/*
+ * A count of stalls stays valid for STALLS_SHARE times as long as it took, within
+ * these limits.
+ */
+#define STALLS_FRESH (HZ / 10 ?: 1)
+#define STALLS_FRESH_MAX HZ
+#define STALLS_SHARE 16
+
+static bool stalls_fresh(const struct kproxy_net *kn)
+{
+	unsigned long fresh = READ_ONCE(kn->stalls_fresh);
+
+	return fresh && time_before(jiffies, READ_ONCE(kn->stalls_at) + fresh);
+}
+
+/**
+ * kproxy_session_count_stalls() - count the stalls that go on, nearly up to now
+ * @kn: the namespace's root
+ *
+ * A stall is otherwise counted when it ends. Any user can read counters in a loop.
+ * Therefore one caller at a time walks the sessions, and the others use the result
+ * of a moment ago.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_session_count_stalls(struct kproxy_net *kn)
+{
+	unsigned long began, took;
+
+	if (!kproxy_net_used(kn) || !atomic_read(&kn->sessions.nelems) ||
+	    stalls_fresh(kn))
+		return;
+	mutex_lock(&kn->stalls_lock);
+	if (!stalls_fresh(kn)) {
+		began = jiffies;
+		count_stalls(kn);
+		took = jiffies - began;
+		WRITE_ONCE(kn->stalls_at, jiffies);
+		WRITE_ONCE(kn->stalls_fresh,
+			   clamp(STALLS_SHARE * took, STALLS_FRESH,
+				 STALLS_FRESH_MAX));
+	}
+	mutex_unlock(&kn->stalls_lock);
 }
 
 static bool test_filter(const struct kproxy_session *s, const void *arg)
@@ -172,14 +354,32 @@ static bool test_listener(const struct kproxy_session *s, const void *arg)
 	return s->listener == arg;
 }
 
-static bool test_server(const struct kproxy_session *s, const void *arg)
+/* Whether it is with a server of an upstream that is down. */
+static bool test_down(const struct kproxy_session *s, const void *arg)
 {
-	return rcu_access_pointer(s->server) == arg;
+	const struct kproxy_server *server = rcu_dereference(s->server);
+
+	return server && server->upstream == arg &&
+	       READ_ONCE(server->options.state) == KPROXY_SERVER_STATE_DOWN;
 }
 
 static bool test_any(const struct kproxy_session *s, const void *arg)
 {
 	return true;
+}
+
+static bool kill_one(struct kproxy_net *kn,
+		     const struct kproxy_session_filter *filter)
+{
+	struct kproxy_session *s;
+	bool killed = false;
+
+	rcu_read_lock();
+	s = kproxy_session_lookup(kn, filter->id);
+	if (s && kproxy_session_match(s, filter))
+		killed = session_kill(s, KPROXY_REASON_KILLED);
+	rcu_read_unlock();
+	return killed;
 }
 
 /**
@@ -193,7 +393,9 @@ static bool test_any(const struct kproxy_session *s, const void *arg)
 unsigned int kproxy_session_kill(struct kproxy_net *kn,
 				 const struct kproxy_session_filter *filter)
 {
-	return session_kill_walk(kn, test_filter, filter, UINT_MAX,
+	if (filter->by_id)
+		return kill_one(kn, filter);
+	return session_kill_walk(kn, test_filter, filter,
 				 KPROXY_REASON_KILLED);
 }
 
@@ -205,35 +407,44 @@ unsigned int kproxy_session_kill(struct kproxy_net *kn,
  */
 void kproxy_session_kill_listener(const struct kproxy_listener *l)
 {
-	session_kill_walk(l->kn, test_listener, l, UINT_MAX,
+	session_kill_walk(l->kn, test_listener, l,
 			  KPROXY_REASON_LISTENER_DELETED);
 }
 
 /**
  * kproxy_session_kill_some() - reset some sessions of a listener
+ * @walk: where the last call has stopped, begun by nobody
  * @l: the listener, which accepts no more
  * @most: how many
  *
  * Context: process, may sleep.
- * Return: how many were hit.
+ * Return: how many were hit; fewer than @most when the walk is over.
  */
-unsigned int kproxy_session_kill_some(const struct kproxy_listener *l,
+unsigned int kproxy_session_kill_some(struct kproxy_session_walk *walk,
+				      const struct kproxy_listener *l,
 				      unsigned int most)
 {
-	return session_kill_walk(l->kn, test_listener, l, most,
-				 KPROXY_REASON_LISTENER_DELETED);
+	struct kproxy_session *s;
+	unsigned int killed = 0;
+
+	kproxy_session_walk_begin(walk);
+	while (killed < most && (s = kproxy_session_walk_next(walk)))
+		if (test_listener(s, l))
+			killed += session_kill(s,
+					       KPROXY_REASON_LISTENER_DELETED);
+	kproxy_session_walk_end(walk);
+	return killed;
 }
 
 /**
- * kproxy_session_kill_server() - reset the sessions with a server
- * @server: the server, which gets no more
+ * kproxy_session_kill_down() - reset the sessions with servers that are down
+ * @up: the upstream of the servers, which get no new sessions
  *
  * Context: process, may sleep.
  */
-void kproxy_session_kill_server(const struct kproxy_server *server)
+void kproxy_session_kill_down(const struct kproxy_upstream *up)
 {
-	session_kill_walk(server->upstream->kn, test_server, server,
-			  UINT_MAX, KPROXY_REASON_SERVER_DOWN);
+	session_kill_walk(up->kn, test_down, up, KPROXY_REASON_SERVER_DOWN);
 }
 
 /**
@@ -245,8 +456,7 @@ void kproxy_session_kill_server(const struct kproxy_server *server)
 void kproxy_session_kill_all(struct kproxy_net *kn)
 {
 	do {
-		session_kill_walk(kn, test_any, NULL, UINT_MAX,
-				  KPROXY_REASON_SHUTDOWN);
+		session_kill_walk(kn, test_any, NULL, KPROXY_REASON_SHUTDOWN);
 		kproxy_fault_point(KPROXY_POINT_KILL_ALL);
 	} while (!wait_var_event_timeout(&kn->live, !atomic_read(&kn->live),
 					 HZ / 10));

@@ -9,12 +9,21 @@
  *
  * A change without a transaction takes the same way, as one of its own.
  *
- * A namespace has one transaction at most. It is the port's that began it, and
- * is dropped when that socket is closed, however that comes about. It was
+ * A namespace has one transaction at most. It belongs to the socket that began
+ * it, and is dropped when that is closed, however that comes about. It was
  * written for one generation of the configuration, and is refused on any other.
+ *
+ * The port does not identify the owner: netlink unhashes a socket that is closed,
+ * so that its port can be reused, before it calls the release notifiers.
+ *
+ * A commit is bounded by KPROXY_STAGED_MAX requests and reschedules between two
+ * changes, because it runs under the lock that all generic netlink families share.
  */
 #include <linux/netlink.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <net/sock.h>
+#include <uapi/linux/kproxy.h>
 
 #include "netns.h"
 #include "transaction.h"
@@ -65,6 +74,7 @@ static int changes_prepare(struct list_head *changes,
 		err = change->ops->prepare(change, extack);
 		if (err)
 			return err;
+		cond_resched();
 	}
 	return 0;
 }
@@ -77,6 +87,7 @@ static void changes_publish(struct list_head *changes)
 	list_for_each_entry(change, changes, node) {
 		change->ops->publish(change);
 		grace |= change->grace;
+		cond_resched();
 	}
 	if (grace)
 		synchronize_rcu();
@@ -90,6 +101,7 @@ static void changes_finish(struct list_head *changes, bool published)
 		*change->mark = change->before;
 		list_del(&change->node);
 		change->ops->finish(change, published);
+		cond_resched();
 	}
 }
 
@@ -171,24 +183,25 @@ void kproxy_transaction_init(struct kproxy_net *kn)
 }
 
 /**
- * kproxy_transaction_begin() - stage what a port asks for from now on
+ * kproxy_transaction_begin() - stage what a socket asks for from now on
  * @kn: the namespace's root, its lock held
- * @port: the port
+ * @port: the socket's port
+ * @sk: the socket
  * @generation: what the configuration must be, NULL for whatever it is
  * @extack: gets the reason of a refusal
  *
  * Nothing but its owner ends a transaction: what that asks for afterwards would
  * be done at once.
  *
- * Return: 0; -EBUSY while there is a transaction, this port's or another's;
+ * Return: 0; -EBUSY while there is a transaction, this socket's or another's;
  * -ESTALE.
  */
-int kproxy_transaction_begin(struct kproxy_net *kn, u32 port,
+int kproxy_transaction_begin(struct kproxy_net *kn, u32 port, struct sock *sk,
 			     const u32 *generation,
 			     struct netlink_ext_ack *extack)
 {
 	lockdep_assert_held(&kn->lock);
-	if (kn->owner == port) {
+	if (kn->owner_sk == sk) {
 		NL_SET_ERR_MSG(extack, "a transaction has begun already");
 		return -EBUSY;
 	}
@@ -196,26 +209,30 @@ int kproxy_transaction_begin(struct kproxy_net *kn, u32 port,
 		NL_SET_ERR_MSG(extack, "somebody else is changing the configuration");
 		return -EBUSY;
 	}
-	if (generation && *generation != kn->changes)
+	if (generation && *generation != (u32)kn->changes)
 		return refuse_stale(extack);
+	sock_hold(sk);
+	kn->owner_sk = sk;
 	WRITE_ONCE(kn->owner, port);
+	kn->transaction++;
 	kn->generation = kn->changes;
+	WRITE_ONCE(kn->nr_staged, 0);
 	return 0;
 }
 
-static int check_owner(const struct kproxy_net *kn, u32 port,
+static int check_owner(const struct kproxy_net *kn, const struct sock *sk,
 		       struct netlink_ext_ack *extack)
 {
-	if (kn->owner == port)
+	if (kn->owner_sk == sk)
 		return 0;
 	NL_SET_ERR_MSG(extack, "no transaction has begun");
 	return -ENOENT;
 }
 
 /**
- * kproxy_transaction_commit() - make all that a port has staged
+ * kproxy_transaction_commit() - make all that a socket has staged
  * @kn: the namespace's root, its lock held
- * @port: the port
+ * @sk: the socket
  * @extack: gets the reason of a refusal
  *
  * The transaction has ended with this, whatever comes of it.
@@ -225,10 +242,10 @@ static int check_owner(const struct kproxy_net *kn, u32 port,
  * changed since it began; what preparing a change says. After a failure nothing
  * has changed.
  */
-int kproxy_transaction_commit(struct kproxy_net *kn, u32 port,
+int kproxy_transaction_commit(struct kproxy_net *kn, const struct sock *sk,
 			      struct netlink_ext_ack *extack)
 {
-	int err = check_owner(kn, port, extack);
+	int err = check_owner(kn, sk, extack);
 
 	lockdep_assert_held(&kn->lock);
 	if (err)
@@ -242,18 +259,18 @@ int kproxy_transaction_commit(struct kproxy_net *kn, u32 port,
 }
 
 /**
- * kproxy_transaction_abort() - forget all that a port has staged
+ * kproxy_transaction_abort() - forget all that a socket has staged
  * @kn: the namespace's root, its lock held
- * @port: the port
+ * @sk: the socket
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
  * Return: 0, or -ENOENT without a transaction.
  */
-int kproxy_transaction_abort(struct kproxy_net *kn, u32 port,
+int kproxy_transaction_abort(struct kproxy_net *kn, const struct sock *sk,
 			     struct netlink_ext_ack *extack)
 {
-	int err = check_owner(kn, port, extack);
+	int err = check_owner(kn, sk, extack);
 
 	lockdep_assert_held(&kn->lock);
 	if (!err)
@@ -262,14 +279,36 @@ int kproxy_transaction_abort(struct kproxy_net *kn, u32 port,
 }
 
 /**
+ * kproxy_transaction_admit() - whether a transaction may have one more request
+ * @kn: the namespace's root
+ * @port: the port of the requester, with or without a transaction
+ * @extack: gets the reason of a refusal
+ *
+ * Context: any. Nothing needs the limit to be exact.
+ * Return: 0 or -ENOSPC.
+ */
+int kproxy_transaction_admit(const struct kproxy_net *kn, u32 port,
+			     struct netlink_ext_ack *extack)
+{
+	if (READ_ONCE(kn->owner) != port ||
+	    READ_ONCE(kn->nr_staged) < KPROXY_STAGED_MAX)
+		return 0;
+	NL_SET_ERR_MSG_FMT(extack, "a transaction has at most %u requests",
+			   KPROXY_STAGED_MAX);
+	return -ENOSPC;
+}
+
+/**
  * kproxy_transaction_enter() - stage what an owner asks for until the leave
  * @kn: the namespace's root, its lock held
- * @port: who asks for it
+ * @sk: who asks for it
  */
-void kproxy_transaction_enter(struct kproxy_net *kn, u32 port)
+void kproxy_transaction_enter(struct kproxy_net *kn, const struct sock *sk)
 {
 	lockdep_assert_held(&kn->lock);
-	kn->staging = port && kn->owner == port;
+	kn->staging = sk && kn->owner_sk == sk;
+	if (kn->staging)
+		WRITE_ONCE(kn->nr_staged, kn->nr_staged + 1);
 }
 
 /**
@@ -293,6 +332,9 @@ void kproxy_transaction_drop(struct kproxy_net *kn)
 	lockdep_assert_held(&kn->lock);
 	changes_undo(kn, &kn->staged);
 	WRITE_ONCE(kn->owner, 0);
+	if (kn->owner_sk)
+		sock_put(kn->owner_sk);
+	kn->owner_sk = NULL;
 }
 
 /**
@@ -300,8 +342,9 @@ void kproxy_transaction_drop(struct kproxy_net *kn)
  * @net: the socket's namespace
  * @port: its port
  *
- * Every generic netlink socket of the system comes here at its end; only the
- * owner, whose begin has returned, finds itself and takes the lock.
+ * Called for every generic netlink socket of the system when it is closed, after
+ * its port was given up. Only the owner, whose begin has returned, or a socket that
+ * had the owner's port before takes the lock. SOCK_DEAD tells the two apart.
  *
  * Context: process, may sleep.
  */
@@ -312,7 +355,7 @@ void kproxy_transaction_port_closed(struct net *net, u32 port)
 	if (READ_ONCE(kn->owner) != port)
 		return;
 	mutex_lock(&kn->lock);
-	if (kn->owner == port)
+	if (kn->owner == port && sock_flag(kn->owner_sk, SOCK_DEAD))
 		kproxy_transaction_drop(kn);
 	mutex_unlock(&kn->lock);
 }

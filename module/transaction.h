@@ -9,6 +9,7 @@ struct kproxy_change;
 struct kproxy_net;
 struct net;
 struct netlink_ext_ack;
+struct sock;
 
 /* All are called under the configuration lock, and may sleep. */
 struct kproxy_change_ops {
@@ -41,14 +42,16 @@ void kproxy_change_cancel(struct kproxy_net *kn, struct kproxy_change *change);
 int kproxy_change_twice(struct netlink_ext_ack *extack);
 
 void kproxy_transaction_init(struct kproxy_net *kn);
-int kproxy_transaction_begin(struct kproxy_net *kn, u32 port,
+int kproxy_transaction_begin(struct kproxy_net *kn, u32 port, struct sock *sk,
 			     const u32 *generation,
 			     struct netlink_ext_ack *extack);
-int kproxy_transaction_commit(struct kproxy_net *kn, u32 port,
+int kproxy_transaction_commit(struct kproxy_net *kn, const struct sock *sk,
 			      struct netlink_ext_ack *extack);
-int kproxy_transaction_abort(struct kproxy_net *kn, u32 port,
+int kproxy_transaction_abort(struct kproxy_net *kn, const struct sock *sk,
 			     struct netlink_ext_ack *extack);
-void kproxy_transaction_enter(struct kproxy_net *kn, u32 port);
+int kproxy_transaction_admit(const struct kproxy_net *kn, u32 port,
+			     struct netlink_ext_ack *extack);
+void kproxy_transaction_enter(struct kproxy_net *kn, const struct sock *sk);
 void kproxy_transaction_leave(struct kproxy_net *kn);
 void kproxy_transaction_drop(struct kproxy_net *kn);
 void kproxy_transaction_port_closed(struct net *net, u32 port);

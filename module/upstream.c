@@ -9,9 +9,16 @@
  * Whatever a transaction makes of an upstream and its servers is one change, so
  * that sessions see all of it or nothing. What they choose from is built before
  * that, since publishing must not need memory.
+ *
+ * Listeners and routes that lead to an upstream are counted, as they are and as
+ * the transaction will have them, so that it costs nothing to see whether an
+ * upstream may be deleted.
  */
+#include <linux/cpumask.h>
+#include <linux/hash.h>
 #include <linux/jhash.h>
 #include <linux/netlink.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "balance.h"
@@ -21,6 +28,7 @@
 #include "netlink.h"
 #include "netns.h"
 #include "owner.h"
+#include "quota.h"
 #include "route.h"
 #include "session-table.h"
 #include "transaction.h"
@@ -67,6 +75,11 @@ struct upstream_change {
 	/* whether connections are made ahead, and whether in another way */
 	bool connections;
 	bool flush;
+	/* a server was taken down */
+	bool down;
+	/* what it was charged for by this */
+	u64 more_connections;
+	u64 more_checks;
 	struct kproxy_upstream_options options;
 	struct list_head servers;
 	/* new ones, by their own nodes */
@@ -90,9 +103,13 @@ static struct upstream_change *upstream_staged(const struct kproxy_upstream *up)
 	return to_upstream_change(up->change);
 }
 
-static u32 name_key(const char *name)
+/* Where upstreams of a name are, of a namespace that has any. */
+static struct hlist_head *name_head(const struct kproxy_net *kn,
+				    const char *name)
 {
-	return jhash(name, strlen(name), 0);
+	u32 key = jhash(name, strlen(name), 0);
+
+	return &kn->upstream_names[hash_32(key, KPROXY_NAME_BITS)];
 }
 
 /**
@@ -108,7 +125,9 @@ struct kproxy_upstream *kproxy_upstream_find(struct kproxy_net *kn,
 	struct kproxy_upstream *up, *arriving = NULL;
 
 	lockdep_assert_held(&kn->lock);
-	hash_for_each_possible(kn->upstream_names, up, by_name, name_key(name)) {
+	if (!kn->used)
+		return NULL;
+	hlist_for_each_entry(up, name_head(kn, name), by_name) {
 		if (strcmp(up->name, name))
 			continue;
 		if (!up->arriving)
@@ -173,6 +192,7 @@ static void upstream_apply(const struct upstream_change *c)
 	struct kproxy_server *server;
 
 	list_for_each_entry(server, &up->servers, node) {
+		cond_resched();
 		if (c->connections && c->flush)
 			kproxy_preconnect_flush(server);
 		else if (c->connections)
@@ -238,10 +258,14 @@ static void upstream_unlink(struct kproxy_upstream *up)
 		mutex_unlock(&up->choice.lock);
 		server_stop(server);
 		kproxy_server_put(server);
+		cond_resched();
 	}
+	kproxy_quota_uncharge(up->quota, KPROXY_QUOTA_CONNECTIONS,
+			      up->connections);
+	kproxy_quota_uncharge(up->quota, KPROXY_QUOTA_CHECKS, up->checks);
 	kproxy_choice_destroy(&up->choice);
 	list_del(&up->node);
-	hash_del(&up->by_name);
+	hlist_del(&up->by_name);
 	kproxy_net_changed(up->kn);
 	kproxy_upstream_put(up);
 }
@@ -262,19 +286,40 @@ static int refuse_used(const struct upstream_change *c,
 	return -EBUSY;
 }
 
+/**
+ * kproxy_upstream_stage() - stage a change of the number of users
+ * @up: the upstream, its namespace's lock held by the owner of the transaction
+ * @users: how many more listeners there will be
+ * @routes: how many more routes
+ */
+void kproxy_upstream_stage(struct kproxy_upstream *up, int users, int routes)
+{
+	lockdep_assert_held(&up->kn->lock);
+	/* Counts of an earlier transaction are void. */
+	if (up->staged_for != up->kn->transaction) {
+		up->staged_for = up->kn->transaction;
+		up->staged_users = 0;
+		up->staged_routes = 0;
+	}
+	up->staged_users += users;
+	up->staged_routes += routes;
+}
+
 /* It may be deleted when neither a listener nor a route leads to it. */
 static int upstream_check_unused(const struct upstream_change *c,
 				 struct netlink_ext_ack *extack)
 {
-	const struct kproxy_upstream *up = c->up;
+	struct kproxy_upstream *up = c->up;
 	const struct kproxy_listener *l;
 
-	if (c->staged ? kproxy_listener_will_use(up) : up->users)
-		return refuse_used(c, extack);
-	l = kproxy_route_user(up, c->staged);
-	if (!l)
-		return 0;
 	if (c->staged)
+		kproxy_upstream_stage(up, 0, 0);
+	if (up->users + (c->staged ? up->staged_users : 0))
+		return refuse_used(c, extack);
+	if (!(up->routes + (c->staged ? up->staged_routes : 0)))
+		return 0;
+	l = c->staged ? NULL : kproxy_route_user(up);
+	if (!l)
 		NL_SET_ERR_MSG_FMT(extack,
 				   "upstream \"%s\": a route still leads to it",
 				   up->name);
@@ -285,20 +330,95 @@ static int upstream_check_unused(const struct upstream_change *c,
 	return -EBUSY;
 }
 
+/* What an upstream needs of the limits of its namespace. */
+static void upstream_needs(const struct kproxy_upstream_options *options,
+			   unsigned int servers, u64 *connections, u64 *checks)
+{
+	*connections = (u64)options->preconnect * servers * num_online_cpus();
+	*checks = 0;
+	if (options->check != KPROXY_CHECK_OFF)
+		*checks = DIV_ROUND_UP_ULL(1000ULL * MSEC_PER_SEC * servers,
+					   options->interval);
+}
+
+/* Charge what it will need in addition; upstream_settle() uncharges the rest. */
+static int upstream_charge(struct upstream_change *c,
+			   const struct kproxy_upstream_options *options,
+			   struct netlink_ext_ack *extack)
+{
+	struct kproxy_upstream *up = c->up;
+	u64 connections, checks;
+	int err;
+
+	if (!up->quota)
+		return 0;
+	upstream_needs(options, up->nr_servers + c->more, &connections,
+		       &checks);
+	if (connections > up->connections) {
+		connections -= up->connections;
+		err = kproxy_quota_charge(up->quota, KPROXY_QUOTA_CONNECTIONS,
+					  connections, extack);
+		if (err)
+			return err;
+		c->more_connections = connections;
+	}
+	if (checks > up->checks) {
+		checks -= up->checks;
+		err = kproxy_quota_charge(up->quota, KPROXY_QUOTA_CHECKS,
+					  checks, extack);
+		if (err)
+			return err;
+		c->more_checks = checks;
+	}
+	return 0;
+}
+
+/* Uncharge what the change did not need, or what it has freed. */
+static void upstream_settle(struct upstream_change *c, bool published)
+{
+	struct kproxy_upstream *up = c->up;
+	u64 connections = up->connections, checks = up->checks;
+
+	if (!up->quota)
+		return;
+	if (published)
+		upstream_needs(&up->options, up->nr_servers, &connections,
+			       &checks);
+	/* A CPU that came online meanwhile is not charged for. */
+	connections = min(connections, up->connections + c->more_connections);
+	checks = min(checks, up->checks + c->more_checks);
+	kproxy_quota_uncharge(up->quota, KPROXY_QUOTA_CONNECTIONS,
+			      up->connections + c->more_connections -
+			      connections);
+	kproxy_quota_uncharge(up->quota, KPROXY_QUOTA_CHECKS,
+			      up->checks + c->more_checks - checks);
+	up->connections = connections;
+	up->checks = checks;
+}
+
 static int upstream_prepare(struct kproxy_change *change,
 			    struct netlink_ext_ack *extack)
 {
 	struct upstream_change *c = to_upstream_change(change);
+	const struct kproxy_upstream_options *options;
 	struct kproxy_upstream *up = c->up;
+	int err = 0;
 
 	if (c->del)
 		return upstream_check_unused(c, extack);
+	options = c->set ? &c->options : &up->options;
+	if (options->check != KPROXY_CHECK_OFF)
+		err = kproxy_check_open(up->kn);
+	if (!err && options->preconnect)
+		err = kproxy_preconnect_open(up->kn);
+	if (!err)
+		err = upstream_charge(c, options, extack);
+	if (err)
+		return err;
 	/* Of many changes, one by one, the last one is built, and soon enough. */
 	if (!c->staged)
 		return 0;
-	return kproxy_choice_prepare(&up->choice,
-				     c->set ? c->options.balance :
-					      up->options.balance,
+	return kproxy_choice_prepare(&up->choice, options->balance,
 				     &c->arriving, c->tiers);
 }
 
@@ -352,8 +472,10 @@ static void upstream_tell(const struct upstream_change *c)
 	if (c->set)
 		kproxy_netlink_upstream_event(c->up,
 					      KPROXY_CMD_UPSTREAM_SET_NTF);
-	list_for_each_entry(sc, &c->servers, node)
+	list_for_each_entry(sc, &c->servers, node) {
 		kproxy_netlink_server_event(sc->server, events[sc->fate]);
+		cond_resched();
+	}
 }
 
 static void upstream_publish(struct kproxy_change *change)
@@ -395,12 +517,6 @@ static void server_follow(struct server_change *sc)
 	case SERVER_SET:
 		if (server->upstream->options.preconnect)
 			kproxy_preconnect_apply(server);
-		if (sc->options.state != KPROXY_SERVER_STATE_DOWN)
-			break;
-		/* Who is not found by this sees the state: session_reach(). */
-		smp_mb();
-		kproxy_fault_point(KPROXY_POINT_SERVER_DOWN);
-		kproxy_session_kill_server(server);
 		break;
 	case SERVER_DEL:
 		server_stop(server);
@@ -430,10 +546,21 @@ static void upstream_finish(struct kproxy_change *change, bool published)
 	struct upstream_change *c = to_upstream_change(change);
 	struct server_change *sc, *next;
 
-	list_for_each_entry_safe(sc, next, &c->servers, node)
+	list_for_each_entry_safe(sc, next, &c->servers, node) {
+		c->down |= sc->fate == SERVER_SET &&
+			   sc->options.state == KPROXY_SERVER_STATE_DOWN;
 		server_finish(sc, published);
+		cond_resched();
+	}
+	if (published && c->down) {
+		/* A session that the walk misses sees the state: session_reach(). */
+		smp_mb();
+		kproxy_fault_point(KPROXY_POINT_SERVER_DOWN);
+		kproxy_session_kill_down(c->up);
+	}
 	if (published && c->set)
 		upstream_apply(c);
+	upstream_settle(c, published);
 	if (published ? c->del : c->add)
 		upstream_unlink(c->up);
 	if (published && c->del)
@@ -554,6 +681,7 @@ upstream_new(struct kproxy_net *kn, const char *name,
 		return ERR_PTR(err);
 	}
 	up->kn = kn;
+	up->quota = kproxy_quota_hold(kn->quota);
 	refcount_set(&up->refs, 1);
 	up->id = ++kn->last_object;
 	strscpy(up->name, name, sizeof(up->name));
@@ -575,8 +703,8 @@ upstream_new(struct kproxy_net *kn, const char *name,
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -EEXIST for a name in use; -ENOMEM; what kproxy_owner_new() says of
- * a task that may not make sockets; of a transaction also -ESTALE.
+ * Return: 0; -EEXIST for a name in use; -EDQUOT; -ENOMEM; what kproxy_owner_new()
+ * says of a task that may not make sockets; of a transaction also -ESTALE.
  */
 int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 			const struct kproxy_upstream_options *options,
@@ -591,8 +719,15 @@ int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 		NL_SET_ERR_MSG(extack, "an upstream of this name exists");
 		return -EEXIST;
 	}
+	err = kproxy_net_use(kn);
+	if (!err)
+		err = kproxy_quota_charge(kn->quota, KPROXY_QUOTA_OBJECTS, 1,
+					  extack);
+	if (err)
+		return err;
 	up = upstream_new(kn, name, options);
 	if (IS_ERR(up)) {
+		kproxy_quota_uncharge(kn->quota, KPROXY_QUOTA_OBJECTS, 1);
 		err = PTR_ERR(up);
 		if (err == -EPERM || err == -EACCES)
 			NL_SET_ERR_MSG(extack, "you may not make TCP sockets, nor have them made");
@@ -606,7 +741,7 @@ int kproxy_upstream_add(struct kproxy_net *kn, const char *name,
 	c->add = true;
 	up->arriving = true;
 	list_add_tail(&up->node, &kn->new_upstreams);
-	hash_add(kn->upstream_names, &up->by_name, name_key(name));
+	hlist_add_head(&up->by_name, name_head(kn, name));
 	return upstream_submit(c, extack);
 }
 
@@ -759,6 +894,8 @@ void kproxy_upstream_put(struct kproxy_upstream *up)
 	if (!refcount_dec_and_test(&up->refs))
 		return;
 	kproxy_owner_free(up->owner);
+	kproxy_quota_uncharge(up->quota, KPROXY_QUOTA_OBJECTS, 1);
+	kproxy_quota_put(up->quota);
 	kfree_rcu(up, rcu);
 }
 
@@ -830,7 +967,7 @@ server_new(struct kproxy_upstream *up, const union kproxy_addr *addr,
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -EEXIST when it stands there already; -ENOSPC for too many;
+ * Return: 0; -EEXIST when it stands there already; -ENOSPC for too many; -EDQUOT;
  * -ENOMEM; of a transaction also -EBUSY when the upstream is deleted, or
  * -ESTALE.
  */
@@ -840,6 +977,7 @@ int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
 {
 	const struct upstream_change *c = upstream_staged(up);
 	struct kproxy_server *server;
+	int err;
 
 	lockdep_assert_held(&up->kn->lock);
 	if (c && c->del)
@@ -853,9 +991,14 @@ int kproxy_server_add(struct kproxy_upstream *up, const union kproxy_addr *addr,
 		NL_SET_ERR_MSG(extack, "the upstream has this server already");
 		return -EEXIST;
 	}
+	err = kproxy_quota_charge(up->quota, KPROXY_QUOTA_OBJECTS, 1, extack);
+	if (err)
+		return err;
 	server = server_new(up, addr, options);
-	if (!server)
+	if (!server) {
+		kproxy_quota_uncharge(up->quota, KPROXY_QUOTA_OBJECTS, 1);
 		return -ENOMEM;
+	}
 	return server_submit(server, SERVER_ADD, options, extack);
 }
 
@@ -922,6 +1065,7 @@ void kproxy_server_put(struct kproxy_server *server)
 {
 	if (!refcount_dec_and_test(&server->refs))
 		return;
+	kproxy_quota_uncharge(server->upstream->quota, KPROXY_QUOTA_OBJECTS, 1);
 	kproxy_upstream_put(server->upstream);
 	kproxy_stats_free(server->stats);
 	kproxy_latency_free(server->latency);

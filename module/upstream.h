@@ -22,6 +22,7 @@
 
 struct kproxy_change;
 struct kproxy_net;
+struct kproxy_quota;
 struct netlink_ext_ack;
 struct sock;
 
@@ -48,17 +49,30 @@ struct kproxy_upstream_options {
 struct kproxy_upstream {
 	struct kproxy_net *kn;
 	refcount_t refs;
-	u32 id;
+	u64 id;
 	char name[KPROXY_NAME_MAX + 1];
 	/* Constant: who made it, for connections without a client. */
 	struct sock *owner;
+	/* held; NULL for no limits */
+	struct kproxy_quota *quota;
 
 	/* Under the configuration lock. */
 	struct list_head node;
 	struct hlist_node by_name;
 	/* only staged so far */
 	bool arriving;
+	/*
+	 * Listeners and routes that lead to it, and how many more there will be
+	 * after transaction number @staged_for.
+	 */
 	unsigned int users;
+	unsigned int routes;
+	int staged_users;
+	int staged_routes;
+	u64 staged_for;
+	/* charged to @quota: connections made ahead, checks */
+	u64 connections;
+	u64 checks;
 	struct kproxy_change *change;
 	/* servers, also those that a transaction adds, by address */
 	DECLARE_HASHTABLE(by_addr, 7);
@@ -103,7 +117,7 @@ struct kproxy_server {
 	/* Constant; the upstream is held. */
 	struct kproxy_upstream *upstream;
 	union kproxy_addr addr;
-	u32 id;
+	u64 id;
 	struct kproxy_stats __percpu *stats;
 	/* a CPU's is there once it has counted */
 	struct kproxy_latency_slot __percpu *latency;
@@ -153,6 +167,7 @@ int kproxy_upstream_del(struct kproxy_upstream *up,
 			struct netlink_ext_ack *extack);
 void kproxy_upstream_del_all(struct kproxy_net *kn);
 void kproxy_upstream_stop_all(struct kproxy_net *kn);
+void kproxy_upstream_stage(struct kproxy_upstream *up, int users, int routes);
 void kproxy_upstream_hold(struct kproxy_upstream *up);
 void kproxy_upstream_put(struct kproxy_upstream *up);
 

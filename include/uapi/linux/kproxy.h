@@ -35,6 +35,7 @@ enum kproxy_switch {
 #define KPROXY_PREFIX_SIZE		17
 #define KPROXY_SNI_MAX			255
 #define KPROXY_ROUTES_MAX		4096
+#define KPROXY_STAGED_MAX		131072
 
 /**
  * enum kproxy_balance - how an upstream chooses a server for a new session

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Limits for network namespaces that belong to a user namespace other than the
+ * initial one. Any user can make such namespaces and is root in them, so the
+ * module refuses to be configured there unless it was loaded with userns=1, and
+ * then bounds what each namespace may have.
+ *
+ * A user can also make thousands of namespaces. All namespaces of a user
+ * together may therefore have OWNER_SHARE times as much as one. The user is the
+ * owner of the outermost user namespace below the initial one, because further
+ * ones can be nested in that under other user ids of its range.
+ */
+#include <linux/atomic.h>
+#include <linux/cred.h>
+#include <linux/list.h>
+#include <linux/netlink.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
+#include <net/net_namespace.h>
+
+#include "param.h"
+#include "quota.h"
+
+/* The limits of a user, in multiples of those of a namespace. */
+#define OWNER_SHARE 16
+
+static unsigned int userns;
+KPROXY_PARAM(userns, 0, 1);
+MODULE_PARM_DESC(userns,
+		 "1: allow network namespaces of user namespaces to be configured, within limits");
+
+static unsigned int userns_objects = 1024;
+KPROXY_PARAM(userns_objects, 1, 1 << 20);
+MODULE_PARM_DESC(userns_objects,
+		 "most listeners, addresses, upstreams, servers and routes, together, of such a namespace");
+
+static unsigned int userns_connections = 256;
+KPROXY_PARAM(userns_connections, 0, 1 << 20);
+MODULE_PARM_DESC(userns_connections,
+		 "most connections that such a namespace makes ahead");
+
+static unsigned int userns_checks = 100;
+KPROXY_PARAM(userns_checks, 0, 1 << 20);
+MODULE_PARM_DESC(userns_checks, "most checks a second of such a namespace");
+
+/* All namespaces of one user. */
+struct quota_owner {
+	struct list_head node;
+	kuid_t uid;
+	refcount_t refs;
+	atomic64_t used[KPROXY_QUOTAS];
+};
+
+/* One network namespace. */
+struct kproxy_quota {
+	struct quota_owner *owner;
+	refcount_t refs;
+	atomic64_t used[KPROXY_QUOTAS];
+};
+
+static LIST_HEAD(owners);
+/* Protects the list, taken with interrupts off. */
+static DEFINE_SPINLOCK(owners_lock);
+
+static u64 quota_limit(enum kproxy_quota_kind kind)
+{
+	switch (kind) {
+	case KPROXY_QUOTA_OBJECTS:
+		return userns_objects;
+	case KPROXY_QUOTA_CONNECTIONS:
+		return userns_connections;
+	default:
+		return 1000ULL * userns_checks;
+	}
+}
+
+/**
+ * kproxy_quota_applies() - whether a namespace has limits
+ * @net: the namespace
+ *
+ * Context: any.
+ * Return: true if it belongs to a user namespace other than the initial one.
+ */
+bool kproxy_quota_applies(const struct net *net)
+{
+	return net->user_ns != &init_user_ns;
+}
+
+/**
+ * kproxy_quota_admit() - whether a namespace may be administered at all
+ * @net: the namespace
+ * @extack: gets the reason of a refusal
+ *
+ * That the caller has CAP_NET_ADMIN there was checked before.
+ *
+ * Context: any.
+ * Return: 0 or -EPERM.
+ */
+int kproxy_quota_admit(const struct net *net, struct netlink_ext_ack *extack)
+{
+	if (userns || !kproxy_quota_applies(net))
+		return 0;
+	NL_SET_ERR_MSG(extack,
+		       "not permitted in a user namespace: kproxy was loaded without userns=1");
+	return -EPERM;
+}
+
+static kuid_t owner_uid(const struct net *net)
+{
+	const struct user_namespace *ns = net->user_ns;
+
+	while (ns->parent && ns->parent != &init_user_ns)
+		ns = ns->parent;
+	return ns->owner;
+}
+
+static struct quota_owner *owner_find(kuid_t uid)
+{
+	struct quota_owner *owner;
+
+	list_for_each_entry(owner, &owners, node)
+		if (uid_eq(owner->uid, uid))
+			return owner;
+	return NULL;
+}
+
+static struct quota_owner *owner_get(kuid_t uid)
+{
+	struct quota_owner *fresh, *owner;
+	unsigned long flags;
+
+	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	if (!fresh)
+		return NULL;
+	fresh->uid = uid;
+	refcount_set(&fresh->refs, 1);
+	spin_lock_irqsave(&owners_lock, flags);
+	owner = owner_find(uid);
+	if (owner)
+		refcount_inc(&owner->refs);
+	else
+		list_add(&fresh->node, &owners);
+	spin_unlock_irqrestore(&owners_lock, flags);
+	if (!owner)
+		return fresh;
+	kfree(fresh);
+	return owner;
+}
+
+static void owner_put(struct quota_owner *owner)
+{
+	unsigned long flags;
+	bool last;
+
+	spin_lock_irqsave(&owners_lock, flags);
+	last = refcount_dec_and_test(&owner->refs);
+	if (last)
+		list_del(&owner->node);
+	spin_unlock_irqrestore(&owners_lock, flags);
+	if (last)
+		kfree(owner);
+}
+
+/**
+ * kproxy_quota_new() - begin to count what a namespace has
+ * @net: the namespace
+ * @quota: where the count goes, the caller's; NULL when there is no limit
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int kproxy_quota_new(const struct net *net, struct kproxy_quota **quota)
+{
+	struct kproxy_quota *q;
+
+	*quota = NULL;
+	if (!kproxy_quota_applies(net))
+		return 0;
+	q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
+	if (!q)
+		return -ENOMEM;
+	q->owner = owner_get(owner_uid(net));
+	if (!q->owner) {
+		kfree(q);
+		return -ENOMEM;
+	}
+	refcount_set(&q->refs, 1);
+	*quota = q;
+	return 0;
+}
+
+/**
+ * kproxy_quota_hold() - take a reference
+ * @quota: the count, or NULL
+ *
+ * Context: any.
+ * Return: the same.
+ */
+struct kproxy_quota *kproxy_quota_hold(struct kproxy_quota *quota)
+{
+	if (quota)
+		refcount_inc(&quota->refs);
+	return quota;
+}
+
+/**
+ * kproxy_quota_put() - drop a reference
+ * @quota: the count, or NULL
+ *
+ * Context: any.
+ */
+void kproxy_quota_put(struct kproxy_quota *quota)
+{
+	if (!quota || !refcount_dec_and_test(&quota->refs))
+		return;
+	owner_put(quota->owner);
+	kfree(quota);
+}
+
+static bool used_add(atomic64_t *used, u64 n, u64 most)
+{
+	s64 old = atomic64_read(used);
+
+	do {
+		if (n > most || old > most - n)
+			return false;
+	} while (!atomic64_try_cmpxchg(used, &old, old + n));
+	return true;
+}
+
+static void quota_refuse(enum kproxy_quota_kind kind, bool owner,
+			 struct netlink_ext_ack *extack)
+{
+	static const char *const what[KPROXY_QUOTAS] = {
+		[KPROXY_QUOTA_OBJECTS] = "objects (userns_objects)",
+		[KPROXY_QUOTA_CONNECTIONS] = "connections (userns_connections)",
+		[KPROXY_QUOTA_CHECKS] = "checks a second (userns_checks)",
+	};
+	u64 most = quota_limit(kind);
+
+	if (kind == KPROXY_QUOTA_CHECKS)
+		most /= 1000;
+	if (owner)
+		NL_SET_ERR_MSG_FMT(extack, "a user's namespaces have at most %llu %s",
+				   OWNER_SHARE * most, what[kind]);
+	else
+		NL_SET_ERR_MSG_FMT(extack, "a namespace has at most %llu %s",
+				   most, what[kind]);
+}
+
+/**
+ * kproxy_quota_charge() - count what a namespace is going to have
+ * @quota: the count, NULL for no limit
+ * @kind: of what
+ * @n: how much more
+ * @extack: gets the reason of a refusal
+ *
+ * Context: any.
+ * Return: 0; -EDQUOT with nothing counted.
+ */
+int kproxy_quota_charge(struct kproxy_quota *quota, enum kproxy_quota_kind kind,
+			u64 n, struct netlink_ext_ack *extack)
+{
+	u64 most = quota_limit(kind);
+
+	if (!quota || !n)
+		return 0;
+	if (!used_add(&quota->used[kind], n, most)) {
+		quota_refuse(kind, false, extack);
+		return -EDQUOT;
+	}
+	if (!used_add(&quota->owner->used[kind], n, OWNER_SHARE * most)) {
+		atomic64_sub(n, &quota->used[kind]);
+		quota_refuse(kind, true, extack);
+		return -EDQUOT;
+	}
+	return 0;
+}
+
+/**
+ * kproxy_quota_uncharge() - count what a namespace no longer has
+ * @quota: the count, NULL for no limit
+ * @kind: of what
+ * @n: how much less
+ *
+ * Context: any.
+ */
+void kproxy_quota_uncharge(struct kproxy_quota *quota,
+			   enum kproxy_quota_kind kind, u64 n)
+{
+	if (!quota || !n)
+		return;
+	atomic64_sub(n, &quota->used[kind]);
+	atomic64_sub(n, &quota->owner->used[kind]);
+}

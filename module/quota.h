@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_QUOTA_H
+#define _KPROXY_QUOTA_H
+
+#include <linux/types.h>
+
+struct kproxy_quota;
+struct net;
+struct netlink_ext_ack;
+
+/* Resources that are limited in network namespaces of user namespaces. */
+enum kproxy_quota_kind {
+	/* listeners, their addresses, upstreams, servers and routes */
+	KPROXY_QUOTA_OBJECTS,
+	/* connections made ahead */
+	KPROXY_QUOTA_CONNECTIONS,
+	/* checks in 1,000 seconds */
+	KPROXY_QUOTA_CHECKS,
+
+	KPROXY_QUOTAS
+};
+
+bool kproxy_quota_applies(const struct net *net);
+int kproxy_quota_admit(const struct net *net, struct netlink_ext_ack *extack);
+int kproxy_quota_new(const struct net *net, struct kproxy_quota **quota);
+struct kproxy_quota *kproxy_quota_hold(struct kproxy_quota *quota);
+void kproxy_quota_put(struct kproxy_quota *quota);
+int kproxy_quota_charge(struct kproxy_quota *quota, enum kproxy_quota_kind kind,
+			u64 n, struct netlink_ext_ack *extack);
+void kproxy_quota_uncharge(struct kproxy_quota *quota,
+			   enum kproxy_quota_kind kind, u64 n);
+
+#endif /* _KPROXY_QUOTA_H */

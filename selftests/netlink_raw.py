@@ -104,12 +104,13 @@ class Answer:
 
 
 class Netlink:
-    def __init__(self, ns=PROXY):
+    def __init__(self, ns=PROXY, port=0):
+        """Of a namespace; None: the one that this is in."""
         with netns(ns) if ns else contextlib.nullcontext():
             self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW,
                                         NETLINK_GENERIC)
         self.socket.settimeout(limit(20))
-        self.socket.bind((0, 0))
+        self.socket.bind((port, 0))
         # What the kernel may put into one message of a dump.
         self.room = 1 << 17
         for option in NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT:

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Everything belongs to the network namespace in which it was made, and to those
-# who may administer that.
+# who may administer that. Those of user namespaces have userns.sh.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 8
+plan 6
 load
 topology
 
@@ -92,38 +92,11 @@ unprivileged_show() {
 	kp upstream del app
 }
 
-# The root of a user namespace administers the network namespaces of that.
-user_namespace() {
-	unshare --user --map-root-user --net bash -ec '
-		ip link set lo up
-		kproxy upstream add mine
-		kproxy server add mine 127.0.0.1:9000
-		kproxy listener add mine "*:80" upstream mine
-		kproxy -j session show
-		kproxy listener del mine
-		kproxy -j upstream show' >"$tmp/mine"
-	cat "$tmp/mine"
-	grep -q '"mine"' "$tmp/mine"
-	same "upstreams here" "$(kproxy -j upstream show)" '[]'
-}
-
-user_namespace_only() {
-	refused 2 'not permitted' \
-		unshare --user --map-root-user kproxy upstream add theirs
-}
-
 for_nobody
 check "the same names and ports in two namespaces" same_names
 check "nothing of a namespace shows in another" not_in_host
 check "who is nobody changes nothing" unprivileged_change
 check "nor sees sessions" unprivileged_sessions
 check "but sees the configuration and the totals" unprivileged_show
-if unshare --user --map-root-user true 2>/dev/null; then
-	check "the owner of a user namespace administers its own" user_namespace
-	check "but not the one that it is in" user_namespace_only
-else
-	skip "the owner of a user namespace administers its own" "not allowed here"
-	skip "but not the one that it is in" "not allowed here"
-fi
 scenes 1
 finish

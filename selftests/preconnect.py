@@ -11,7 +11,7 @@ import time
 
 from peer import (BACK, KB, PROXY, SERVER, EchoServer, Stream, Threads, accept,
                   connect, expect, expect_alive, expect_between, expect_reset,
-                  knock, kp, limit, listen, main, read_exactly, receive_stream, reset,
+                  knock, kp, limit, listen, main, netem, read_exactly, receive_stream, reset,
                   scaled, scene, sessions, show, stats, tcp_sockets,
                   unreachable, wait_for, wait_gone)
 
@@ -329,6 +329,26 @@ def crowd():
         wait_ready(n)
     echo.close()
     wait_gone(30)
+
+
+@scene("one that is used is replaced soon, also when all were just made")
+def replaced():
+    """The work waits for answers then, which come after it."""
+    with netem(SERVER, "eth0", "delay", "50ms"), listen() as listener:
+        with preconnect(4) as n:
+            socks = accept_all(listener, n)
+            wait_ready(n)
+            client = connect()
+            client.sendall(b"x")
+            server = addressed(socks)
+            begun = time.monotonic()
+            accept(listener)
+            took = time.monotonic() - begun
+            expect_between(took, 0, 2.5, "seconds until the next one came")
+            expect(read_exactly(server, 1), b"x", "what came")
+            client.close()
+            server.close()
+    wait_gone()
 
 
 @scene("a listener that leads to itself makes no storm")

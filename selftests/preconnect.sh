@@ -7,7 +7,7 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 15
+plan 16
 load
 topology
 add_addr kp-proxy back 10.2.0.11/24
@@ -39,7 +39,7 @@ ends_with_namespace() {
 	wait_for 20 proxy_is_gone
 }
 
-scenes 13
+scenes 14
 start kp-server socat TCP-LISTEN:9000,bind=10.2.0.2,reuseaddr,fork EXEC:cat
 check "the module unloads while there are some" ends_with_module
 load

@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 plan 25
-load
+load userns=1
 topology
 for ns in kp-client kp-proxy kp-server; do
 	ip netns exec "$ns" sysctl -qw net.ipv4.tcp_fastopen=3

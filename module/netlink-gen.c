@@ -553,7 +553,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_LOG_GET,
-		.pre_doit	= kproxy_nl_bare_doit,
+		.pre_doit	= kproxy_nl_admin_bare_doit,
 		.doit		= kproxy_nl_log_get_doit,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},

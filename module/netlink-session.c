@@ -31,27 +31,67 @@ static enum kproxy_session_state session_state(enum kproxy_state state)
 	}
 }
 
-/*
- * What TCP knows of a side. No lock is taken, which the data path would feel,
- * and no reference: memory of a TCP socket stays one until a grace period has
- * passed, so that what is read while a session ends is at worst stale.
- */
-static int put_tcp(struct sk_buff *skb, int attr, const struct sock *sk)
+/* What TCP knows of a side. */
+struct tcp_state {
+	u32 rtt_us;
+	u32 cwnd;
+	u32 retrans;
+	u32 unacked;
+	u32 rcvq;
+	u32 sndq;
+};
+
+static void get_tcp(struct tcp_state *tcp, const struct sock *sk)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
+
+	tcp->rtt_us = READ_ONCE(tp->srtt_us) >> 3;
+	tcp->cwnd = READ_ONCE(tp->snd_cwnd);
+	tcp->retrans = READ_ONCE(tp->total_retrans);
+	tcp->unacked = READ_ONCE(tp->packets_out);
+	tcp->rcvq = kproxy_sock_unread(sk);
+	tcp->sndq = READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una);
+}
+
+/* What is read of a session's sockets. */
+struct sockets_state {
+	struct tcp_state tcp[KPROXY_SIDES];
+	unsigned long progress;
+};
+
+/*
+ * Read a session's sockets, for which no lock is taken, which the data path would
+ * feel, and no reference. Memory of a TCP socket stays one until a grace period
+ * has passed, but the socket may be closed meanwhile and the memory be another
+ * one's. Sockets are closed in final states only: what was read is of the session
+ * if its state is still one with two sockets after that.
+ */
+static bool get_sockets(struct sockets_state *sockets,
+			const struct kproxy_session *s, enum kproxy_state state)
+{
+	enum kproxy_side side;
+
+	if (!kproxy_state_linked(state))
+		return false;
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		get_tcp(&sockets->tcp[side], s->ends[side].sk);
+	sockets->progress = kproxy_session_progress(s);
+	/* pairs with the change of state, a full barrier before the close */
+	smp_rmb();
+	return kproxy_state_linked(READ_ONCE(s->state));
+}
+
+static int put_tcp(struct sk_buff *skb, int attr, const struct tcp_state *tcp)
+{
 	struct nlattr *nest = nla_nest_start(skb, attr);
 
 	if (!nest ||
-	    nla_put_u32(skb, KPROXY_A_TCP_RTT_US,
-			READ_ONCE(tp->srtt_us) >> 3) ||
-	    nla_put_u32(skb, KPROXY_A_TCP_CWND, READ_ONCE(tp->snd_cwnd)) ||
-	    nla_put_u32(skb, KPROXY_A_TCP_RETRANS,
-			READ_ONCE(tp->total_retrans)) ||
-	    nla_put_u32(skb, KPROXY_A_TCP_UNACKED,
-			READ_ONCE(tp->packets_out)) ||
-	    nla_put_u32(skb, KPROXY_A_TCP_RCVQ, kproxy_sock_unread(sk)) ||
-	    nla_put_u32(skb, KPROXY_A_TCP_SNDQ,
-			READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una)))
+	    nla_put_u32(skb, KPROXY_A_TCP_RTT_US, tcp->rtt_us) ||
+	    nla_put_u32(skb, KPROXY_A_TCP_CWND, tcp->cwnd) ||
+	    nla_put_u32(skb, KPROXY_A_TCP_RETRANS, tcp->retrans) ||
+	    nla_put_u32(skb, KPROXY_A_TCP_UNACKED, tcp->unacked) ||
+	    nla_put_u32(skb, KPROXY_A_TCP_RCVQ, tcp->rcvq) ||
+	    nla_put_u32(skb, KPROXY_A_TCP_SNDQ, tcp->sndq))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -103,7 +143,9 @@ static int put_moved(struct sk_buff *skb, const struct kproxy_session *s)
 	return 0;
 }
 
-static int put_times(struct sk_buff *skb, const struct kproxy_session *s)
+/* @sockets: NULL while there are not two. */
+static int put_times(struct sk_buff *skb, const struct kproxy_session *s,
+		     const struct sockets_state *sockets)
 {
 	const struct kproxy_pump *recent = &s->pumps[KPROXY_CLIENT];
 	unsigned long now = jiffies, last;
@@ -111,7 +153,7 @@ static int put_times(struct sk_buff *skb, const struct kproxy_session *s)
 	if (time_after(READ_ONCE(s->pumps[KPROXY_SERVER].last),
 		       READ_ONCE(recent->last)))
 		recent = &s->pumps[KPROXY_SERVER];
-	last = READ_ONCE(recent->last);
+	last = sockets ? sockets->progress : READ_ONCE(recent->last);
 	/* A byte may have moved since we looked at the clock. */
 	if (time_after(last, now))
 		last = now;
@@ -129,6 +171,8 @@ static int put_session(struct sk_buff *skb, const void *object)
 	const struct kproxy_session *s = object;
 	const struct kproxy_server *server = rcu_dereference(s->server);
 	enum kproxy_state state = READ_ONCE(s->state);
+	struct sockets_state sockets;
+	bool linked = get_sockets(&sockets, s, state);
 
 	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
 	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->name) ||
@@ -139,16 +183,16 @@ static int put_session(struct sk_buff *skb, const void *object)
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
 					       &server->addr)) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_STATE, session_state(state)) ||
-	    put_times(skb, s) || put_transferred(skb, s) || put_moved(skb, s) ||
-	    put_stalls(skb, s))
+	    put_times(skb, s, linked ? &sockets : NULL) ||
+	    put_transferred(skb, s) || put_moved(skb, s) || put_stalls(skb, s))
 		return -EMSGSIZE;
-	if (!kproxy_state_linked(state))
+	if (!linked)
 		return 0;
 	if (kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||
 	    put_tcp(skb, KPROXY_A_SESSION_CLIENT_TCP,
-		    s->ends[KPROXY_CLIENT].sk) ||
+		    &sockets.tcp[KPROXY_CLIENT]) ||
 	    put_tcp(skb, KPROXY_A_SESSION_SERVER_TCP,
-		    s->ends[KPROXY_SERVER].sk))
+		    &sockets.tcp[KPROXY_SERVER]))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -11,6 +11,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 
 from netlink_raw import attrs
@@ -227,7 +228,7 @@ class Chaos:
                              sorted(self.counts.items())))
 
 
-def traffic(program, seed, sessions, at_once):
+def traffic(program, seed, sessions, at_once, output):
     fronts = [f"{host}:{port}" + ("p" if LISTENERS[name].get("accept_proxy")
                                   else "")
               for name, (host, port) in FRONTS.items()]
@@ -235,7 +236,7 @@ def traffic(program, seed, sessions, at_once):
     backs = [f"{host}:{port}" for host, port in SERVERS + SAFE_SERVERS]
     return subprocess.Popen(
         [program, str(seed), str(sessions), str(at_once), str(PATIENCE),
-         *fronts, "--", *backs], stdout=subprocess.PIPE, text=True)
+         *fronts, "--", *backs], stdout=output, stderr=subprocess.STDOUT)
 
 
 def main():
@@ -247,11 +248,9 @@ def main():
     chaos.begin()
     chaos.start_delays()
     begun = time.monotonic()
-    process = traffic(program, seed, sessions, 48)
-    os.set_blocking(process.stdout.fileno(), False)
-    lines, late = "", False
+    output, late = tempfile.TemporaryFile(), False
+    process = traffic(program, seed, sessions, 48, output)
     while process.poll() is None:
-        lines += process.stdout.read() or ""
         chaos.act()
         time.sleep(random.random() * 0.1)
         if time.monotonic() - begun > seconds * PATIENCE:
@@ -259,10 +258,9 @@ def main():
             process.kill()
             break
     process.wait()
-    os.set_blocking(process.stdout.fileno(), True)
-    lines += process.stdout.read()
     chaos.end()
-    for line in lines.splitlines():
+    output.seek(0)
+    for line in output.read().decode(errors="replace").splitlines():
         say(line if line.startswith("#") else f"# {line}")
     took = time.monotonic() - begun
     say(f"# {took:.0f} s, {sessions / took:.0f} sessions a second")

@@ -159,6 +159,7 @@ class Client:
         self.reading = True
         self.cut = False
         self._close = close
+        self._busy = threading.Lock()
         self._head = head
         body = pattern(self.number, 0, size)
         self.request = HEAD.pack(b"KP", self.number, size, 0) + body
@@ -207,8 +208,8 @@ class Client:
         self.sock.close()
 
     def turn(self):
-        """Send and receive what can be."""
-        if self.over:
+        """Send and receive what can be, unless another thread does."""
+        if self.over or not self._busy.acquire(blocking=False):
             return
         try:
             self._turn()
@@ -224,6 +225,8 @@ class Client:
                 self.sock.close()
             elif error.errno != errno.ENOTCONN:
                 raise
+        finally:
+            self._busy.release()
 
     def _turn(self):
         try:
@@ -250,12 +253,18 @@ class Application:
     def __init__(self, trial):
         self._trial = trial
         self._served = {}
+        self._busy = threading.Lock()
 
     def turn(self):
-        for conn in self._trial.wire.connections:
-            if not conn.answered or conn.reset or conn.fin_sent:
-                continue
-            self._serve(conn)
+        """As a client's."""
+        if not self._busy.acquire(blocking=False):
+            return
+        try:
+            for conn in self._trial.wire.connections:
+                if conn.answered and not conn.reset and not conn.fin_sent:
+                    self._serve(conn)
+        finally:
+            self._busy.release()
 
     def client_of(self, conn):
         if len(conn.received) < HEAD.size:

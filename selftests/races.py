@@ -42,7 +42,9 @@ UP, DRAIN, DOWN = range(3)
 CPUS = sorted(os.sched_getaffinity(0))
 
 # What an emulated processor is too slow for: nothing is held back there.
-RARE = {"hold", "hold_timer"}
+NEVER = {"hold", "hold_timer"}
+# Two CPUs must meet by chance, which a short walk may miss.
+RARE = {"data_busy", "pump_owned", "life_owner"}
 
 
 # The configuration, by netlink: a command takes too long to start.
@@ -493,6 +495,8 @@ EVENTS = [
 FIRST = {(point, "answer") for point in
          ("timer_connect", "life_reach", "reconnect", "disconnect",
           "next_server")}
+# Some points are only reached when all ends.
+FIRST.add(("end_detach", "namespace"))
 # They take a second each.
 HEAVY = {"module", "namespace"}
 
@@ -1146,8 +1150,9 @@ def main():
             for name in LIVES:
                 walk.controls["main"].ask("session-kill", listener=name)
     if walk:
+        excused = NEVER | RARE if seconds else NEVER
         dead = sorted(p for p, n in walk.delays.total.items()
-                      if not n and p not in RARE)
+                      if not n and p not in excused)
         result(not dead, "every point was reached")
         if dead:
             say(f"# never reached: {' '.join(dead)}")

@@ -625,7 +625,8 @@ def fastopen(trial):
         yield lambda: trial.clients[-1].over
 
 
-@life(upstream={"interval": 20, "timeout": 40, "rise": 1, "fall": 1})
+@life(upstream={"interval": 20, "timeout": 40, "rise": 1, "fall": 1},
+      fails=True)
 def check(trial):
     """The server is checked, and goes down and up."""
     trial.config("upstream-set", name=trial.service.name, check=1)

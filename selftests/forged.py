@@ -134,7 +134,7 @@ def events():
             # Nor what is no message at all.
             forger.send(port, forger.family, b"")
             forger.send(port, forger.family, bytes(60000))
-        expect(forger.refused, 100, "messages that did not even arrive")
+        expect(forger.refused, 6 * 20, "messages that did not even arrive")
         expect_real(monitor)
         expect((monitor.stop(), monitor.errors), (0, []), "its end")
 

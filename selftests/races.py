@@ -1048,6 +1048,9 @@ class Walk:
             raise Failed("the kernel has complained")
 
     def no_session(self):
+        """Once both peers are gone, whatever they had left undone."""
+        for conn in list(self.wire.connections):
+            conn.abort()
         end = time.monotonic() + limit(10)
         while self.controls["main"].sessions():
             self.wire.pump()

@@ -53,7 +53,7 @@ static void get_tcp(struct tcp_state *tcp, const struct sock *sk)
 	tcp->sndq = READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una);
 }
 
-/* What is read of a session's sockets. */
+/* The part of the list that is read from a session's sockets. */
 struct sockets_state {
 	struct tcp_state tcp[KPROXY_SIDES];
 	unsigned long progress;

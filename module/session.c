@@ -130,7 +130,7 @@ void kproxy_session_look_at(struct kproxy_session *s, unsigned long when)
 	timer_reduce(&s->timer, when);
 }
 
-/* What follows from the change of state that the caller has made. */
+/* Act on a change of state that the caller has made. */
 static void session_state_changed(struct kproxy_session *s,
 				  enum kproxy_state old, enum kproxy_state new,
 				  enum kproxy_event event,
@@ -556,8 +556,8 @@ static void session_count_end(const struct kproxy_session *s)
 }
 
 /*
- * What was passed on and did not arrive, or is not known to have. A session that
- * both peers have closed may lack it too: then one of them did so by a reset.
+ * Note how many bytes were passed on and not acknowledged. If there are any in a
+ * session that both peers have closed, one of them has closed it by a reset.
  */
 static void session_note_unacked(struct kproxy_session *s)
 {

@@ -9,7 +9,9 @@ it must be after that.
 Environment: MESSAGES, how many (5000); SEED, to have the same ones again.
 """
 
+import collections
 import contextlib
+import ctypes
 import errno
 import itertools
 import json
@@ -542,6 +544,53 @@ def fuzz():
     if not words:
         raise Failed("nothing went through a session: this test is blind")
     echo.close()
+
+
+NOBODY = 65534
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+ADMIN = {COMMAND[op["name"]]: op["name"] for op in OPERATIONS
+         if "uns-admin-perm" in op.get("flags", [])}
+
+
+def stranger(count):
+    """A user without rights, as root of a user namespace of its own."""
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare")
+    nl, generator = Netlink(ns=None), Generator(9, random.Random(SEED))
+    nl.find_family()
+    refused = collections.Counter()
+    for _ in range(count):
+        command, flags, _, body = generator.next()
+        answer = nl.ask(command, raw=body, flags=REQUEST | ACK | flags & DUMP)
+        if command not in ADMIN:
+            continue
+        refused[errno.errorcode.get(answer.errno, "nothing")] += 1
+        if not answer.errno:
+            raise Failed(f"{ADMIN[command]} was not refused: {body.hex()}")
+    for what in "upstream", "listener":
+        found = nl.ask(COMMAND[f"{what}-get"], flags=REQUEST | DUMP).replies
+        expect(len(found), 0, f"what there is of {what}s")
+    return refused
+
+
+@scene("root of a user namespace changes nothing by any of them")
+def user_namespace():
+    pid, pipe = child(stranger, MESSAGES // 2)
+    done = json.loads(pipe.read())
+    os.waitpid(pid, 0)
+    if "Operation not permitted in stranger" in done.get("error", ""):
+        say("# there are no user namespaces for ordinary users here")
+        return
+    if "error" in done:
+        raise Failed(done["error"])
+    say(f"# refused: {done['result']}")
+    # The others are refused for what is wrong with them.
+    if done["result"].get("EPERM", 0) < MESSAGES / 10:
+        raise Failed("few were refused for want of rights: this test is blind")
 
 
 @scene("afterwards nothing is left, and everything works")

@@ -7,9 +7,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 2
+plan 3
 load
 topology
 simple_proxy
-scenes 2
+scenes 3
 finish

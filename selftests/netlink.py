@@ -11,8 +11,8 @@ from netlink_raw import (ACK, CTRL_GETPOLICY, DUMP, GENL_CTRL, REQUEST,
 from netlink_spec import (ATTR, COMMAND, CONSTANT, HEADERS, OPERATIONS, SETS,
                           SPEC, WIDTH, E, L, R, S, U, bounds, constant,
                           endpoint, open_netlink, requested)
-from peer import (Failed, expect, expect_alive, expect_between, kp, main, pair,
-                  scene, show, wait_gone)
+from peer import (PROXY, Failed, expect, expect_alive, expect_between, kp,
+                  main, pair, run, scene, show, wait_gone)
 
 SESSION, SOURCE = ATTR["session"], ATTR["source"]
 # source-mode
@@ -164,6 +164,8 @@ def replies():
     # Without it nothing is said of connections that are made ahead.
     kp("upstream set app preconnect 1")
     kp("route add web sni a.example upstream app")
+    # Nor of addresses that are dead.
+    run("ip", "netns", "exec", PROXY, "ss", "-K", "-tln", "src", "[fd01::1]")
     nl = open_netlink()
     for op in OPERATIONS:
         reply = op.get("dump", {}).get("reply")
@@ -179,6 +181,7 @@ def replies():
                    f"attributes of {op['name']}")
     kp("upstream set app preconnect 0")
     kp("route del web sni a.example")
+    kp("listener set web address 10.1.0.1:8000,[fd01::1]:8000")
 
 
 # Bad input

@@ -176,8 +176,15 @@ class Client:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._address = address
-        with contextlib.suppress(BlockingIOError):
+        try:
             self.sock.connect(address)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            # The proxy's namespace is gone, and its cable with it.
+            if error.errno != errno.ENETUNREACH:
+                raise
+            self.end = os.strerror(error.errno)
 
     @property
     def over(self):

@@ -821,6 +821,8 @@ void kproxy_listener_refused(struct kproxy_listener *l)
 void kproxy_listener_session_ended(struct kproxy_listener *l)
 {
 	atomic_dec(&l->sessions);
+	/* Pairs with the work's start: it sees this count, or we its limit. */
+	smp_mb__after_atomic();
 	if (!READ_ONCE(l->options.maxconn))
 		return;
 	spin_lock(&l->lock);

@@ -47,6 +47,7 @@
 #include "compat.h"
 #include "listener.h"
 #include "log.h"
+#include "memcg.h"
 #include "param.h"
 #include "session.h"
 #include "upstream.h"
@@ -167,6 +168,8 @@ static void seal(struct file *file)
 				F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 	inode->i_mode = S_IFREG | 0400;
 	inode->i_flags |= S_IMMUTABLE;
+	/* Or FS_IOC_SETFLAGS, which the owner may, would clear it. */
+	SHMEM_I(inode)->fsflags |= FS_IMMUTABLE_FL;
 	mapping_set_unevictable(file->f_mapping);
 	mapping_set_gfp_mask(file->f_mapping, GFP_KERNEL);
 }
@@ -184,7 +187,7 @@ static struct kproxy_log_ring *ring_new(struct kproxy_log *log, u32 index)
 		kfree(ring);
 		ring = NULL;
 	}
-	set_active_memcg(old);
+	kproxy_memcg_leave(old);
 	if (!ring)
 		return NULL;
 	/* pairs with the acquire in kproxy_log_session() */

@@ -170,7 +170,8 @@ static int put_session(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_session *s = object;
 	const struct kproxy_server *server = rcu_dereference(s->server);
-	enum kproxy_state state = READ_ONCE(s->state);
+	/* Before the sockets, which are there in a state that has two. */
+	enum kproxy_state state = smp_load_acquire(&s->state);
 	struct sockets_state sockets;
 	bool linked = get_sockets(&sockets, s, state);
 

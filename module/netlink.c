@@ -39,6 +39,9 @@ static struct genl_family kproxy_family __ro_after_init = {
 	.n_mcgrps = ARRAY_SIZE(kproxy_groups),
 };
 
+/* Set once: the family is about to be unregistered, and sends no more events. */
+static bool family_gone;
+
 /* A socket is closed, whose transaction nobody will commit any more. */
 static int socket_notify(struct notifier_block *nb, unsigned long event,
 			 void *data)
@@ -80,6 +83,8 @@ int kproxy_netlink_init(void)
  */
 void kproxy_netlink_exit(void)
 {
+	/* The groups' numbers may be another family's after this. */
+	WRITE_ONCE(family_gone, true);
 	genl_unregister_family(&kproxy_family);
 	netlink_unregister_notifier(&socket_notifier);
 }
@@ -298,7 +303,8 @@ void kproxy_netlink_notify(const struct kproxy_net *kn, unsigned int group,
 	void *header;
 	int i;
 
-	if (!genl_has_listeners(&kproxy_family, kn->net, group))
+	if (READ_ONCE(family_gone) ||
+	    !genl_has_listeners(&kproxy_family, kn->net, group))
 		return;
 	for (i = 0; i < ARRAY_SIZE(message_sizes); i++) {
 		skb = genlmsg_new(message_sizes[i], gfp);

@@ -208,12 +208,13 @@ static int session_connect(struct kproxy_session *s)
 	kproxy_sock_attach_new(ks, socket, &kproxy_session_server_ops);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_ATTACHED);
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
-	kproxy_session_arm(s);
 	/* What the client has said acknowledges the server's answer. */
 	if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
 		kproxy_sock_delay_acks(socket->sk);
 	if (!kproxy_session_event(s, KPROXY_EV_CONNECT, KPROXY_REASON_NONE))
 		return -ECANCELED;
+	/* Not before: a timer that finds no connect gives up none. */
+	kproxy_session_arm(s);
 	set_bit(KPROXY_SESSION_ASKING, &s->flags);
 	err = kproxy_source_connect(server, socket, &s->client);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_RETURNED);
@@ -374,6 +375,8 @@ void kproxy_session_reach(struct kproxy_session *s)
 
 	while ((err = session_connect(s)) != -EINPROGRESS &&
 	       session_unconnected(s)) {
+		/* A time-out of the connect that failed must not hit the next one. */
+		timer_delete_sync(&s->timer);
 		session_disconnect(s);
 		if (session_next_server(s, err))
 			continue;

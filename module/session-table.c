@@ -148,8 +148,18 @@ void kproxy_session_walk_begin(struct kproxy_session_walk *walk)
 {
 	walk->looked = 0;
 	walk->resumed = true;
-	if (rhashtable_walk_start_check(&walk->iter) != -EAGAIN)
+	if (rhashtable_walk_start_check(&walk->iter) != -EAGAIN) {
+		/*
+		 * The last session is gone, and others of its bucket may be: how
+		 * many of them came before is void. Look at the bucket again.
+		 */
+		if (!walk->iter.p && walk->iter.skip > 1) {
+			walk->iter.skip = 0;
+			walk->last = NULL;
+			walk->restarts++;
+		}
 		return;
+	}
 	/*
 	 * The table was freed meanwhile. Start over with a fresh iterator: that
 	 * of older kernels still points into the old table.

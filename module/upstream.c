@@ -354,7 +354,9 @@ static int upstream_charge(struct upstream_change *c,
 		return 0;
 	upstream_needs(options, up->nr_servers + c->more, &connections,
 		       &checks);
-	if (connections > up->connections) {
+	/* More CPUs than before are no reason to refuse what asks for no more. */
+	if (connections > up->connections &&
+	    (c->more > 0 || options->preconnect > up->options.preconnect)) {
 		connections -= up->connections;
 		err = kproxy_quota_charge(up->quota, KPROXY_QUOTA_CONNECTIONS,
 					  connections, extack);
@@ -402,14 +404,17 @@ static int upstream_prepare(struct kproxy_change *change,
 	struct upstream_change *c = to_upstream_change(change);
 	const struct kproxy_upstream_options *options;
 	struct kproxy_upstream *up = c->up;
+	bool servers;
 	int err = 0;
 
 	if (c->del)
 		return upstream_check_unused(c, extack);
 	options = c->set ? &c->options : &up->options;
-	if (options->check != KPROXY_CHECK_OFF)
+	servers = up->nr_servers + c->more > 0;
+	/* Without a server, a queue would only cost its memory. */
+	if (servers && options->check != KPROXY_CHECK_OFF)
 		err = kproxy_check_open(up->kn);
-	if (!err && options->preconnect)
+	if (!err && servers && options->preconnect)
 		err = kproxy_preconnect_open(up->kn);
 	if (!err)
 		err = upstream_charge(c, options, extack);

@@ -947,7 +947,9 @@ class Trial:
 
     def _judge(self):
         self.application.check()
+        # Short time-outs hit also when the event did not come.
         gentle = not self.story.fails and (
+            not self.event or not self.event.short) and (
             not self.fired or self.event.gentle)
         for client in self.clients:
             what = f"to client {client.number} ({client.end})"

@@ -40,6 +40,8 @@ static void forge(struct nl_sock *from, struct nl_sock *to, size_t size)
 				       .nl_pid = nl_socket_get_local_port(to) };
 	struct nlmsghdr *hdr = calloc(1, size);
 
+	if (!hdr)
+		abort();
 	hdr->nlmsg_len = size;
 	hdr->nlmsg_type = NLMSG_MIN_TYPE;
 	if (sendto(nl_socket_get_fd(from), hdr, size, 0,

@@ -270,7 +270,7 @@ class Application:
             return
         try:
             for conn in self._trial.wire.connections:
-                if conn.answered and not conn.reset and not conn.fin_sent:
+                if conn.ready and not conn.reset and not conn.fin_sent:
                     self._serve(conn)
         finally:
             self._busy.release()

@@ -51,6 +51,8 @@ class Connection:
         self.next = seq + 1
         self._early = data
         self.answered = self.fin_sent = self.fin = self.reset = False
+        # The answer is out; what is sent before it would be dropped.
+        self.ready = False
         self.window = WINDOW
         self.received = bytearray()
         self.sent = bytearray()
@@ -78,13 +80,14 @@ class Connection:
                 self.next += len(self._early)
             seq, self._seq = self._seq, self._seq + 1
         self._send(SYN | ACK, seq=seq)
+        self.ready = True
 
     def send(self, data):
         """All of it; the caller minds the proxy's window."""
         for at in range(0, len(data), MSS):
             part = bytes(data[at:at + MSS])
             with self._wire.lock:
-                if not self.answered or self.fin_sent or self.reset:
+                if not self.ready or self.fin_sent or self.reset:
                     return
                 seq, self._seq = self._seq, self._seq + len(part)
                 self.sent += part
@@ -92,7 +95,7 @@ class Connection:
 
     def end(self):
         with self._wire.lock:
-            if not self.answered or self.fin_sent or self.reset:
+            if not self.ready or self.fin_sent or self.reset:
                 return
             self.fin_sent = True
             seq, self._seq = self._seq, self._seq + 1

@@ -53,6 +53,8 @@ class Connection:
         self.answered = self.fin_sent = self.fin = self.reset = False
         # The answer is out; what is sent before it would be dropped.
         self.ready = False
+        # Held while a packet is made and written, so that they go in order.
+        self._out = threading.RLock()
         self.window = WINDOW
         self.received = bytearray()
         self.sent = bytearray()
@@ -71,47 +73,52 @@ class Connection:
                                 flags, self.window, data))
 
     def answer(self, take_early=True):
-        with self._wire.lock:
-            if self.answered or self.reset:
-                return
-            self.answered = True
-            if take_early and self._early:
-                self.received += self._early
-                self.next += len(self._early)
-            seq, self._seq = self._seq, self._seq + 1
-        self._send(SYN | ACK, seq=seq)
-        self.ready = True
+        with self._out:
+            with self._wire.lock:
+                if self.answered or self.reset:
+                    return
+                self.answered = True
+                if take_early and self._early:
+                    self.received += self._early
+                    self.next += len(self._early)
+                seq, self._seq = self._seq, self._seq + 1
+            self._send(SYN | ACK, seq=seq)
+            self.ready = True
 
     def send(self, data):
         """All of it; the caller minds the proxy's window."""
-        for at in range(0, len(data), MSS):
-            part = bytes(data[at:at + MSS])
+        with self._out:
+            for at in range(0, len(data), MSS):
+                part = bytes(data[at:at + MSS])
+                with self._wire.lock:
+                    if not self.ready or self.fin_sent or self.reset:
+                        return
+                    seq, self._seq = self._seq, self._seq + len(part)
+                    self.sent += part
+                self._send(ACK | PSH, part, seq)
+
+    def end(self):
+        with self._out:
             with self._wire.lock:
                 if not self.ready or self.fin_sent or self.reset:
                     return
-                seq, self._seq = self._seq, self._seq + len(part)
-                self.sent += part
-            self._send(ACK | PSH, part, seq)
-
-    def end(self):
-        with self._wire.lock:
-            if not self.ready or self.fin_sent or self.reset:
-                return
-            self.fin_sent = True
-            seq, self._seq = self._seq, self._seq + 1
-        self._send(ACK | FIN, seq=seq)
+                self.fin_sent = True
+                seq, self._seq = self._seq, self._seq + 1
+            self._send(ACK | FIN, seq=seq)
 
     def abort(self):
-        with self._wire.lock:
-            if self.reset:
-                return
-            self.reset = True
-            seq = self._seq if self.answered else 0
-        self._send(RST | ACK, seq=seq)
+        with self._out:
+            with self._wire.lock:
+                if self.reset:
+                    return
+                self.reset = True
+                seq = self._seq if self.answered else 0
+            self._send(RST | ACK, seq=seq)
 
     def open_window(self, window=WINDOW):
-        self.window = window
-        self._send(ACK)
+        with self._out:
+            self.window = window
+            self._send(ACK)
 
     def take(self, seq, flags, data):
         """What the proxy has sent."""

@@ -46,16 +46,11 @@ static void port_ignore(struct kproxy_sock *ks)
 {
 }
 
-/* The listening socket is locked. The only change that it sees is its end. */
-static void port_changed(struct kproxy_sock *ks)
-{
-	port_data_ready(ks);
-}
-
 static const struct kproxy_sock_ops port_ops = {
 	.data_ready = port_data_ready,
 	.write_space = port_ignore,
-	.changed = port_changed,
+	/* The only change of a listening socket is its end; the work looks. */
+	.changed = port_data_ready,
 };
 
 static bool listener_full(const struct kproxy_listener *l)

@@ -354,7 +354,7 @@ static int upstream_charge(struct upstream_change *c,
 		return 0;
 	upstream_needs(options, up->nr_servers + c->more, &connections,
 		       &checks);
-	/* More CPUs than before are no reason to refuse what asks for no more. */
+	/* A change that asks for no more is not refused because CPUs came online. */
 	if (connections > up->connections &&
 	    (c->more > 0 || options->preconnect > up->options.preconnect)) {
 		connections -= up->connections;

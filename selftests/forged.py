@@ -14,7 +14,7 @@ import threading
 import time
 
 from netlink_raw import (MULTI, NETLINK_GENERIC, NLMSG_DONE, NLMSG_ERROR,
-                         Netlink, attr, attrs, message)
+                         attr, attrs, message, opened_by_nobody)
 from netlink_spec import ATTR, COMMAND, endpoint, open_netlink
 from peer import (PROXY, expect, kp, limit, main, netns, run, scene, wait_for)
 
@@ -65,6 +65,14 @@ class Command:
         self.process.stdin.close()
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(limit(10))
+
+
+def unread(port):
+    """Bytes that wait in the socket of this port, with what they take."""
+    with netns(PROXY), open("/proc/thread-self/net/netlink") as table:
+        rows = [line.split() for line in table]
+    return sum(int(row[4]) for row in rows
+               if row[1] == str(NETLINK_GENERIC) and row[2] == str(port))
 
 
 class Forger:
@@ -134,6 +142,8 @@ def events():
             # Nor what is no message at all.
             forger.send(port, forger.family, b"")
             forger.send(port, forger.family, bytes(60000))
+            # More than its buffer takes would be lost, and it would say so.
+            wait_for(lambda port=port: not unread(port), "they are read")
         expect(forger.refused, 6 * 20, "messages that did not even arrive")
         expect_real(monitor)
         expect((monitor.stop(), monitor.errors), (0, []), "its end")
@@ -193,12 +203,7 @@ def answers():
 def unprivileged():
     monitor = start_monitor()
     port, forger = monitor.port(), Forger()
-    with netns(PROXY):
-        os.seteuid(65534)
-        try:
-            nl = Netlink(ns=None)
-        finally:
-            os.seteuid(0)
+    nl = opened_by_nobody()
     nl.find_family()
     os.seteuid(65534)
     try:

@@ -160,6 +160,16 @@ class Netlink:
         self.socket.close()
 
 
+def opened_by_nobody():
+    """A socket of the proxy's namespace that a user without rights has opened."""
+    with netns(PROXY):
+        os.seteuid(65534)
+        try:
+            return Netlink(ns=None)
+        finally:
+            os.seteuid(0)
+
+
 def configuration():
     """What the proxy is told to do, without what it has counted."""
     rows = [show("upstream show"), show("listener show")]

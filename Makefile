@@ -66,7 +66,7 @@ $(modules): module-%: ## build/module/KERNEL
 # and what else is said in selftests/vm/run. Exported, since make itself would not.
 export KERNEL CPUS MEM TIMEOUT ENV APPEND OUT ICOUNT NICS MODULE
 # And of selftests/bench/run, and selftests/vm/check-builds.
-export CLOCK PEERS WORK TOPOLOGY QUICK ALL LOAD SESSIONS REPEATS UPDATE PROFILE
+export ROWS CLOCK PEERS WORK TOPOLOGY QUICK ALL LOAD SESSIONS REPEATS UPDATE PROFILE
 
 vm: deps tools ## boot KERNEL and run RUN in it; without RUN, a shell
 	@$(vm)/run $(RUN)
@@ -74,8 +74,8 @@ vm: deps tools ## boot KERNEL and run RUN in it; without RUN, a shell
 check: deps ## every test, each on one of the two kernels
 	@SPREAD=y selftests/run
 
-check-all: deps ## every test on both kernels, with all its bytes
-	@selftests/run
+check-all: deps ## every test, or TESTS, on both kernels, with all its bytes
+	@selftests/run $(TESTS)
 
 check-debug: deps ## every test, on a debug kernel; TESTS="faults teardown": these
 	@KERNEL=$(or $(KERNEL),um-debug) selftests/run $(TESTS)
@@ -93,25 +93,28 @@ fuzz: deps ## MESSAGES=100000 to the netlink family, on the debug kernel
 	@KERNEL=$(or $(KERNEL),debug) MESSAGES=$(or $(MESSAGES),100000) \
 		LIMIT=$(or $(LIMIT),1200) selftests/run fuzz-netlink
 
-fuzz-sessions: deps ## SESSIONS=100000, random ones under random changes; KERNEL=debug
-	@KERNEL=$(or $(KERNEL),kunit) SESSIONS=$(or $(SESSIONS),100000) \
+fuzz-sessions: deps ## SESSIONS=100000, random ones under random changes; KERNEL=um-debug
+	@KERNEL=$(or $(KERNEL),um) SESSIONS=$(or $(SESSIONS),100000) \
 		LIMIT=$(or $(LIMIT),3600) selftests/run session-fuzz
 
-races: deps ## every point of module/fault.h with every event; KERNEL=debug
-	@KERNEL=$(or $(KERNEL),kunit) WALK=$(or $(WALK),0) \
+races: deps ## every point of module/fault.h with every event; KERNEL=um-debug
+	@KERNEL=$(or $(KERNEL),um) WALK=$(or $(WALK),0) \
 		LIMIT=$(or $(LIMIT),1200) selftests/run races
 
 fuzz-parser: ## the parsers of what clients send, in user space (FUZZ_TIME=60 seconds each)
 	@selftests/fuzz/run
 
 coverage: deps ## which lines of the module no test reaches
-	@KERNEL=kunit COVERAGE=y SCALE=4 selftests/run; status=$$?; \
+	@KERNEL=um COVERAGE=y SCALE=4 selftests/run; status=$$?; \
 		$(vm)/in-root selftests/coverage && exit $$status
 
 soak: deps tools ## everything at once for MINUTES=10
 	@ENV="MINUTES=$(or $(MINUTES),10) SEED=$(SEED) PATIENCE=$(or $(PATIENCE),3)" \
 		TIMEOUT=$(or $(TIMEOUT),$(shell echo $$((120 * $(or $(MINUTES),10) + 1200)))) \
 		$(vm)/run selftests/soak
+
+check-night: deps ## all that .ci/run has no time for: hours
+	@selftests/night
 
 demo: deps ## real programs through the proxy, in a virtual machine
 	@selftests/demo
@@ -121,6 +124,9 @@ bench: ## compare with other proxies; QUICK=1, PEERS= and WORK= for a part; ALL=
 
 bench-gate: ## fail if kproxy costs more than it did; UPDATE=1: it may
 	@selftests/bench/run gate
+
+profile: ## the functions that a WORK=bulk-1 of the benchmark costs most, on real caches
+	@selftests/bench/profile
 
 lint: ## style
 	@selftests/lint
@@ -139,5 +145,6 @@ help: ## this
 .PHONY: all module tools install uninstall deb install-dkms deps \
 	$(modules) vm check check-all \
 	check-debug check-kcsan check-w1 check-sparse check-builds fuzz fuzz-parser \
-	fuzz-sessions races coverage soak demo bench bench-gate lint clean distclean help
+	fuzz-sessions races coverage soak check-night demo bench bench-gate \
+	profile lint clean distclean help
 .DEFAULT_GOAL := all

@@ -29,14 +29,15 @@ tune() { # NS
 
 # What comes out of a virtual cable is received by the processor that sent it, so
 # that one does the client's work, the proxy's and half of the server's. Spread
-# connections over all, as a network card with many queues would.
+# connections over all, as a network card with many queues would, where the kernel
+# can (User Mode Linux is built without).
 spread() { # NS
 	local mask
 
 	printf -v mask '%x' $(((1 << $(nproc)) - 1))
 	ip netns exec "$1" sh -c "
 		for rps in /sys/class/net/*/queues/rx-*/rps_cpus; do
-			echo $mask >\$rps
+			[ ! -e \$rps ] || echo $mask >\$rps
 		done"
 }
 

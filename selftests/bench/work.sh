@@ -28,7 +28,8 @@ busy() {
 	echo $((user + nice + system + irq + softirq + steal))
 }
 
-# mark NAME: what was counted since the last mark is the profile NAME (insns.c).
+# mark NAME: what was counted since the last mark is the profile NAME (insns.c,
+# profile).
 mark() {
 	[[ ${PROFILE:-} ]] || return 0
 	echo "$1" >"$KPROXY_OUT/mark"

@@ -13,57 +13,22 @@
 #include "field.h"
 #include "nl.h"
 #include "print.h"
-#include "reason.h"
+#include "session-fields.h"
 #include "view.h"
-
-static const struct field begin_fields[] = {
-	{ .key = "id", .attr = KPROXY_A_SESSION_ID, .show = field_uint },
-	{ .key = "listener", .attr = KPROXY_A_SESSION_LISTENER,
-	  .show = field_string },
-	{ .key = "upstream", .attr = KPROXY_A_SESSION_UPSTREAM,
-	  .show = field_string },
-	{ .key = "client", .attr = KPROXY_A_SESSION_CLIENT,
-	  .show = field_endpoint },
-	{ .key = "local", .attr = KPROXY_A_SESSION_LOCAL,
-	  .show = field_endpoint },
-	{ .key = "server", .attr = KPROXY_A_SESSION_SERVER,
-	  .show = field_endpoint },
-	{}
-};
-
-static const struct field end_fields[] = {
-	{ .key = "source", .attr = KPROXY_A_SESSION_SOURCE,
-	  .show = field_endpoint },
-	{ .key = "start_ms", .attr = KPROXY_A_SESSION_START_MS,
-	  .show = field_uint },
-	{ .key = "duration_ms", .attr = KPROXY_A_SESSION_DURATION_MS,
-	  .show = field_uint },
-	{ .key = "connect_us", .attr = KPROXY_A_SESSION_CONNECT_US,
-	  .show = field_uint },
-	{ .key = "bytes_in", .attr = KPROXY_A_SESSION_BYTES_IN,
-	  .show = field_uint },
-	{ .key = "bytes_out", .attr = KPROXY_A_SESSION_BYTES_OUT,
-	  .show = field_uint },
-	{ .key = "stall_client_us", .attr = KPROXY_A_SESSION_STALL_CLIENT_US,
-	  .show = field_uint },
-	{ .key = "stall_server_us", .attr = KPROXY_A_SESSION_STALL_SERVER_US,
-	  .show = field_uint },
-	{ .key = "reason", .attr = KPROXY_A_SESSION_REASON,
-	  .show = field_word, .words = reason_words },
-	{}
-};
 
 static json_t *begin_decode(const struct ctx *ctx, const struct nlattr *head,
 			    int len)
 {
-	return fields_decode(ctx, begin_fields, head, len);
+	return fields_decode(ctx, session_fields, SESSION_BEGUN, head, len);
 }
 
+/* What is known from the beginning comes first. */
 static json_t *end_decode(const struct ctx *ctx, const struct nlattr *head,
 			  int len)
 {
 	json_t *row = begin_decode(ctx, head, len);
-	json_t *more = fields_decode(ctx, end_fields, head, len);
+	json_t *more = fields_decode(ctx, session_fields, SESSION_ENDED, head,
+				     len);
 
 	json_object_update(row, more);
 	json_decref(more);

@@ -115,25 +115,21 @@ static int build_show(struct ctx *ctx, struct args *args, struct request *req)
 }
 
 static const struct field fields[] = {
-	{ .key = "listener", .attr = KPROXY_A_ROUTE_LISTENER,
-	  .show = field_string },
-	{ .key = "sni", .attr = KPROXY_A_ROUTE_SNI, .show = field_string },
-	{ .key = "upstream", .attr = KPROXY_A_ROUTE_UPSTREAM,
-	  .show = field_string },
+	{ .key = "listener", .type = &field_string,
+	  .attr = KPROXY_A_ROUTE_LISTENER, .title = "LISTENER" },
+	{ .key = "sni", .type = &field_string,
+	  .attr = KPROXY_A_ROUTE_SNI, .title = "SNI" },
+	{ .key = "upstream", .type = &field_string,
+	  .attr = KPROXY_A_ROUTE_UPSTREAM, .title = "UPSTREAM" },
 	{}
 };
 
 static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 {
-	return fields_decode(ctx, fields, head, len);
+	return fields_decode(ctx, fields, 0, head, len);
 }
 
-static const struct column columns[] = {
-	{ .title = "LISTENER", .key = "listener" },
-	{ .title = "SNI", .key = "sni" },
-	{ .title = "UPSTREAM", .key = "upstream" },
-	{}
-};
+static const struct column columns[] = { { .fields = fields }, {} };
 
 static const struct table table = { .columns = columns };
 

@@ -91,13 +91,11 @@ static int remove_all(struct ctx *ctx, const struct run *run)
 static void print_rate(const char *name, const json_t *now, const json_t *last,
 		       const char *key)
 {
-	json_t *rate = json_pack("{s:I}", "rate",
-				 print_number(now, key) -
-				 print_number(last, key));
-	struct column column = { .key = "rate" };
+	json_t *rate = json_integer(print_number(now, key) -
+				    print_number(last, key));
 
 	printf(", ");
-	print_bytes(stdout, &column, rate);
+	print_bytes(stdout, rate);
 	printf("/s %s", name);
 	json_decref(rate);
 }

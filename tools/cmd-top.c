@@ -104,9 +104,7 @@ static void choose_subject(struct top *top, enum top_subject subject)
 static void write_bytes(FILE *out, const json_t *row, const char *key,
 			const char *after)
 {
-	struct column column = { .key = key };
-
-	print_bytes(out, &column, row);
+	print_bytes(out, json_object_get(row, key));
 	fputs(after, out);
 }
 

@@ -3,6 +3,7 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "counters.h"
 #include "ctx.h"
 #include "field.h"
 #include "option.h"
@@ -112,8 +113,8 @@ static int build_show(struct ctx *ctx, struct args *args, struct request *req)
 }
 
 static const struct field name_field[] = {
-	{ .key = "name", .attr = KPROXY_A_UPSTREAM_NAME,
-	  .show = field_string },
+	{ .key = "name", .type = &field_string,
+	  .attr = KPROXY_A_UPSTREAM_NAME },
 	{}
 };
 
@@ -123,7 +124,7 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	json_t *row = json_object();
 
 	fields_parse(tb, head, len);
-	fields_show(ctx, name_field, tb, row);
+	fields_show(ctx, name_field, 0, tb, row);
 	options_show(options, tb, row);
 	json_object_set_new(row, "servers", json_array());
 	return row;
@@ -170,21 +171,13 @@ static int join_servers(struct ctx *ctx, json_t *rows)
 static const struct column columns[] = {
 	{ .title = "NAME", .key = "name" },
 	{ .title = "BALANCE", .key = "balance" },
-	{ .title = "OPTIONS", .text = option_column, .arg = options },
+	{ .title = "OPTIONS", .cell = option_column, .arg = options },
 	{ .title = "SERVER", .key = "address", .inner = true },
 	{ .title = "WEIGHT", .key = "weight", .right = true, .inner = true },
 	{ .title = "STATE", .key = "state", .inner = true },
 	{ .title = "HEALTH", .key = "health", .inner = true },
-	{ .title = "SESSIONS", .key = "stats.sessions", .right = true,
+	{ .fields = counters, .scope = COUNTS_BRIEF, .nest = "stats",
 	  .inner = true, .stats = true },
-	{ .title = "TOTAL", .key = "stats.sessions_total", .right = true,
-	  .inner = true, .stats = true },
-	{ .title = "FAILED", .key = "stats.connect_failures", .right = true,
-	  .inner = true, .stats = true },
-	{ .title = "IN", .key = "stats.bytes_in", .text = print_bytes,
-	  .right = true, .inner = true, .stats = true },
-	{ .title = "OUT", .key = "stats.bytes_out", .text = print_bytes,
-	  .right = true, .inner = true, .stats = true },
 	{}
 };
 

@@ -15,7 +15,7 @@ static uint64_t bound(unsigned int bucket)
 	return bucket % 2 ? power + power / 2 : power;
 }
 
-/* So many of a hundred are shorter; within a bucket as if evenly spread. */
+/* @percent of all are shorter, if they are evenly spread within a bucket. */
 static json_t *percentile(const uint64_t *counts, unsigned int n,
 			  uint64_t total, unsigned int percent)
 {
@@ -66,8 +66,8 @@ static json_t *histogram_json(const uint64_t *counts, unsigned int n,
 	return row;
 }
 
-json_t *field_histogram(const struct ctx *ctx, const struct field *field,
-			struct nlattr *attr)
+static json_t *show_histogram(const struct ctx *ctx, const struct field *field,
+			      struct nlattr *attr)
 {
 	uint64_t counts[KPROXY_HISTOGRAM_BUCKETS] = {}, sum = 0;
 	struct nlattr *part;
@@ -85,6 +85,8 @@ json_t *field_histogram(const struct ctx *ctx, const struct field *field,
 	}
 	return histogram_json(counts, KPROXY_HISTOGRAM_BUCKETS, sum);
 }
+
+const struct field_type field_histogram = { .show = show_histogram };
 
 json_int_t histogram_below(const json_t *histogram, json_int_t us)
 {

@@ -7,22 +7,33 @@
 #include <stdio.h>
 
 struct ctx;
+struct field;
 
 /**
- * struct column - one column of a table
- * @title: its heading; NULL ends the columns
+ * struct column - one column of a table, or one for each field of a list
+ * @title: its heading
  * @key: of the value in the row, "KEY.KEY" for one inside an object
- * @text: writes the cell, NULL for print_value()
- * @arg: for @text
+ * @text: write the value, NULL for print_value()
+ * @cell: write the cell from the whole row instead
+ * @arg: for @cell
+ * @fields: instead of @title: a column for each of these that has a heading
+ * @scope: the list of @fields that is meant
+ * @nest: key of the object in the row that has @fields, NULL for the row
  * @right: aligned to the right, as numbers are
  * @inner: taken from each item of the table's list, not from the row
  * @stats: shown with -s only
+ *
+ * A column without title and fields ends a table.
  */
 struct column {
 	const char *title;
 	const char *key;
-	void (*text)(FILE *out, const struct column *column, const json_t *row);
+	void (*text)(FILE *out, const json_t *value);
+	void (*cell)(FILE *out, const struct column *column, const json_t *row);
 	const void *arg;
+	const struct field *fields;
+	unsigned int scope;
+	const char *nest;
 	bool right;
 	bool inner;
 	bool stats;
@@ -77,11 +88,11 @@ json_int_t print_number(const json_t *row, const char *key);
 void print_value(FILE *out, const json_t *value);
 
 /* Cells for people: bytes as 1.5M, milliseconds as 2m10s. */
-void print_bytes(FILE *out, const struct column *column, const json_t *row);
-void print_age(FILE *out, const struct column *column, const json_t *row);
+void print_bytes(FILE *out, const json_t *value);
+void print_age(FILE *out, const json_t *value);
 
 /* Microseconds as 15.2ms; an object of counts as those that are not 0. */
-void print_us(FILE *out, const struct column *column, const json_t *row);
-void print_counts(FILE *out, const struct column *column, const json_t *row);
+void print_us(FILE *out, const json_t *value);
+void print_counts(FILE *out, const json_t *value);
 
 #endif

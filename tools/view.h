@@ -7,6 +7,7 @@
 
 struct args;
 struct ctx;
+struct field;
 struct nlattr;
 struct request;
 struct table;
@@ -22,6 +23,8 @@ typedef json_t *(*view_decode_fn)(const struct ctx *ctx,
  * @decode: makes an object of each
  * @join: adds to the objects what another request gets, or NULL
  * @table: how they look as text
+ * @fields: what metrics are made of, if there are any; see struct field
+ * @scope: the list of @fields that is meant
  */
 struct view {
 	uint8_t cmd;
@@ -29,6 +32,8 @@ struct view {
 	view_decode_fn decode;
 	int (*join)(struct ctx *ctx, json_t *rows);
 	const struct table *table;
+	const struct field *fields;
+	unsigned int scope;
 };
 
 /*

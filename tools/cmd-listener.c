@@ -8,6 +8,8 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "config.h"
+#include "config-diff.h"
 #include "counters.h"
 #include "ctx.h"
 #include "field.h"
@@ -235,6 +237,58 @@ const struct view listener_view = {
 	.fields = fields,
 };
 
+/* No two listeners may have an address. */
+static int check(struct ctx *ctx, const struct definition *d,
+		 const struct beside *beside)
+{
+	const char *text, *owner;
+	json_t *address;
+	size_t i;
+
+	json_array_foreach(json_object_get(d->row, "addresses"), i, address) {
+		text = json_string_value(address);
+		owner = json_string_value(json_object_get(beside->claims,
+							  text));
+		config_blame(ctx, d, &d->from[1], i);
+		if (owner)
+			return ctx_refuse(ctx, "address %s: listener \"%s\" has it already",
+					  text, owner);
+		json_object_set_new(beside->claims, text,
+				    json_string(d->words[0]));
+	}
+	return STATUS_DONE;
+}
+
+/* Setting the same addresses makes the kernel open the dead ones again. */
+static void compare(struct change *change, const struct definition *d,
+		    const json_t *row)
+{
+	json_t *have = json_object_get(row, "addresses");
+	json_t *dead = json_object_get(row, "dead");
+	bool same = json_equal(json_object_get(d->row, "addresses"), have);
+
+	if (same && !dead)
+		return;
+	change_add_word(change, "address", d->from[1]);
+	change_add_word(change, d->words[1], d->from[1]);
+	if (same)
+		change_note_was(change, "dead", dead);
+	else
+		change_note_was(change, "address", have);
+}
+
+static const struct form form = {
+	.view = &listener_view,
+	.section = "listeners",
+	.key = "name",
+	.operand = "listen",
+	.operand_key = "addresses",
+	.operand_set = "address",
+	.has_upstream = true,
+	.check = check,
+	.compare = compare,
+};
+
 static const struct command commands[] = {
 	{ .name = "show", .view = &listener_view },
 	{ .name = "add", .cmd = KPROXY_CMD_LISTENER_ADD, .build = build_add },
@@ -255,4 +309,5 @@ const struct object listener_object = {
 		 "  kproxy listener show [NAME]\n",
 	.options = options,
 	.commands = commands,
+	.form = &form,
 };

@@ -5,6 +5,7 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "config.h"
 #include "ctx.h"
 #include "field.h"
 #include "print.h"
@@ -140,6 +141,32 @@ const struct view route_view = {
 	.table = &table,
 };
 
+static int check(struct ctx *ctx, const struct definition *d,
+		 const struct beside *beside)
+{
+	struct origin from = {};
+	const char *sni = config_option(d, "sni", &from);
+
+	config_blame(ctx, d, &from, 0);
+	if (beside->again)
+		return ctx_refuse(ctx, "sni %s: the listener has a route for it already",
+				  sni);
+	if (beside->n >= KPROXY_ROUTES_MAX)
+		return ctx_refuse(ctx, "sni %s: the listener has %d routes, which is the most",
+				  sni, KPROXY_ROUTES_MAX);
+	return STATUS_DONE;
+}
+
+static const struct form form = {
+	.view = &route_view,
+	.outer = &listener_object,
+	.list = "routes",
+	.outer_key = "listener",
+	.key = "sni",
+	.has_upstream = true,
+	.check = check,
+};
+
 static const struct command commands[] = {
 	{ .name = "show", .view = &route_view },
 	{ .name = "add", .cmd = KPROXY_CMD_ROUTE_ADD, .build = build_add },
@@ -153,4 +180,5 @@ const struct object route_object = {
 		 "  kproxy route del LISTENER sni PATTERN\n"
 		 "  kproxy route show [LISTENER]\n",
 	.commands = commands,
+	.form = &form,
 };

@@ -3,6 +3,7 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "config.h"
 #include "counters.h"
 #include "ctx.h"
 #include "field.h"
@@ -175,6 +176,33 @@ const struct view server_view = {
 	.fields = fields,
 };
 
+static int check(struct ctx *ctx, const struct definition *d,
+		 const struct beside *beside)
+{
+	const char *upstream = d->words[0];
+
+	config_blame(ctx, d, &d->from[1], 0);
+	if (beside->again)
+		return ctx_refuse(ctx, "upstream \"%s\" has it already",
+				  upstream);
+	if (beside->n >= KPROXY_SERVERS_MAX)
+		return ctx_refuse(ctx, "upstream \"%s\" has %d servers, which is the most",
+				  upstream, KPROXY_SERVERS_MAX);
+	return STATUS_DONE;
+}
+
+static const struct form form = {
+	.view = &server_view,
+	.outer = &upstream_object,
+	.list = "servers",
+	.list_always = true,
+	.outer_key = "upstream",
+	.key = "address",
+	.operand = "address",
+	.operand_key = "address",
+	.check = check,
+};
+
 static const struct command commands[] = {
 	{ .name = "show", .view = &server_view },
 	{ .name = "add", .cmd = KPROXY_CMD_SERVER_ADD, .build = build_add },
@@ -191,4 +219,5 @@ const struct object server_object = {
 		 "  kproxy server show [UPSTREAM]\n",
 	.options = options,
 	.commands = commands,
+	.form = &form,
 };

@@ -3,6 +3,7 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "config.h"
 #include "counters.h"
 #include "ctx.h"
 #include "field.h"
@@ -130,26 +131,6 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	return row;
 }
 
-/* Move each server to the list of its upstream. */
-static void hand_out(json_t *rows, json_t *servers)
-{
-	json_t *lists = json_object(), *row, *server, *list;
-	size_t i;
-
-	json_array_foreach(rows, i, row)
-		json_object_set(lists,
-				json_string_value(json_object_get(row, "name")),
-				json_object_get(row, "servers"));
-	json_array_foreach(servers, i, server) {
-		list = json_object_get(lists,
-				       json_string_value(json_object_get(server, "upstream")));
-		/* One whose upstream is newer than our list has none. */
-		if (list)
-			json_array_append(list, server);
-	}
-	json_decref(lists);
-}
-
 static int join_servers(struct ctx *ctx, json_t *rows)
 {
 	struct request *req = request_new(KPROXY_CMD_SERVER_GET);
@@ -162,7 +143,7 @@ static int join_servers(struct ctx *ctx, json_t *rows)
 			       ctx->name);
 	status = view_fetch(ctx, req, server_view.decode, servers);
 	if (!status)
-		hand_out(rows, servers);
+		view_nest(rows, "servers", servers, "upstream");
 	json_decref(servers);
 	request_free(req);
 	return status;
@@ -191,6 +172,12 @@ const struct view upstream_view = {
 	.table = &table,
 };
 
+static const struct form form = {
+	.view = &upstream_view,
+	.section = "upstreams",
+	.key = "name",
+};
+
 static const struct command commands[] = {
 	{ .name = "show", .view = &upstream_view },
 	{ .name = "add", .cmd = KPROXY_CMD_UPSTREAM_ADD, .build = build_add },
@@ -208,4 +195,5 @@ const struct object upstream_object = {
 		 "  kproxy upstream show [NAME]\n",
 	.options = options,
 	.commands = commands,
+	.form = &form,
 };

@@ -50,6 +50,13 @@ int view_rows(struct ctx *ctx, const struct view *view, json_t *rows);
  */
 int view_sample(struct ctx *ctx, const struct view *view, json_t *rows);
 
+/*
+ * Give each of @rows an array @list of those of @inner that have the row's name
+ * as @key.
+ */
+void view_nest(json_t *rows, const char *list, const json_t *inner,
+	       const char *key);
+
 /* Send @req and fill @rows with what comes back. */
 int view_fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,
 	       json_t *rows);

@@ -247,6 +247,7 @@ static void print_field(const struct format *format,
 			const struct family *family, const struct field *field,
 			const char *nest, const json_t *rows)
 {
+	samples_fn print = samples_of(field->type);
 	const json_t *row, *value;
 	size_t i;
 
@@ -255,8 +256,7 @@ static void print_field(const struct format *format,
 		value = nest ? json_object_get(row, nest) : row;
 		value = json_object_get(value, field->key);
 		if (value)
-			samples_of(field->type)(family, field->metric, row,
-						value);
+			print(family, field->metric, row, value);
 	}
 }
 

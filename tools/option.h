@@ -18,6 +18,9 @@ struct request;
 /* Enough for any value as text. */
 #define OPTION_TEXT_MAX 80
 
+/* No table has more options than a word of flags has bits. */
+#define OPTIONS_MAX 64
+
 /**
  * struct option_type - a kind of value
  * @put: read the word @text and add it to the request; returns exit status
@@ -87,7 +90,7 @@ struct option_spec {
  * options_parse_new() - read all that is left of the line as options
  * @ctx: for messages
  * @args: the line
- * @table: the options that there are, at most 64
+ * @table: the options that there are, at most OPTIONS_MAX
  * @req: gets them
  *
  * Those that a new object needs must be there.

@@ -168,7 +168,10 @@ int cmd_run(struct ctx *ctx, struct args *args)
 		return ctx_refuse(ctx, "unknown object \"%s\", try \"kproxy help\"",
 				  word);
 	ctx->object = object->name;
-	if (object->run)
+	if (!object->run)
+		return on_object(ctx, args, object);
+	if (args->argc != 1 || strcmp(*args->argv, "help"))
 		return object->run(ctx, args);
-	return on_object(ctx, args, object);
+	args_next(args);
+	return help_object_run(ctx, args, object);
 }

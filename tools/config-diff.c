@@ -20,37 +20,15 @@ const char *const change_verbs[] = {
 	[CHANGE_DELETE] = "delete",
 };
 
-/*
- * An upstream is there before anything names it, and goes when nothing does.
- * Addresses and places are free before others take them: listeners, servers
- * and routes are deleted before some are added.
- */
-static const struct step {
-	const struct object *object;
-	enum change_verb verb;
-} steps[] = {
-	{ &upstream_object, CHANGE_ADD },
-	{ &listener_object, CHANGE_DELETE },
-	{ &server_object, CHANGE_DELETE },
-	{ &server_object, CHANGE_SET },
-	{ &server_object, CHANGE_ADD },
-	{ &upstream_object, CHANGE_SET },
-	{ &listener_object, CHANGE_SET },
-	{ &listener_object, CHANGE_ADD },
-	{ &route_object, CHANGE_DELETE },
-	{ &route_object, CHANGE_ADD },
-	{ &upstream_object, CHANGE_DELETE },
-};
-
 int changes_walk(struct ctx *ctx, const struct changes *changes, change_fn fn,
 		 void *arg)
 {
 	const struct change *change;
-	const struct step *step;
+	const struct config_step *step;
 	int status = STATUS_DONE;
 	size_t i;
 
-	for (step = steps; step < steps + ARRAY_SIZE(steps); step++) {
+	for (step = config_steps; step->object; step++) {
 		for (i = 0; !status && i < changes->n; i++) {
 			change = &changes->list[i];
 			if (change->object == step->object &&

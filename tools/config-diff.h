@@ -17,6 +17,15 @@ enum change_verb {
 	CHANGE_DELETE,
 };
 
+/* The commands that make all changes of one kind, one step after another. */
+struct config_step {
+	const struct object *object;
+	enum change_verb verb;
+};
+
+/* The order that the kernel accepts; the last has no object. */
+extern const struct config_step config_steps[];
+
 /* The command of each. */
 extern const char *const change_verbs[];
 
@@ -54,7 +63,7 @@ void changes_free(struct changes *changes);
 typedef int (*change_fn)(struct ctx *ctx, const struct change *change,
 			 void *arg);
 
-/* Call @fn for each in the order that the kernel accepts; until it fails. */
+/* Call @fn for each in the order of config_steps, until it fails. */
 int changes_walk(struct ctx *ctx, const struct changes *changes, change_fn fn,
 		 void *arg);
 

@@ -19,11 +19,32 @@
 
 #include "alloc.h"
 #include "cmd.h"
+#include "config-diff.h"
 #include "print.h"
 
 const struct object *const config_objects[] = {
 	&upstream_object, &server_object, &listener_object, &route_object,
 	NULL
+};
+
+/*
+ * An upstream exists before anything names it, and is deleted when nothing does.
+ * A listener is deleted before others may want its addresses, a server before
+ * others may want its place, a route before another may want its pattern.
+ */
+const struct config_step config_steps[] = {
+	{ &upstream_object, CHANGE_ADD },
+	{ &listener_object, CHANGE_DELETE },
+	{ &server_object, CHANGE_DELETE },
+	{ &server_object, CHANGE_SET },
+	{ &server_object, CHANGE_ADD },
+	{ &upstream_object, CHANGE_SET },
+	{ &listener_object, CHANGE_SET },
+	{ &listener_object, CHANGE_ADD },
+	{ &route_object, CHANGE_DELETE },
+	{ &route_object, CHANGE_ADD },
+	{ &upstream_object, CHANGE_DELETE },
+	{}
 };
 
 const struct object *config_next_inner(const struct object *outer,

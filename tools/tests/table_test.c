@@ -12,6 +12,7 @@
 #include "args.h"
 #include "cmd.h"
 #include "config.h"
+#include "config-diff.h"
 #include "counters.h"
 #include "ctx.h"
 #include "field.h"
@@ -195,6 +196,27 @@ static void test_options(void)
 			options_are_right(*object);
 }
 
+static bool has_step(const struct object *object, enum change_verb verb)
+{
+	const struct config_step *step = config_steps;
+
+	while (step->object && (step->object != object || step->verb != verb))
+		step++;
+	return step->object;
+}
+
+/* A kind of change without a step would never be made. */
+static bool steps_are_right(const struct object *object)
+{
+	enum change_verb verb;
+
+	for (verb = CHANGE_ADD; verb <= CHANGE_DELETE; verb++)
+		if (cmd_find(object, change_verbs[verb]) &&
+		    !has_step(object, verb))
+			return fail(change_verbs[verb], "no step");
+	return cmd_find(object, "add") && cmd_find(object, "delete");
+}
+
 static bool form_is_right(const struct form *form)
 {
 	return form->view && form->key && !form->section == !!form->outer &&
@@ -210,8 +232,7 @@ static void test_forms(void)
 	for (object = config_objects; *object; object++) {
 		snprintf(name, sizeof(name), "form of %s", (*object)->name);
 		tap_ok(form_is_right((*object)->form), name);
-		tap_ok(cmd_find(*object, "add") && cmd_find(*object, "delete"),
-		       "it can be added and deleted");
+		tap_ok(steps_are_right(*object), "each of its changes is made");
 	}
 }
 

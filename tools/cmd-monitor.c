@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What happens, as the kernel tells it: a line an event, until interrupted. */
+/* Print a line for each event that the kernel sends, until interrupted. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -22,7 +22,7 @@ static json_t *begin_decode(const struct ctx *ctx, const struct nlattr *head,
 	return fields_decode(ctx, session_fields, SESSION_BEGUN, head, len);
 }
 
-/* What is known from the beginning comes first. */
+/* Values known since the beginning come first. */
 static json_t *end_decode(const struct ctx *ctx, const struct nlattr *head,
 			  int len)
 {
@@ -39,7 +39,7 @@ static const struct view begin_view = { .decode = begin_decode };
 static const struct view end_view = { .decode = end_decode };
 
 /**
- * struct event - what the kernel tells of
+ * struct event - a kind of message that the kernel sends by itself
  * @name: what it is called in JSON
  * @cmd: the command of its message
  * @view: makes an object of it
@@ -76,7 +76,7 @@ static const struct event *find_event(int cmd)
 	return NULL;
 }
 
-/* Of the present, because the kernel tells at once. */
+/* The time now: the kernel sends events as they happen. */
 static void print_time(const struct timeval *now)
 {
 	char text[sizeof("23:59:59")];
@@ -123,7 +123,7 @@ static int on_event(const struct ctx *ctx, int cmd, const struct nlattr *head,
 		return STATUS_DONE;
 	gettimeofday(&now, NULL);
 	row = event->view->decode(ctx, head, len);
-	/* Nothing is counted in an event but what a session has moved. */
+	/* An event about an upstream does not list its servers. */
 	json_object_del(row, "servers");
 	if (ctx->json)
 		print_line(ctx, &now, event, row);

@@ -19,7 +19,7 @@ static int refuse_missing(const struct ctx *ctx, const char *what)
 			  what);
 }
 
-/* Whose clients it is for; messages are about it from now on. */
+/* The listener of the route; messages name it from now on. */
 static int build_listener(struct ctx *ctx, struct args *args,
 			  struct request *req)
 {

@@ -13,7 +13,7 @@
 #include "request.h"
 #include "view.h"
 
-/* A shortened word means the first that it fits. */
+/* A shortened word means the first object that it fits. */
 static const struct object *const objects[] = {
 	&listener_object, &upstream_object, &server_object, &session_object,
 	&stats_object, &pool_object, &config_object, &monitor_object,

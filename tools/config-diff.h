@@ -55,7 +55,7 @@ struct changes {
 	size_t n;
 };
 
-/* What makes of @running what @config says; for changes_free(). */
+/* Find what makes @running equal to @config; for changes_free(). */
 void changes_find(struct changes *changes, const struct config *config,
 		  const json_t *running);
 void changes_free(struct changes *changes);

@@ -44,7 +44,7 @@ struct config {
 /**
  * struct beside - what a definition must agree with: those before it
  * @again: one of them has the same name
- * @n: so many of its kind has its outer object already
+ * @n: how many of its kind its outer object has already
  * @claims: names of objects, by what only one of them may have
  */
 struct beside {
@@ -100,10 +100,10 @@ extern const struct object *const config_objects[];
 const struct object *config_next_inner(const struct object *outer,
 				       const struct object *last);
 
-/* So many words of "add" have no option's name before them. */
+/* How many words of "add" come before its options. */
 size_t config_operands(const struct object *object);
 
-/* So many words of "set" say which object is meant. */
+/* How many words of "set" say which object is meant. */
 size_t config_name_words(const struct object *object);
 
 /* A key of the object among all objects, for free(). */

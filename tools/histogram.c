@@ -7,7 +7,7 @@
 
 #include <linux/kproxy.h>
 
-/* Where a bucket ends, in microseconds: two for each power of two. */
+/* The end of a bucket in microseconds; each power of two has two buckets. */
 static uint64_t bound(unsigned int bucket)
 {
 	uint64_t power = (uint64_t)KPROXY_HISTOGRAM_FIRST << bucket / 2;
@@ -26,7 +26,7 @@ static json_t *percentile(const uint64_t *counts, unsigned int n,
 	for (i = 0; i < n - 1 && before + counts[i] < rank; i++)
 		before += counts[i];
 	low = i ? bound(i - 1) : 0;
-	/* The last one does not end. */
+	/* The last bucket is open. */
 	high = i < n - 1 ? bound(i) : low;
 	if (counts[i])
 		low += (high - low) * (rank - before) / counts[i];

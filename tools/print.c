@@ -220,7 +220,7 @@ static size_t count_lines(const struct layout *layout, const json_t *row)
 	return n ? n : 1;
 }
 
-/* Where a column finds its value on line @line of @row; NULL for a blank. */
+/* The object with the value for line @line of @row; NULL for a blank cell. */
 static const json_t *source(const struct layout *layout,
 			    const struct column *column, const json_t *row,
 			    size_t line)
@@ -364,7 +364,7 @@ int print_flush(const struct ctx *ctx)
 
 	if (!fflush(stdout) && !ferror(stdout))
 		return STATUS_DONE;
-	/* As for those that SIGPIPE ends: the reader has seen enough. */
+	/* The reader has gone: end silently, as SIGPIPE would. */
 	if (errno == EPIPE)
 		return STATUS_USAGE;
 	return ctx_refuse(&plain, "standard output: %s", strerror(errno));
@@ -372,7 +372,7 @@ int print_flush(const struct ctx *ctx)
 
 size_t print_json_flags(const struct ctx *ctx)
 {
-	/* Some characters beyond ASCII are commands to a terminal, too. */
+	/* Some characters beyond ASCII are terminal commands as well. */
 	return JSON_ENSURE_ASCII |
 	       (ctx->pretty ? JSON_INDENT(2) : JSON_COMPACT);
 }

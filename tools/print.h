@@ -62,23 +62,23 @@ struct table {
 int print_rows(const struct ctx *ctx, const json_t *rows,
 	       const struct table *table);
 
-/* The text alone, which has no line at all when there are no rows. */
+/* Print the text alone; no rows print nothing, not even headings. */
 void print_table(FILE *out, const struct ctx *ctx, const json_t *rows,
 		 const struct table *table);
 
-/* A document of JSON, on a line of its own unless it is to be indented. */
+/* Print a JSON document on one line, or indented with -p. */
 void print_json(const struct ctx *ctx, const json_t *document);
 
-/* How a document of JSON is to be written, for json_dumpf(). */
+/* The flags for json_dumpf(). */
 size_t print_json_flags(const struct ctx *ctx);
 
 /* Flush what was printed, and report when it could not be written. */
 int print_flush(const struct ctx *ctx);
 
-/* The rest of a line: KEY=VALUE of all of an object that is not empty. */
+/* Print the rest of a line: KEY=VALUE for each value that is not empty. */
 void print_pairs(const json_t *row);
 
-/* What stands in @row under "KEY" or "KEY.KEY", or NULL. */
+/* The value of "KEY" or "KEY.KEY" in @row, or NULL. */
 const json_t *print_lookup(const json_t *row, const char *key);
 
 /* The same as a number; 0 when there is none. */

@@ -7,10 +7,10 @@
 #include "print.h"
 #include "request.h"
 
-/* How often a list is asked for that changes while it is sent. */
+/* Tries to read a list that changes meanwhile. */
 #define FETCH_TRIES 10
 
-/* The same for one that is soon asked for again. */
+/* The same for a list that is soon read again. */
 #define SAMPLE_TRIES 3
 
 struct fetch {

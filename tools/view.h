@@ -45,8 +45,8 @@ int view_show(struct ctx *ctx, struct args *args, const struct view *view);
 int view_rows(struct ctx *ctx, const struct view *view, json_t *rows);
 
 /*
- * The same for a look that is soon followed by another: of a list that does not
- * stop changing some may be missing, or be there twice, and nothing is said.
+ * The same for a sample that another soon follows: rows of a list that keeps
+ * changing may be missing or there twice, without a warning.
  */
 int view_sample(struct ctx *ctx, const struct view *view, json_t *rows);
 

@@ -118,6 +118,22 @@ static void test_no_counter_is_forgotten(void)
 	tap_ok(right, "every counter has a line and a metric");
 }
 
+/* fields_parse() ignores attributes beyond FIELD_ATTR_MAX. */
+static void test_no_attribute_is_too_large(void)
+{
+	static const int last[] = {
+		KPROXY_A_LISTENER_MAX, KPROXY_A_UPSTREAM_MAX,
+		KPROXY_A_SERVER_MAX, KPROXY_A_ROUTE_MAX, KPROXY_A_SESSION_MAX,
+		KPROXY_A_COUNTERS_MAX, KPROXY_A_POOL_MAX,
+	};
+	bool right = true;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(last); i++)
+		right &= last[i] <= FIELD_ATTR_MAX;
+	tap_ok(right, "all attributes can be parsed");
+}
+
 static bool option_is_right(const struct option_spec *option)
 {
 	if (!option->type || !option->attr || !option->help)
@@ -240,6 +256,7 @@ int main(void)
 {
 	test_fields();
 	test_no_counter_is_forgotten();
+	test_no_attribute_is_too_large();
 	test_options();
 	test_forms();
 	return tap_done();

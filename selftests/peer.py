@@ -83,7 +83,21 @@ class Skipped(Exception):
 
 def expect(got, want, what):
     if got != want:
-        raise Failed(f"{what}: got {shorten(got)}, want {shorten(want)}")
+        raise Failed(f"{what}: {difference(got, want)}")
+
+
+def difference(got, want):
+    """Only what differs, because long values are cut off when printed."""
+    if isinstance(got, (set, frozenset)) and isinstance(want, (set, frozenset)):
+        return (f"missing {shorten(sorted(want - got, key=repr))}, "
+                f"unexpected {shorten(sorted(got - want, key=repr))}")
+    if isinstance(got, dict) and isinstance(want, dict):
+        return "; ".join(
+            f"{key!r}: got {shorten(got.get(key, '(none)'))}, "
+            f"want {shorten(want.get(key, '(none)'))}"
+            for key in dict.fromkeys((*want, *got))
+            if key not in got or key not in want or got[key] != want[key])
+    return f"got {shorten(got)}, want {shorten(want)}"
 
 
 def expect_between(got, low, high, what):

@@ -17,7 +17,7 @@
 
 #include "request.h"
 
-/* Length of what stands before the attributes, or -1 for a broken message. */
+/* Length of the part before the attributes, or -1 for a broken message. */
 static int fixed_len(struct ack *ack, const struct nlmsghdr *hdr)
 {
 	const struct nlmsgerr *err = nlmsg_data(hdr);
@@ -64,7 +64,7 @@ void ack_parse(struct ack *ack, const struct nlmsghdr *hdr)
 	ack->missing = get_u32(tb[NLMSGERR_ATTR_MISS_TYPE]);
 }
 
-/* The kernel's own words, or ours for what it left without any. */
+/* The kernel's message, or the text of its error number. */
 static void reason(const struct ack *ack, char *buf, size_t size)
 {
 	if (*ack->message)
@@ -90,7 +90,7 @@ static bool ends_word(char c)
 	return !isalnum((unsigned char)c) && c != '-' && c != '_';
 }
 
-/* Does @message hold @word, and not only as a part of a longer one? */
+/* Whether @message has @word, and not only as a part of a longer one. */
 static bool mentions(const char *message, const char *word)
 {
 	const char *p = message;
@@ -105,8 +105,8 @@ static bool mentions(const char *message, const char *word)
 }
 
 /*
- * Does @message say something of @word without the value, as "address is in
- * use" does and "address [::1]:80 is in use" does not?
+ * Whether @message has @word without its value, as "address is in use" does and
+ * "address [::1]:80 is in use" does not.
  */
 static bool lacks_value(const char *message, const char *word)
 {
@@ -116,7 +116,7 @@ static bool lacks_value(const char *message, const char *word)
 	       islower((unsigned char)message[len + 1]);
 }
 
-/* A word may be a list of a thousand networks: the reason must be seen, too. */
+/* Cut a long word, such as a list of networks, so that the reason is seen. */
 #define WORD_MAX 80
 
 void ack_explain(const struct ack *ack, const struct request *req,

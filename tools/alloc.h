@@ -7,8 +7,8 @@
 #include "compiler.h"
 
 /*
- * Memory that is there: when there is none left, the command says so and
- * ends. Nothing that it prints or sends is worth carrying on half-made.
+ * These return memory or end the command with a message: it must not print or
+ * send anything incomplete.
  */
 void __noreturn alloc_failed(void);
 void *__must_be_kept xmalloc(size_t size);

@@ -8,6 +8,8 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "config.h"
+#include "config-diff.h"
 #include "counters.h"
 #include "ctx.h"
 #include "field.h"
@@ -153,19 +155,20 @@ static json_t *addresses(const struct ctx *ctx, const struct nlattr *head,
 	nla_for_each_attr(attr, (struct nlattr *)head, len, rem)
 		if (nla_type(attr) == type)
 			json_array_append_new(list,
-					      field_endpoint(ctx, NULL, attr));
+					      field_endpoint.show(ctx, NULL,
+								  attr));
 	return list;
 }
 
 static const struct field name_field[] = {
-	{ .key = "name", .attr = KPROXY_A_LISTENER_NAME,
-	  .show = field_string },
+	{ .key = "name", .type = &field_string,
+	  .attr = KPROXY_A_LISTENER_NAME },
 	{}
 };
 
-static const struct field stats_field[] = {
-	{ .key = "stats", .attr = KPROXY_A_LISTENER_STATS,
-	  .show = field_nest, .nested = counters_of_listener },
+static const struct field fields[] = {
+	{ .key = "stats", .type = &field_nest, .attr = KPROXY_A_LISTENER_STATS,
+	  .nested = counters, .nested_scope = COUNTS_LISTENER, .stats = true },
 	{}
 };
 
@@ -175,7 +178,7 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	json_t *row = json_object();
 
 	fields_parse(tb, head, len);
-	fields_show(ctx, name_field, tb, row);
+	fields_show(ctx, name_field, 0, tb, row);
 	json_object_set_new(row, "addresses",
 			    addresses(ctx, head, len,
 				      KPROXY_A_LISTENER_ADDRESS));
@@ -184,8 +187,7 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 				    addresses(ctx, head, len,
 					      KPROXY_A_LISTENER_DEAD));
 	options_show(options, tb, row);
-	if (ctx->stats)
-		fields_show(ctx, stats_field, tb, row);
+	fields_show(ctx, fields, 0, tb, row);
 	return row;
 }
 
@@ -217,27 +219,11 @@ static void print_addresses(FILE *out, const struct column *column,
 
 static const struct column columns[] = {
 	{ .title = "NAME", .key = "name" },
-	{ .title = "ADDRESSES", .key = "addresses", .text = print_addresses },
+	{ .title = "ADDRESSES", .key = "addresses", .cell = print_addresses },
 	{ .title = "UPSTREAM", .key = "upstream" },
-	{ .title = "SESSIONS", .key = "stats.sessions", .right = true,
+	{ .fields = counters, .scope = COUNTS_LISTENER, .nest = "stats",
 	  .stats = true },
-	{ .title = "TOTAL", .key = "stats.sessions_total", .right = true,
-	  .stats = true },
-	{ .title = "REFUSED", .key = "stats.refused", .right = true,
-	  .stats = true },
-	{ .title = "FAILED", .key = "stats.connect_failures", .right = true,
-	  .stats = true },
-	{ .title = "IN", .key = "stats.bytes_in", .text = print_bytes,
-	  .right = true, .stats = true },
-	{ .title = "OUT", .key = "stats.bytes_out", .text = print_bytes,
-	  .right = true, .stats = true },
-	{ .title = "CLIENT-STALL", .key = "stats.stall_client_us",
-	  .text = print_us, .right = true, .stats = true },
-	{ .title = "SERVER-STALL", .key = "stats.stall_server_us",
-	  .text = print_us, .right = true, .stats = true },
-	{ .title = "ENDS", .key = "stats.ends", .text = print_counts,
-	  .stats = true },
-	{ .title = "OPTIONS", .text = option_column, .arg = options },
+	{ .title = "OPTIONS", .cell = option_column, .arg = options },
 	{}
 };
 
@@ -248,6 +234,59 @@ const struct view listener_view = {
 	.build = build_show,
 	.decode = decode,
 	.table = &table,
+	.fields = fields,
+};
+
+/* No two listeners may have an address. */
+static int check(struct ctx *ctx, const struct definition *d,
+		 const struct beside *beside)
+{
+	const char *text, *owner;
+	json_t *address;
+	size_t i;
+
+	json_array_foreach(json_object_get(d->row, "addresses"), i, address) {
+		text = json_string_value(address);
+		owner = json_string_value(json_object_get(beside->claims,
+							  text));
+		config_blame(ctx, d, &d->from[1], i);
+		if (owner)
+			return ctx_refuse(ctx, "address %s: listener \"%s\" has it already",
+					  text, owner);
+		json_object_set_new(beside->claims, text,
+				    json_string(d->words[0]));
+	}
+	return STATUS_DONE;
+}
+
+/* Setting the same addresses makes the kernel open the dead ones again. */
+static void compare(struct change *change, const struct definition *d,
+		    const json_t *row)
+{
+	json_t *have = json_object_get(row, "addresses");
+	json_t *dead = json_object_get(row, "dead");
+	bool same = json_equal(json_object_get(d->row, "addresses"), have);
+
+	if (same && !dead)
+		return;
+	change_add_word(change, "address", d->from[1]);
+	change_add_word(change, d->words[1], d->from[1]);
+	if (same)
+		change_note_was(change, "dead", dead);
+	else
+		change_note_was(change, "address", have);
+}
+
+static const struct form form = {
+	.view = &listener_view,
+	.section = "listeners",
+	.key = "name",
+	.operand = "listen",
+	.operand_key = "addresses",
+	.operand_set = "address",
+	.has_upstream = true,
+	.check = check,
+	.compare = compare,
 };
 
 static const struct command commands[] = {
@@ -270,4 +309,5 @@ const struct object listener_object = {
 		 "  kproxy listener show [NAME]\n",
 	.options = options,
 	.commands = commands,
+	.form = &form,
 };

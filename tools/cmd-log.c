@@ -34,7 +34,7 @@ static json_t *endpoint_json(const struct ctx *ctx,
 			       .scope = from->scope };
 	char text[ENDPOINT_TEXT_MAX];
 
-	/* There was none: it has waited for a server in vain. */
+	/* The session ended before it had a server. */
 	if (!from->port)
 		return json_string("");
 	memcpy(&ep.v6, from->addr, sizeof(ep.v6));
@@ -48,7 +48,7 @@ static json_t *name_json(const char *name)
 	return text_json(name, strnlen(name, KPROXY_LOG_NAME_SIZE));
 }
 
-/* What a newer kernel may know beyond our words stays a number. */
+/* A reason that a newer kernel has and reason_words lacks stays a number. */
 static json_t *reason_json(uint32_t reason)
 {
 	uint32_t i;
@@ -95,7 +95,7 @@ static void print_text(const struct kproxy_log_record *record, json_t *row)
 	print_pairs(row);
 }
 
-/* A line a record; of JSON, an object. */
+/* Print one line: text, or with -j an object. */
 static void print_record(const struct ctx *ctx,
 			 const struct kproxy_log_record *record)
 {
@@ -191,7 +191,7 @@ static int open_log(struct ctx *ctx, struct rings *rings)
 	return map_log(ctx, rings, fd);
 }
 
-/* What the log has had until it ended was shown. */
+/* All records of the log that ended have been printed. */
 static void forget_log(struct ctx *ctx, struct rings *rings)
 {
 	rings_unmap(rings);

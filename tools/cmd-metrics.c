@@ -17,6 +17,7 @@
 #include "args.h"
 #include "cmd.h"
 #include "ctx.h"
+#include "field.h"
 #include "histogram.h"
 #include "nl.h"
 #include "print.h"
@@ -25,45 +26,28 @@
 #include <kproxy_version.h>
 #include "view.h"
 
-struct family;
-struct metric;
-
-/* Print the samples of one object. */
-typedef void (*samples_fn)(const struct family *family,
-			   const struct metric *metric, const json_t *row);
-
-/**
- * struct metric - a value of each object of a kind
- * @name: behind the kind's prefix; a counter's ends in _total
- * @key: where the value stands in the object
- * @help: what it is
- * @print: prints it, NULL for the number that @key says
- */
-struct metric {
-	const char *name;
-	const char *key;
-	const char *help;
-	samples_fn print;
-};
-
 /* A label, and where its value stands in the object; the last has no name. */
 struct label {
 	const char *name;
 	const char *key;
 };
 
+struct family;
+struct format;
+
 /**
  * struct family - all metrics of a kind of object
  * @prefix: of their names
- * @view: gets the objects
- * @labels: what tells one from another
- * @metrics: up to one without a name
+ * @view: gets the objects; metrics are made of its fields
+ * @labels: what tells one object from another
+ * @more: prints metrics that no single field has, or NULL
  */
 struct family {
 	const char *prefix;
 	const struct view *view;
 	const struct label *labels;
-	const struct metric *metrics;
+	void (*more)(const struct format *format, const struct family *family,
+		     const json_t *rows);
 };
 
 /* A byte that is not printable becomes \\xNN, so that its value is \xNN. */
@@ -91,18 +75,17 @@ static void print_label(const json_t *value)
 }
 
 /*
- * Up to the value: a sample whose name ends in @suffix, with a label more if
+ * Up to the value: a sample whose name ends in @suffix, with one more label if
  * @name is not NULL.
  */
-static void print_sample_of(const struct family *family,
-			    const struct metric *metric, const char *suffix,
-			    const json_t *row, const char *name,
-			    const char *value)
+static void print_sample(const struct family *family, const char *metric,
+			 const char *suffix, const json_t *row,
+			 const char *name, const char *value)
 {
 	const struct label *label = family->labels;
 	const char *before = "{";
 
-	printf("%s%s%s", family->prefix, metric->name, suffix);
+	printf("%s%s%s", family->prefix, metric, suffix);
 	for (; label->name; label++) {
 		printf("%s%s=\"", before, label->name);
 		print_label(json_object_get(row, label->key));
@@ -116,21 +99,9 @@ static void print_sample_of(const struct family *family,
 	printf(*before == ',' ? "} " : " ");
 }
 
-static void print_sample(const struct family *family,
-			 const struct metric *metric, const json_t *row,
-			 const char *name, const char *value)
+static void print_integer(json_int_t value)
 {
-	print_sample_of(family, metric, "", row, name, value);
-}
-
-/* Nothing of an object that has none. */
-static void print_if_any(const struct family *family,
-			 const struct metric *metric, const json_t *row)
-{
-	if (!print_lookup(row, metric->key))
-		return;
-	print_sample(family, metric, row, NULL, NULL);
-	printf("%" JSON_INTEGER_FORMAT "\n", print_number(row, metric->key));
+	printf("%" JSON_INTEGER_FORMAT "\n", value);
 }
 
 static void print_us_as_seconds(json_int_t us)
@@ -139,174 +110,71 @@ static void print_us_as_seconds(json_int_t us)
 	       us / 1000000, us % 1000000);
 }
 
-/* A bucket for each power of two, up to which all shorter ones are counted. */
-static void print_histogram(const struct family *family,
-			    const struct metric *metric, const json_t *row)
-{
-	const json_t *histogram = json_object_get(row, metric->key);
-	json_int_t us = KPROXY_HISTOGRAM_FIRST, count;
-	char end[32];
-	int i;
+/* Print the samples of one object, whose field has @value. */
+typedef void (*samples_fn)(const struct family *family, const char *metric,
+			   const json_t *row, const json_t *value);
 
-	if (!histogram)
-		return;
-	count = print_number(histogram, "count");
-	for (i = 0; i < KPROXY_HISTOGRAM_BUCKETS / 2; i++, us *= 2) {
-		snprintf(end, sizeof(end), "%.6f", us / 1000000.0);
-		print_sample_of(family, metric, "_bucket", row, "le", end);
-		printf("%" JSON_INTEGER_FORMAT "\n",
-		       histogram_below(histogram, us));
-	}
-	print_sample_of(family, metric, "_bucket", row, "le", "+Inf");
-	printf("%" JSON_INTEGER_FORMAT "\n", count);
-	print_sample_of(family, metric, "_sum", row, NULL, NULL);
-	print_us_as_seconds(print_number(histogram, "sum_us"));
-	print_sample_of(family, metric, "_count", row, NULL, NULL);
-	printf("%" JSON_INTEGER_FORMAT "\n", count);
+static void print_number_samples(const struct family *family,
+				 const char *metric, const json_t *row,
+				 const json_t *value)
+{
+	print_sample(family, metric, "", row, NULL, NULL);
+	print_integer(json_integer_value(value));
 }
 
-static void print_plain(const struct family *family,
-			const struct metric *metric, const json_t *row)
+static void print_us_samples(const struct family *family, const char *metric,
+			     const json_t *row, const json_t *value)
 {
-	print_sample(family, metric, row, NULL, NULL);
-	printf("%" JSON_INTEGER_FORMAT "\n", print_number(row, metric->key));
-}
-
-/* Whether it is meant to take sessions, and can as far as is known. */
-static void print_server_up(const struct family *family,
-			    const struct metric *metric, const json_t *row)
-{
-	const char *state = json_string_value(json_object_get(row, "state"));
-	const char *health = json_string_value(json_object_get(row, "health"));
-	bool up = !strcmp(state, "up") &&
-		  (!strcmp(health, "up") || !strcmp(health, "unknown"));
-
-	print_sample(family, metric, row, NULL, NULL);
-	printf("%d\n", up);
-}
-
-/* Microseconds, in seconds. */
-static void print_seconds(const struct family *family,
-			  const struct metric *metric, const json_t *row)
-{
-	print_sample(family, metric, row, NULL, NULL);
-	print_us_as_seconds(print_number(row, metric->key));
+	print_sample(family, metric, "", row, NULL, NULL);
+	print_us_as_seconds(json_integer_value(value));
 }
 
 /* One for each reason. */
-static void print_ends(const struct family *family,
-		       const struct metric *metric, const json_t *row)
+static void print_reason_samples(const struct family *family,
+				 const char *metric, const json_t *row,
+				 const json_t *value)
 {
 	const char *reason;
-	json_t *value;
+	json_t *count;
 
-	json_object_foreach((json_t *)print_lookup(row, metric->key), reason,
-			    value) {
-		print_sample(family, metric, row, "reason", reason);
-		printf("%" JSON_INTEGER_FORMAT "\n",
-		       json_integer_value(value));
+	json_object_foreach((json_t *)value, reason, count) {
+		print_sample(family, metric, "", row, "reason", reason);
+		print_integer(json_integer_value(count));
 	}
 }
 
-static const struct metric totals[] = {
-	{ "active_sessions", "sessions", "Sessions alive.", NULL },
-	{ "sessions_total", "sessions_total", "Sessions begun.", NULL },
-	{ "refused_total", "refused", "Clients turned away.", NULL },
-	{ "connect_failures_total", "connect_failures",
-	  "Connects to a server that failed.", NULL },
-	{ "bytes_in_total", "bytes_in", "Bytes from clients to servers.",
-	  NULL },
-	{ "bytes_out_total", "bytes_out", "Bytes from servers to clients.",
-	  NULL },
-	{ "bytes_spliced_total", "bytes_spliced",
-	  "Bytes handed over by page reference.", NULL },
-	{ "bytes_copied_total", "bytes_copied", "Bytes copied.", NULL },
-	{ "pumps_inline_total", "pumps_inline",
-	  "Runs of a pump that were not put off.", NULL },
-	{ "pumps_deferred_total", "pumps_deferred",
-	  "Runs of a pump put off because a lock was busy.", NULL },
-	{ "ends_total", "ends", "Sessions ended, by reason.",
-	  print_ends },
-	{ "stall_client_seconds_total", "stall_client_us",
-	  "Time that clients did not take what was theirs.", print_seconds },
-	{ "stall_server_seconds_total", "stall_server_us",
-	  "Time that servers did not take what was theirs.", print_seconds },
-	{}
-};
+/* A bucket for each power of two, which counts all that are shorter. */
+static void print_histogram_samples(const struct family *family,
+				    const char *metric, const json_t *row,
+				    const json_t *value)
+{
+	json_int_t us = KPROXY_HISTOGRAM_FIRST;
+	char end[32];
+	int i;
 
-static const struct metric of_listener[] = {
-	{ "active_sessions", "stats.sessions", "Sessions alive.", NULL },
-	{ "sessions_total", "stats.sessions_total", "Sessions begun.", NULL },
-	{ "refused_total", "stats.refused", "Clients turned away.", NULL },
-	{ "connect_failures_total", "stats.connect_failures",
-	  "Connects to a server that failed.", NULL },
-	{ "bytes_in_total", "stats.bytes_in", "Bytes from clients.", NULL },
-	{ "bytes_out_total", "stats.bytes_out", "Bytes to clients.", NULL },
-	{ "ends_total", "stats.ends", "Sessions ended, by reason.",
-	  print_ends },
-	{ "stall_client_seconds_total", "stats.stall_client_us",
-	  "Time that clients did not take what was theirs.", print_seconds },
-	{ "stall_server_seconds_total", "stats.stall_server_us",
-	  "Time that servers did not take what was theirs.", print_seconds },
-	{}
-};
+	for (i = 0; i < KPROXY_HISTOGRAM_BUCKETS / 2; i++, us *= 2) {
+		snprintf(end, sizeof(end), "%.6f", us / 1000000.0);
+		print_sample(family, metric, "_bucket", row, "le", end);
+		print_integer(histogram_below(value, us));
+	}
+	print_sample(family, metric, "_bucket", row, "le", "+Inf");
+	print_integer(print_number(value, "count"));
+	print_sample(family, metric, "_sum", row, NULL, NULL);
+	print_us_as_seconds(print_number(value, "sum_us"));
+	print_sample(family, metric, "_count", row, NULL, NULL);
+	print_integer(print_number(value, "count"));
+}
 
-static const struct metric of_server[] = {
-	{ "up", NULL, "1 if it takes new sessions.", print_server_up },
-	{ "weight", "weight", "Its share of new sessions.", NULL },
-	{ "active_sessions", "stats.sessions", "Sessions alive.", NULL },
-	{ "sessions_total", "stats.sessions_total", "Sessions begun.", NULL },
-	{ "connect_failures_total", "stats.connect_failures",
-	  "Connects to it that failed.", NULL },
-	{ "bytes_in_total", "stats.bytes_in", "Bytes to it.", NULL },
-	{ "bytes_out_total", "stats.bytes_out", "Bytes from it.", NULL },
-	{ "preconnect_ready", "preconnect.ready",
-	  "Idle connections that a session can take.", print_if_any },
-	{ "preconnect_used_total", "preconnect.used",
-	  "Sessions that took an idle connection.", print_if_any },
-	{ "preconnect_missed_total", "preconnect.missed",
-	  "Sessions that found no idle connection.", print_if_any },
-	{ "connect_time_seconds", "connect_time",
-	  "How long it took to connect.", print_histogram },
-	{ "session_time_seconds", "session_time", "How long sessions lived.",
-	  print_histogram },
-	{ "ends_total", "stats.ends", "Sessions ended, by reason.",
-	  print_ends },
-	{ "stall_client_seconds_total", "stats.stall_client_us",
-	  "Time that clients did not take what was theirs.", print_seconds },
-	{ "stall_server_seconds_total", "stats.stall_server_us",
-	  "Time that servers did not take what was theirs.", print_seconds },
-	{}
-};
-
-static const struct metric of_pool[] = {
-	{ "pages", "pages", "Pages preallocated.", NULL },
-	{ "pages_free", "pages_free", "Of these, nobody else holds.", NULL },
-	{ "sessions", "sessions", "Sessions preallocated.", NULL },
-	{ "sessions_free", "sessions_free", "Of these, ready for use.", NULL },
-	{ "page_refills_total", "page_refills",
-	  "Times that the next page was taken.", NULL },
-	{ "session_refills_total", "session_refills",
-	  "Times that returned sessions were taken.", NULL },
-	{ "fallbacks_total", "fallbacks", "Times that the pool was empty.",
-	  NULL },
-	{}
-};
-
-static const struct label no_labels[] = { {} };
-static const struct label listener_labels[] = { { "listener", "name" }, {} };
-static const struct label server_labels[] = {
-	{ "upstream", "upstream" }, { "server", "address" }, {}
-};
-
-static const struct label pool_labels[] = { { "cpu", "cpu" }, {} };
-
-static const struct family families[] = {
-	{ "kproxy_", &stats_view, no_labels, totals },
-	{ "kproxy_listener_", &listener_view, listener_labels, of_listener },
-	{ "kproxy_server_", &server_view, server_labels, of_server },
-	{ "kproxy_pool_", &pool_view, pool_labels, of_pool },
-};
+static samples_fn samples_of(const struct field_type *type)
+{
+	if (type == &field_us)
+		return print_us_samples;
+	if (type == &field_by_word)
+		return print_reason_samples;
+	if (type == &field_histogram)
+		return print_histogram_samples;
+	return print_number_samples;
+}
 
 /**
  * struct kind - a type of metrics
@@ -374,30 +242,101 @@ static void print_head(const struct format *format, const char *prefix,
 	printf("# HELP %s%.*s %s\n", prefix, len, name, help);
 }
 
-static void print_metric(const struct format *format,
+/* An object that lacks the field has no sample. */
+static void print_field(const struct format *format,
+			const struct family *family, const struct field *field,
+			const char *nest, const json_t *rows)
+{
+	samples_fn print = samples_of(field->type);
+	const json_t *row, *value;
+	size_t i;
+
+	print_head(format, family->prefix, field->metric, field->help);
+	json_array_foreach(rows, i, row) {
+		value = nest ? json_object_get(row, nest) : row;
+		value = json_object_get(value, field->key);
+		if (value)
+			print(family, field->metric, row, value);
+	}
+}
+
+/* @nest is the key of the object in each row that has the fields, or NULL. */
+static void print_fields(const struct format *format,
 			 const struct family *family,
-			 const struct metric *metric, const json_t *rows)
+			 const struct field *fields, unsigned int scope,
+			 const char *nest, const json_t *rows)
+{
+	const struct field *field;
+
+	for (field = fields; field->key; field++) {
+		if (!field_is_in(field, scope))
+			continue;
+		if (field->metric)
+			print_field(format, family, field, nest, rows);
+		if (field->nested)
+			print_fields(format, family, field->nested,
+				     field->nested_scope, field->key, rows);
+	}
+}
+
+/* Whether it is meant to take sessions, and can as far as is known. */
+static bool server_is_up(const json_t *row)
+{
+	const char *state = json_string_value(json_object_get(row, "state"));
+	const char *health = json_string_value(json_object_get(row, "health"));
+
+	return !strcmp(state, "up") &&
+	       (!strcmp(health, "up") || !strcmp(health, "unknown"));
+}
+
+static void print_server(const struct format *format,
+			 const struct family *family, const json_t *rows)
 {
 	const json_t *row;
 	size_t i;
 
-	print_head(format, family->prefix, metric->name, metric->help);
+	print_head(format, family->prefix, "up",
+		   "1 if it takes new sessions.");
+	json_array_foreach(rows, i, row) {
+		print_sample(family, "up", "", row, NULL, NULL);
+		print_integer(server_is_up(row));
+	}
+	print_head(format, family->prefix, "weight",
+		   "Its share of new sessions.");
 	json_array_foreach(rows, i, row)
-		(metric->print ? metric->print : print_plain)(family, metric,
-							      row);
+		print_number_samples(family, "weight", row,
+				     json_object_get(row, "weight"));
 }
+
+static const struct label no_labels[] = { {} };
+static const struct label listener_labels[] = { { "listener", "name" }, {} };
+static const struct label server_labels[] = {
+	{ "upstream", "upstream" }, { "server", "address" }, {}
+};
+
+static const struct label pool_labels[] = { { "cpu", "cpu" }, {} };
+
+static const struct family families[] = {
+	{ "kproxy_", &stats_view, no_labels, NULL },
+	{ "kproxy_listener_", &listener_view, listener_labels, NULL },
+	{ "kproxy_server_", &server_view, server_labels, print_server },
+	{ "kproxy_pool_", &pool_view, pool_labels, NULL },
+};
 
 static int print_family(struct ctx *ctx, const struct format *format,
 			const struct family *family)
 {
-	const struct metric *metric;
+	const struct view *view = family->view;
 	json_t *rows = json_array();
 	int status;
 
-	status = view_rows(ctx, family->view, rows);
-	if (!status && json_array_size(rows))
-		for (metric = family->metrics; metric->name; metric++)
-			print_metric(format, family, metric, rows);
+	status = view_rows(ctx, view, rows);
+	if (!status && json_array_size(rows)) {
+		if (family->more)
+			family->more(format, family, rows);
+		print_fields(format, family, view->fields, view->scope, NULL,
+			     rows);
+	}
 	json_decref(rows);
 	return status;
 }
@@ -407,7 +346,7 @@ static int print_metrics(struct ctx *ctx, const struct format *format)
 	size_t i;
 	int status = STATUS_DONE;
 
-	/* The decoders leave out what was not asked for. */
+	/* Without it no counter is decoded. */
 	ctx->stats = true;
 	for (i = 0; !status && i < ARRAY_SIZE(families); i++)
 		status = print_family(ctx, format, &families[i]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What happens, as the kernel tells it: a line an event, until interrupted. */
+/* Print a line for each event that the kernel sends, until interrupted. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -13,57 +13,22 @@
 #include "field.h"
 #include "nl.h"
 #include "print.h"
-#include "reason.h"
+#include "session-fields.h"
 #include "view.h"
-
-static const struct field begin_fields[] = {
-	{ .key = "id", .attr = KPROXY_A_SESSION_ID, .show = field_uint },
-	{ .key = "listener", .attr = KPROXY_A_SESSION_LISTENER,
-	  .show = field_string },
-	{ .key = "upstream", .attr = KPROXY_A_SESSION_UPSTREAM,
-	  .show = field_string },
-	{ .key = "client", .attr = KPROXY_A_SESSION_CLIENT,
-	  .show = field_endpoint },
-	{ .key = "local", .attr = KPROXY_A_SESSION_LOCAL,
-	  .show = field_endpoint },
-	{ .key = "server", .attr = KPROXY_A_SESSION_SERVER,
-	  .show = field_endpoint },
-	{}
-};
-
-static const struct field end_fields[] = {
-	{ .key = "source", .attr = KPROXY_A_SESSION_SOURCE,
-	  .show = field_endpoint },
-	{ .key = "start_ms", .attr = KPROXY_A_SESSION_START_MS,
-	  .show = field_uint },
-	{ .key = "duration_ms", .attr = KPROXY_A_SESSION_DURATION_MS,
-	  .show = field_uint },
-	{ .key = "connect_us", .attr = KPROXY_A_SESSION_CONNECT_US,
-	  .show = field_uint },
-	{ .key = "bytes_in", .attr = KPROXY_A_SESSION_BYTES_IN,
-	  .show = field_uint },
-	{ .key = "bytes_out", .attr = KPROXY_A_SESSION_BYTES_OUT,
-	  .show = field_uint },
-	{ .key = "stall_client_us", .attr = KPROXY_A_SESSION_STALL_CLIENT_US,
-	  .show = field_uint },
-	{ .key = "stall_server_us", .attr = KPROXY_A_SESSION_STALL_SERVER_US,
-	  .show = field_uint },
-	{ .key = "reason", .attr = KPROXY_A_SESSION_REASON,
-	  .show = field_word, .words = reason_words },
-	{}
-};
 
 static json_t *begin_decode(const struct ctx *ctx, const struct nlattr *head,
 			    int len)
 {
-	return fields_decode(ctx, begin_fields, head, len);
+	return fields_decode(ctx, session_fields, SESSION_BEGUN, head, len);
 }
 
+/* Values known since the beginning come first. */
 static json_t *end_decode(const struct ctx *ctx, const struct nlattr *head,
 			  int len)
 {
 	json_t *row = begin_decode(ctx, head, len);
-	json_t *more = fields_decode(ctx, end_fields, head, len);
+	json_t *more = fields_decode(ctx, session_fields, SESSION_ENDED, head,
+				     len);
 
 	json_object_update(row, more);
 	json_decref(more);
@@ -74,7 +39,7 @@ static const struct view begin_view = { .decode = begin_decode };
 static const struct view end_view = { .decode = end_decode };
 
 /**
- * struct event - what the kernel tells of
+ * struct event - a kind of message that the kernel sends by itself
  * @name: what it is called in JSON
  * @cmd: the command of its message
  * @view: makes an object of it
@@ -111,7 +76,7 @@ static const struct event *find_event(int cmd)
 	return NULL;
 }
 
-/* Of the present, because the kernel tells at once. */
+/* The time now: the kernel sends events as they happen. */
 static void print_time(const struct timeval *now)
 {
 	char text[sizeof("23:59:59")];
@@ -158,7 +123,7 @@ static int on_event(const struct ctx *ctx, int cmd, const struct nlattr *head,
 		return STATUS_DONE;
 	gettimeofday(&now, NULL);
 	row = event->view->decode(ctx, head, len);
-	/* Nothing is counted in an event but what a session has moved. */
+	/* An event about an upstream does not list its servers. */
 	json_object_del(row, "servers");
 	if (ctx->json)
 		print_line(ctx, &now, event, row);

@@ -9,20 +9,32 @@
 #include "view.h"
 
 static const struct field fields[] = {
-	{ .key = "cpu", .attr = KPROXY_A_POOL_CPU, .show = field_uint },
-	{ .key = "pages", .attr = KPROXY_A_POOL_PAGES, .show = field_uint },
-	{ .key = "pages_free", .attr = KPROXY_A_POOL_PAGES_FREE,
-	  .show = field_uint },
-	{ .key = "sessions", .attr = KPROXY_A_POOL_SESSIONS,
-	  .show = field_uint },
-	{ .key = "sessions_free", .attr = KPROXY_A_POOL_SESSIONS_FREE,
-	  .show = field_uint },
-	{ .key = "page_refills", .attr = KPROXY_A_POOL_PAGE_REFILLS,
-	  .show = field_uint },
-	{ .key = "session_refills", .attr = KPROXY_A_POOL_SESSION_REFILLS,
-	  .show = field_uint },
-	{ .key = "fallbacks", .attr = KPROXY_A_POOL_FALLBACKS,
-	  .show = field_uint },
+	{ .key = "cpu", .type = &field_number,
+	  .attr = KPROXY_A_POOL_CPU, .title = "CPU" },
+	{ .key = "pages", .type = &field_number,
+	  .attr = KPROXY_A_POOL_PAGES, .title = "PAGES",
+	  .metric = "pages", .help = "Pages preallocated." },
+	{ .key = "pages_free", .type = &field_number,
+	  .attr = KPROXY_A_POOL_PAGES_FREE, .title = "FREE",
+	  .metric = "pages_free", .help = "Of these, nobody else holds." },
+	{ .key = "page_refills", .type = &field_number,
+	  .attr = KPROXY_A_POOL_PAGE_REFILLS, .title = "REFILLS",
+	  .metric = "page_refills_total",
+	  .help = "Times that the next page was taken." },
+	{ .key = "sessions", .type = &field_number,
+	  .attr = KPROXY_A_POOL_SESSIONS, .title = "SESSIONS",
+	  .metric = "sessions", .help = "Sessions preallocated." },
+	{ .key = "sessions_free", .type = &field_number,
+	  .attr = KPROXY_A_POOL_SESSIONS_FREE, .title = "FREE",
+	  .metric = "sessions_free", .help = "Of these, ready for use." },
+	{ .key = "session_refills", .type = &field_number,
+	  .attr = KPROXY_A_POOL_SESSION_REFILLS, .title = "REFILLS",
+	  .metric = "session_refills_total",
+	  .help = "Times that returned sessions were taken." },
+	{ .key = "fallbacks", .type = &field_number,
+	  .attr = KPROXY_A_POOL_FALLBACKS, .title = "FALLBACKS",
+	  .metric = "fallbacks_total",
+	  .help = "Times that the pool was empty." },
 	{}
 };
 
@@ -36,20 +48,10 @@ static int build_show(struct ctx *ctx, struct args *args, struct request *req)
 
 static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 {
-	return fields_decode(ctx, fields, head, len);
+	return fields_decode(ctx, fields, 0, head, len);
 }
 
-static const struct column columns[] = {
-	{ .title = "CPU", .key = "cpu", .right = true },
-	{ .title = "PAGES", .key = "pages", .right = true },
-	{ .title = "FREE", .key = "pages_free", .right = true },
-	{ .title = "REFILLS", .key = "page_refills", .right = true },
-	{ .title = "SESSIONS", .key = "sessions", .right = true },
-	{ .title = "FREE", .key = "sessions_free", .right = true },
-	{ .title = "REFILLS", .key = "session_refills", .right = true },
-	{ .title = "FALLBACKS", .key = "fallbacks", .right = true },
-	{}
-};
+static const struct column columns[] = { { .fields = fields }, {} };
 
 static const struct table table = { .columns = columns };
 
@@ -58,6 +60,7 @@ const struct view pool_view = {
 	.build = build_show,
 	.decode = decode,
 	.table = &table,
+	.fields = fields,
 };
 
 static const struct command commands[] = {

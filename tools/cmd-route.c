@@ -5,6 +5,7 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "config.h"
 #include "ctx.h"
 #include "field.h"
 #include "print.h"
@@ -18,7 +19,7 @@ static int refuse_missing(const struct ctx *ctx, const char *what)
 			  what);
 }
 
-/* Whose clients it is for; messages are about it from now on. */
+/* The listener of the route; messages name it from now on. */
 static int build_listener(struct ctx *ctx, struct args *args,
 			  struct request *req)
 {
@@ -115,25 +116,21 @@ static int build_show(struct ctx *ctx, struct args *args, struct request *req)
 }
 
 static const struct field fields[] = {
-	{ .key = "listener", .attr = KPROXY_A_ROUTE_LISTENER,
-	  .show = field_string },
-	{ .key = "sni", .attr = KPROXY_A_ROUTE_SNI, .show = field_string },
-	{ .key = "upstream", .attr = KPROXY_A_ROUTE_UPSTREAM,
-	  .show = field_string },
+	{ .key = "listener", .type = &field_string,
+	  .attr = KPROXY_A_ROUTE_LISTENER, .title = "LISTENER" },
+	{ .key = "sni", .type = &field_string,
+	  .attr = KPROXY_A_ROUTE_SNI, .title = "SNI" },
+	{ .key = "upstream", .type = &field_string,
+	  .attr = KPROXY_A_ROUTE_UPSTREAM, .title = "UPSTREAM" },
 	{}
 };
 
 static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 {
-	return fields_decode(ctx, fields, head, len);
+	return fields_decode(ctx, fields, 0, head, len);
 }
 
-static const struct column columns[] = {
-	{ .title = "LISTENER", .key = "listener" },
-	{ .title = "SNI", .key = "sni" },
-	{ .title = "UPSTREAM", .key = "upstream" },
-	{}
-};
+static const struct column columns[] = { { .fields = fields }, {} };
 
 static const struct table table = { .columns = columns };
 
@@ -142,6 +139,32 @@ const struct view route_view = {
 	.build = build_show,
 	.decode = decode,
 	.table = &table,
+};
+
+static int check(struct ctx *ctx, const struct definition *d,
+		 const struct beside *beside)
+{
+	struct origin from = {};
+	const char *sni = config_option(d, "sni", &from);
+
+	config_blame(ctx, d, &from, 0);
+	if (beside->again)
+		return ctx_refuse(ctx, "sni %s: the listener has a route for it already",
+				  sni);
+	if (beside->n >= KPROXY_ROUTES_MAX)
+		return ctx_refuse(ctx, "sni %s: the listener has %d routes, which is the most",
+				  sni, KPROXY_ROUTES_MAX);
+	return STATUS_DONE;
+}
+
+static const struct form form = {
+	.view = &route_view,
+	.outer = &listener_object,
+	.list = "routes",
+	.outer_key = "listener",
+	.key = "sni",
+	.has_upstream = true,
+	.check = check,
 };
 
 static const struct command commands[] = {
@@ -157,4 +180,5 @@ const struct object route_object = {
 		 "  kproxy route del LISTENER sni PATTERN\n"
 		 "  kproxy route show [LISTENER]\n",
 	.commands = commands,
+	.form = &form,
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A listener and its upstream in one go, for as long as the command runs. They
- * are made and removed by the commands that anybody would type.
+ * A listener and its upstream, which exist while the command runs. They are
+ * made and removed by the commands that a user would type.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ struct run {
 	bool listener;
 };
 
-/* One command, as if it had been typed; the last word is followed by NULL. */
+/* Run one command as if it had been typed; @words end with NULL. */
 static int command(struct ctx *ctx, const char *const *words)
 {
 	char *argv[WORDS_MAX];
@@ -91,18 +91,16 @@ static int remove_all(struct ctx *ctx, const struct run *run)
 static void print_rate(const char *name, const json_t *now, const json_t *last,
 		       const char *key)
 {
-	json_t *rate = json_pack("{s:I}", "rate",
-				 print_number(now, key) -
-				 print_number(last, key));
-	struct column column = { .key = "rate" };
+	json_t *rate = json_integer(print_number(now, key) -
+				    print_number(last, key));
 
 	printf(", ");
-	print_bytes(stdout, &column, rate);
+	print_bytes(stdout, rate);
 	printf("/s %s", name);
 	json_decref(rate);
 }
 
-/* On a terminal the line is written over by the next. */
+/* On a terminal, overwrite the last line. */
 static void print_line(const json_t *now, const json_t *last)
 {
 	bool terminal = isatty(STDOUT_FILENO);
@@ -172,7 +170,7 @@ static int watch(struct ctx *ctx, struct run *run)
 	return status;
 }
 
-/* PORT, or ADDR:PORT, of which the port gives the name. */
+/* Read PORT or ADDR:PORT; the port becomes the name. */
 static int parse(const struct ctx *ctx, struct args *args, struct run *run,
 		 char *any, size_t size)
 {
@@ -204,7 +202,7 @@ static int run_run(struct ctx *ctx, struct args *args)
 	status = parse(ctx, args, &run, any, sizeof(any));
 	if (status)
 		return status;
-	/* From here on an interruption must not leave anything. */
+	/* From here on an interruption must remove what was made. */
 	signals_catch();
 	status = make(ctx, &run);
 	if (!status)

@@ -3,6 +3,7 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "config.h"
 #include "counters.h"
 #include "ctx.h"
 #include "field.h"
@@ -86,60 +87,51 @@ static int build_show(struct ctx *ctx, struct args *args, struct request *req)
 }
 
 static const struct field key_fields[] = {
-	{ .key = "upstream", .attr = KPROXY_A_SERVER_UPSTREAM,
-	  .show = field_string },
-	{ .key = "address", .attr = KPROXY_A_SERVER_ADDRESS,
-	  .show = field_endpoint },
-	{}
-};
-
-static const struct field health_field[] = {
-	{ .key = "health", .attr = KPROXY_A_SERVER_HEALTH, .show = field_word,
-	  .words = health_words },
-	{}
-};
-
-static const struct field stats_field[] = {
-	{ .key = "stats", .attr = KPROXY_A_SERVER_STATS, .show = field_nest,
-	  .nested = counters_of_server },
+	{ .key = "upstream", .type = &field_string,
+	  .attr = KPROXY_A_SERVER_UPSTREAM },
+	{ .key = "address", .type = &field_endpoint,
+	  .attr = KPROXY_A_SERVER_ADDRESS },
 	{}
 };
 
 static const struct field preconnect_counts[] = {
-	{ .key = "ready", .attr = KPROXY_A_PRECONNECT_READY,
-	  .show = field_uint },
-	{ .key = "used", .attr = KPROXY_A_PRECONNECT_USED,
-	  .show = field_uint },
-	{ .key = "missed", .attr = KPROXY_A_PRECONNECT_MISSED,
-	  .show = field_uint },
+	{ .key = "ready", .type = &field_number,
+	  .attr = KPROXY_A_PRECONNECT_READY, .title = "READY",
+	  .metric = "preconnect_ready",
+	  .help = "Idle connections that a session can take." },
+	{ .key = "used", .type = &field_number,
+	  .attr = KPROXY_A_PRECONNECT_USED, .title = "USED",
+	  .metric = "preconnect_used_total",
+	  .help = "Sessions that took an idle connection." },
+	{ .key = "missed", .type = &field_number,
+	  .attr = KPROXY_A_PRECONNECT_MISSED, .title = "MISSED",
+	  .metric = "preconnect_missed_total",
+	  .help = "Sessions that found no idle connection." },
 	{}
 };
 
-static const struct field preconnect_field[] = {
-	{ .key = "preconnect", .attr = KPROXY_A_SERVER_PRECONNECT,
-	  .show = field_nest, .nested = preconnect_counts },
+/* An event about a server's health has no counters. */
+static const struct field fields[] = {
+	{ .key = "health", .type = &field_word, .words = health_words,
+	  .attr = KPROXY_A_SERVER_HEALTH, .title = "HEALTH" },
+	{ .key = "stats", .type = &field_nest, .attr = KPROXY_A_SERVER_STATS,
+	  .nested = counters, .nested_scope = COUNTS_SERVER,
+	  .stats = true, .optional = true },
+	{ .key = "preconnect", .type = &field_nest,
+	  .attr = KPROXY_A_SERVER_PRECONNECT, .nested = preconnect_counts,
+	  .stats = true, .optional = true },
+	{ .key = "connect_time", .type = &field_histogram,
+	  .attr = KPROXY_A_SERVER_CONNECT_TIME,
+	  .stats = true, .optional = true,
+	  .metric = "connect_time_seconds",
+	  .help = "How long it took to connect." },
+	{ .key = "session_time", .type = &field_histogram,
+	  .attr = KPROXY_A_SERVER_SESSION_TIME,
+	  .stats = true, .optional = true,
+	  .metric = "session_time_seconds",
+	  .help = "How long sessions lived." },
 	{}
 };
-
-static const struct field time_fields[] = {
-	{ .key = "connect_time", .attr = KPROXY_A_SERVER_CONNECT_TIME,
-	  .show = field_histogram },
-	{ .key = "session_time", .attr = KPROXY_A_SERVER_SESSION_TIME,
-	  .show = field_histogram },
-	{}
-};
-
-/* Where nothing was counted there is nothing. */
-static void show_times(const struct ctx *ctx, struct nlattr **tb, json_t *row)
-{
-	const struct field *field;
-
-	for (field = time_fields; field->key; field++)
-		if (tb[field->attr])
-			json_object_set_new(row, field->key,
-					    field->show(ctx, field,
-							tb[field->attr]));
-}
 
 static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 {
@@ -147,16 +139,9 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	json_t *row = json_object();
 
 	fields_parse(tb, head, len);
-	fields_show(ctx, key_fields, tb, row);
+	fields_show(ctx, key_fields, 0, tb, row);
 	options_show(options, tb, row);
-	fields_show(ctx, health_field, tb, row);
-	/* An event about its health tells no more than that. */
-	if (ctx->stats && tb[KPROXY_A_SERVER_STATS])
-		fields_show(ctx, stats_field, tb, row);
-	if (ctx->stats && tb[KPROXY_A_SERVER_PRECONNECT])
-		fields_show(ctx, preconnect_field, tb, row);
-	if (ctx->stats)
-		show_times(ctx, tb, row);
+	fields_show(ctx, fields, 0, tb, row);
 	return row;
 }
 
@@ -165,23 +150,9 @@ static const struct column columns[] = {
 	{ .title = "ADDRESS", .key = "address" },
 	{ .title = "WEIGHT", .key = "weight", .right = true },
 	{ .title = "STATE", .key = "state" },
-	{ .title = "HEALTH", .key = "health" },
-	{ .title = "OPTIONS", .text = option_column, .arg = options },
-	{ .title = "SESSIONS", .key = "stats.sessions", .right = true,
-	  .stats = true },
-	{ .title = "TOTAL", .key = "stats.sessions_total", .right = true,
-	  .stats = true },
-	{ .title = "FAILED", .key = "stats.connect_failures", .right = true,
-	  .stats = true },
-	{ .title = "IN", .key = "stats.bytes_in", .text = print_bytes,
-	  .right = true, .stats = true },
-	{ .title = "OUT", .key = "stats.bytes_out", .text = print_bytes,
-	  .right = true, .stats = true },
-	{ .title = "CLIENT-STALL", .key = "stats.stall_client_us",
-	  .text = print_us, .right = true, .stats = true },
-	{ .title = "SERVER-STALL", .key = "stats.stall_server_us",
-	  .text = print_us, .right = true, .stats = true },
-	{ .title = "ENDS", .key = "stats.ends", .text = print_counts,
+	{ .fields = fields },
+	{ .title = "OPTIONS", .cell = option_column, .arg = options },
+	{ .fields = counters, .scope = COUNTS_SERVER, .nest = "stats",
 	  .stats = true },
 	{ .title = "CONNECT-P50", .key = "connect_time.p50_us",
 	  .text = print_us, .right = true, .stats = true },
@@ -191,12 +162,7 @@ static const struct column columns[] = {
 	  .text = print_us, .right = true, .stats = true },
 	{ .title = "SESSION-P99", .key = "session_time.p99_us",
 	  .text = print_us, .right = true, .stats = true },
-	{ .title = "READY", .key = "preconnect.ready", .right = true,
-	  .stats = true },
-	{ .title = "USED", .key = "preconnect.used", .right = true,
-	  .stats = true },
-	{ .title = "MISSED", .key = "preconnect.missed", .right = true,
-	  .stats = true },
+	{ .fields = preconnect_counts, .nest = "preconnect", .stats = true },
 	{}
 };
 
@@ -207,6 +173,34 @@ const struct view server_view = {
 	.build = build_show,
 	.decode = decode,
 	.table = &table,
+	.fields = fields,
+};
+
+static int check(struct ctx *ctx, const struct definition *d,
+		 const struct beside *beside)
+{
+	const char *upstream = d->words[0];
+
+	config_blame(ctx, d, &d->from[1], 0);
+	if (beside->again)
+		return ctx_refuse(ctx, "upstream \"%s\" has it already",
+				  upstream);
+	if (beside->n >= KPROXY_SERVERS_MAX)
+		return ctx_refuse(ctx, "upstream \"%s\" has %d servers, which is the most",
+				  upstream, KPROXY_SERVERS_MAX);
+	return STATUS_DONE;
+}
+
+static const struct form form = {
+	.view = &server_view,
+	.outer = &upstream_object,
+	.list = "servers",
+	.list_always = true,
+	.outer_key = "upstream",
+	.key = "address",
+	.operand = "address",
+	.operand_key = "address",
+	.check = check,
 };
 
 static const struct command commands[] = {
@@ -225,4 +219,5 @@ const struct object server_object = {
 		 "  kproxy server show [UPSTREAM]\n",
 	.options = options,
 	.commands = commands,
+	.form = &form,
 };

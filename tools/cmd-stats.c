@@ -24,32 +24,17 @@ static int build_show(struct ctx *ctx, struct args *args, struct request *req)
 	return STATUS_DONE;
 }
 
-static const struct field totals = { .nested = counters_of_netns };
-
 static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 {
 	struct nlattr *tb[FIELD_ATTR_MAX + 1];
 
 	fields_parse(tb, head, len);
-	return field_nest(ctx, &totals, tb[KPROXY_A_TOTALS_COUNTERS]);
+	return fields_decode_nest(ctx, counters, COUNTS_NETNS,
+				  tb[KPROXY_A_TOTALS_COUNTERS]);
 }
 
 static const struct column columns[] = {
-	{ .title = "live sessions", .key = "sessions" },
-	{ .title = "sessions begun", .key = "sessions_total" },
-	{ .title = "clients refused", .key = "refused" },
-	{ .title = "connects failed", .key = "connect_failures" },
-	{ .title = "bytes in", .key = "bytes_in" },
-	{ .title = "bytes out", .key = "bytes_out" },
-	{ .title = "bytes spliced", .key = "bytes_spliced" },
-	{ .title = "bytes copied", .key = "bytes_copied" },
-	{ .title = "pumps inline", .key = "pumps_inline" },
-	{ .title = "pumps deferred", .key = "pumps_deferred" },
-	{ .title = "waited for clients", .key = "stall_client_us",
-	  .text = print_us },
-	{ .title = "waited for servers", .key = "stall_server_us",
-	  .text = print_us },
-	{ .title = "sessions ended", .key = "ends", .text = print_counts },
+	{ .fields = counters, .scope = COUNTS_NETNS },
 	{}
 };
 
@@ -60,6 +45,8 @@ const struct view stats_view = {
 	.build = build_show,
 	.decode = decode,
 	.table = &table,
+	.fields = counters,
+	.scope = COUNTS_NETNS,
 };
 
 static const struct command commands[] = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What moves now, and who is slow: a screen that is drawn anew each second. Not
- * on a terminal, the same text comes one below the other.
+ * Rates and slow peers, on a screen that is redrawn each second. Without a
+ * terminal, each sample is printed below the last.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -104,9 +104,7 @@ static void choose_subject(struct top *top, enum top_subject subject)
 static void write_bytes(FILE *out, const json_t *row, const char *key,
 			const char *after)
 {
-	struct column column = { .key = key };
-
-	print_bytes(out, &column, row);
+	print_bytes(out, json_object_get(row, key));
 	fputs(after, out);
 }
 
@@ -167,7 +165,7 @@ static void write_list(FILE *out, const struct top *top)
 	json_decref(rows);
 }
 
-/* What a function writes, as a string. */
+/* Return what a function writes as a string. */
 static char *text_of(void (*write)(FILE *out, const struct top *top),
 		     const struct top *top)
 {
@@ -244,14 +242,14 @@ static void on_key(struct top *top, int key)
 	}
 }
 
-/* Keys change what is shown of the sample that there is. */
+/* Keys change the view of the current sample. */
 static void wait_with_keys(struct top *top)
 {
 	uint64_t end = top_clock_us() + top->interval * 1000, now;
 	int key;
 
 	while (!top->quit && (now = top_clock_us()) < end) {
-		/* Not too early, or it would be asked again for nothing. */
+		/* Round up, or the loop would spin until the interval ends. */
 		if (!signals_wait(STDIN_FILENO, (end - now + 999) / 1000))
 			top->quit = true;
 		while ((key = top_screen_key(&top->screen)) >= 0)
@@ -294,7 +292,7 @@ static int print_sample(struct top *top)
 	return print_flush(top->ctx);
 }
 
-/* Rates need two samples: the first is not worth a line. */
+/* Rates need two samples, so the first is not printed. */
 static int watch_lines(struct top *top)
 {
 	int status;
@@ -331,7 +329,7 @@ static int parse_count(struct top *top, const char *word)
 		     STATUS_DONE;
 }
 
-/* Which values there are depends on the list, which may come later. */
+/* The keys depend on the list, which a later word may choose. */
 static int parse_sort(struct top *top, const char *word)
 {
 	top->sort = word;

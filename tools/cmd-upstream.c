@@ -3,6 +3,8 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "config.h"
+#include "counters.h"
 #include "ctx.h"
 #include "field.h"
 #include "option.h"
@@ -112,8 +114,8 @@ static int build_show(struct ctx *ctx, struct args *args, struct request *req)
 }
 
 static const struct field name_field[] = {
-	{ .key = "name", .attr = KPROXY_A_UPSTREAM_NAME,
-	  .show = field_string },
+	{ .key = "name", .type = &field_string,
+	  .attr = KPROXY_A_UPSTREAM_NAME },
 	{}
 };
 
@@ -123,30 +125,10 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	json_t *row = json_object();
 
 	fields_parse(tb, head, len);
-	fields_show(ctx, name_field, tb, row);
+	fields_show(ctx, name_field, 0, tb, row);
 	options_show(options, tb, row);
 	json_object_set_new(row, "servers", json_array());
 	return row;
-}
-
-/* Move each server to the list of its upstream. */
-static void hand_out(json_t *rows, json_t *servers)
-{
-	json_t *lists = json_object(), *row, *server, *list;
-	size_t i;
-
-	json_array_foreach(rows, i, row)
-		json_object_set(lists,
-				json_string_value(json_object_get(row, "name")),
-				json_object_get(row, "servers"));
-	json_array_foreach(servers, i, server) {
-		list = json_object_get(lists,
-				       json_string_value(json_object_get(server, "upstream")));
-		/* One whose upstream is newer than our list has none. */
-		if (list)
-			json_array_append(list, server);
-	}
-	json_decref(lists);
 }
 
 static int join_servers(struct ctx *ctx, json_t *rows)
@@ -161,7 +143,7 @@ static int join_servers(struct ctx *ctx, json_t *rows)
 			       ctx->name);
 	status = view_fetch(ctx, req, server_view.decode, servers);
 	if (!status)
-		hand_out(rows, servers);
+		view_nest(rows, "servers", servers, "upstream");
 	json_decref(servers);
 	request_free(req);
 	return status;
@@ -170,21 +152,13 @@ static int join_servers(struct ctx *ctx, json_t *rows)
 static const struct column columns[] = {
 	{ .title = "NAME", .key = "name" },
 	{ .title = "BALANCE", .key = "balance" },
-	{ .title = "OPTIONS", .text = option_column, .arg = options },
+	{ .title = "OPTIONS", .cell = option_column, .arg = options },
 	{ .title = "SERVER", .key = "address", .inner = true },
 	{ .title = "WEIGHT", .key = "weight", .right = true, .inner = true },
 	{ .title = "STATE", .key = "state", .inner = true },
 	{ .title = "HEALTH", .key = "health", .inner = true },
-	{ .title = "SESSIONS", .key = "stats.sessions", .right = true,
+	{ .fields = counters, .scope = COUNTS_BRIEF, .nest = "stats",
 	  .inner = true, .stats = true },
-	{ .title = "TOTAL", .key = "stats.sessions_total", .right = true,
-	  .inner = true, .stats = true },
-	{ .title = "FAILED", .key = "stats.connect_failures", .right = true,
-	  .inner = true, .stats = true },
-	{ .title = "IN", .key = "stats.bytes_in", .text = print_bytes,
-	  .right = true, .inner = true, .stats = true },
-	{ .title = "OUT", .key = "stats.bytes_out", .text = print_bytes,
-	  .right = true, .inner = true, .stats = true },
 	{}
 };
 
@@ -196,6 +170,12 @@ const struct view upstream_view = {
 	.decode = decode,
 	.join = join_servers,
 	.table = &table,
+};
+
+static const struct form form = {
+	.view = &upstream_view,
+	.section = "upstreams",
+	.key = "name",
 };
 
 static const struct command commands[] = {
@@ -215,4 +195,5 @@ const struct object upstream_object = {
 		 "  kproxy upstream show [NAME]\n",
 	.options = options,
 	.commands = commands,
+	.form = &form,
 };

@@ -13,7 +13,7 @@
 #include "request.h"
 #include "view.h"
 
-/* A shortened word means the first that it fits. */
+/* A shortened word means the first object that it fits. */
 static const struct object *const objects[] = {
 	&listener_object, &upstream_object, &server_object, &session_object,
 	&stats_object, &pool_object, &config_object, &monitor_object,
@@ -168,7 +168,10 @@ int cmd_run(struct ctx *ctx, struct args *args)
 		return ctx_refuse(ctx, "unknown object \"%s\", try \"kproxy help\"",
 				  word);
 	ctx->object = object->name;
-	if (object->run)
+	if (!object->run)
+		return on_object(ctx, args, object);
+	if (args->argc != 1 || strcmp(*args->argv, "help"))
 		return object->run(ctx, args);
-	return on_object(ctx, args, object);
+	args_next(args);
+	return help_object_run(ctx, args, object);
 }

@@ -6,6 +6,7 @@
 
 struct args;
 struct ctx;
+struct form;
 struct option_spec;
 struct request;
 struct view;
@@ -33,6 +34,7 @@ struct command {
  * @options: its options, for help, or NULL
  * @commands: what can be done with it; the first that a shortened word fits
  *	is meant. NULL when the object has no commands
+ * @form: how it is written in a configuration file, NULL if it is not
  * @run: called when it has no commands; needs no kernel
  */
 struct object {
@@ -40,6 +42,7 @@ struct object {
 	const char *usage;
 	const struct option_spec *options;
 	const struct command *commands;
+	const struct form *form;
 	int (*run)(struct ctx *ctx, struct args *args);
 };
 
@@ -59,7 +62,7 @@ extern const struct object top_object;
 extern const struct object version_object;
 extern const struct object help_object;
 
-/* The command of @object that is called @name, which it has. */
+/* The command of @object that is called @name, or NULL. */
 const struct command *cmd_find(const struct object *object, const char *name);
 
 /**

@@ -4,9 +4,21 @@
 
 #include "field.h"
 
-/* Tables for field_nest(): which counters are kept for what. */
-extern const struct field counters_of_listener[];
-extern const struct field counters_of_server[];
-extern const struct field counters_of_netns[];
+/**
+ * enum counter_scope - where a counter is kept and shown
+ * @COUNTS_NETNS: for the network namespace: stats show, top
+ * @COUNTS_LISTENER: for each listener
+ * @COUNTS_SERVER: for each server
+ * @COUNTS_BRIEF: as one of the few that a server has in upstream show
+ */
+enum counter_scope {
+	COUNTS_NETNS = 1 << 0,
+	COUNTS_LISTENER = 1 << 1,
+	COUNTS_SERVER = 1 << 2,
+	COUNTS_BRIEF = 1 << 3,
+};
+
+/* All counters of the attribute set "counters". */
+extern const struct field counters[];
 
 #endif

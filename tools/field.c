@@ -11,6 +11,7 @@
 
 #include "addr.h"
 #include "ctx.h"
+#include "print.h"
 #include "text.h"
 
 uint64_t field_get_uint(const struct nlattr *attr)
@@ -42,16 +43,40 @@ static void parse_nest(struct nlattr **tb, const struct nlattr *attr)
 		memset(tb, 0, (FIELD_ATTR_MAX + 1) * sizeof(*tb));
 }
 
-json_t *field_uint(const struct ctx *ctx, const struct field *field,
-		   struct nlattr *attr)
+static json_t *show_number(const struct ctx *ctx, const struct field *field,
+			   struct nlattr *attr)
 {
 	(void)ctx;
 	(void)field;
 	return json_integer(field_get_uint(attr));
 }
 
-json_t *field_string(const struct ctx *ctx, const struct field *field,
-		     struct nlattr *attr)
+const struct field_type field_number = {
+	.show = show_number,
+	.right = true,
+};
+
+const struct field_type field_bytes = {
+	.show = show_number,
+	.text = print_bytes,
+	.right = true,
+	.exact = true,
+};
+
+const struct field_type field_us = {
+	.show = show_number,
+	.text = print_us,
+	.right = true,
+};
+
+const struct field_type field_age_ms = {
+	.show = show_number,
+	.text = print_age,
+	.right = true,
+};
+
+static json_t *show_string(const struct ctx *ctx, const struct field *field,
+			   struct nlattr *attr)
 {
 	const char *text = attr ? nla_data(attr) : "";
 
@@ -60,9 +85,11 @@ json_t *field_string(const struct ctx *ctx, const struct field *field,
 	return text_json(text, attr ? strnlen(text, nla_len(attr)) : 0);
 }
 
-/* What a newer kernel sends beyond our words stays a number. */
-json_t *field_word(const struct ctx *ctx, const struct field *field,
-		   struct nlattr *attr)
+const struct field_type field_string = { .show = show_string };
+
+/* A value that a newer kernel has and @words lacks stays a number. */
+static json_t *show_word(const struct ctx *ctx, const struct field *field,
+			 struct nlattr *attr)
 {
 	uint64_t value = field_get_uint(attr), i;
 
@@ -72,6 +99,8 @@ json_t *field_word(const struct ctx *ctx, const struct field *field,
 			return json_string(field->words[i]);
 	return json_sprintf("%" PRIu64, value);
 }
+
+const struct field_type field_word = { .show = show_word };
 
 static void get_endpoint(struct endpoint *ep, const struct nlattr *attr)
 {
@@ -90,12 +119,12 @@ static void get_endpoint(struct endpoint *ep, const struct nlattr *attr)
 	}
 	ep->port = field_get_uint(tb[KPROXY_A_ENDPOINT_PORT]);
 	ep->scope = field_get_uint(tb[KPROXY_A_ENDPOINT_SCOPE]);
-	/* How an IPv4 client looks to a socket of both families. */
+	/* A dual-stack socket has IPv4 peers as mapped addresses. */
 	endpoint_unmap(ep);
 }
 
-json_t *field_endpoint(const struct ctx *ctx, const struct field *field,
-		       struct nlattr *attr)
+static json_t *show_endpoint(const struct ctx *ctx, const struct field *field,
+			     struct nlattr *attr)
 {
 	char text[ENDPOINT_TEXT_MAX];
 	struct endpoint ep;
@@ -108,19 +137,19 @@ json_t *field_endpoint(const struct ctx *ctx, const struct field *field,
 	return json_string(text);
 }
 
-json_t *field_nest(const struct ctx *ctx, const struct field *field,
-		   struct nlattr *attr)
-{
-	struct nlattr *tb[FIELD_ATTR_MAX + 1];
-	json_t *row = json_object();
+const struct field_type field_endpoint = { .show = show_endpoint };
 
-	parse_nest(tb, attr);
-	fields_show(ctx, field->nested, tb, row);
-	return row;
+static json_t *show_nest(const struct ctx *ctx, const struct field *field,
+			 struct nlattr *attr)
+{
+	return fields_decode_nest(ctx, field->nested, field->nested_scope,
+				  attr);
 }
 
-json_t *field_by_word(const struct ctx *ctx, const struct field *field,
-		      struct nlattr *attr)
+const struct field_type field_nest = { .show = show_nest };
+
+static json_t *show_by_word(const struct ctx *ctx, const struct field *field,
+			    struct nlattr *attr)
 {
 	struct nlattr *tb[FIELD_ATTR_MAX + 1];
 	json_t *row = json_object();
@@ -129,27 +158,49 @@ json_t *field_by_word(const struct ctx *ctx, const struct field *field,
 	parse_nest(tb, attr);
 	for (i = 1; field->words[i]; i++)
 		json_object_set_new(row, field->words[i],
-				    field_uint(ctx, field, tb[i]));
+				    show_number(ctx, field, tb[i]));
 	return row;
 }
 
+const struct field_type field_by_word = {
+	.show = show_by_word,
+	.text = print_counts,
+};
+
 void fields_show(const struct ctx *ctx, const struct field *table,
-		 struct nlattr **tb, json_t *row)
+		 unsigned int scope, struct nlattr **tb, json_t *row)
 {
 	const struct field *field;
 
-	for (field = table; field->key; field++)
+	for (field = table; field->key; field++) {
+		if (!field_is_in(field, scope) ||
+		    (field->stats && !ctx->stats) ||
+		    (field->optional && !tb[field->attr]))
+			continue;
 		json_object_set_new(row, field->key,
-				    field->show(ctx, field, tb[field->attr]));
+				    field->type->show(ctx, field,
+						      tb[field->attr]));
+	}
 }
 
 json_t *fields_decode(const struct ctx *ctx, const struct field *table,
-		      const struct nlattr *head, int len)
+		      unsigned int scope, const struct nlattr *head, int len)
 {
 	struct nlattr *tb[FIELD_ATTR_MAX + 1];
 	json_t *row = json_object();
 
 	fields_parse(tb, head, len);
-	fields_show(ctx, table, tb, row);
+	fields_show(ctx, table, scope, tb, row);
+	return row;
+}
+
+json_t *fields_decode_nest(const struct ctx *ctx, const struct field *table,
+			   unsigned int scope, const struct nlattr *attr)
+{
+	struct nlattr *tb[FIELD_ATTR_MAX + 1];
+	json_t *row = json_object();
+
+	parse_nest(tb, attr);
+	fields_show(ctx, table, scope, tb, row);
 	return row;
 }

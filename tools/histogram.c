@@ -7,7 +7,7 @@
 
 #include <linux/kproxy.h>
 
-/* Where a bucket ends, in microseconds: two for each power of two. */
+/* The end of a bucket in microseconds; each power of two has two buckets. */
 static uint64_t bound(unsigned int bucket)
 {
 	uint64_t power = (uint64_t)KPROXY_HISTOGRAM_FIRST << bucket / 2;
@@ -15,7 +15,7 @@ static uint64_t bound(unsigned int bucket)
 	return bucket % 2 ? power + power / 2 : power;
 }
 
-/* So many of a hundred are shorter; within a bucket as if evenly spread. */
+/* @percent of all are shorter, if they are evenly spread within a bucket. */
 static json_t *percentile(const uint64_t *counts, unsigned int n,
 			  uint64_t total, unsigned int percent)
 {
@@ -26,7 +26,7 @@ static json_t *percentile(const uint64_t *counts, unsigned int n,
 	for (i = 0; i < n - 1 && before + counts[i] < rank; i++)
 		before += counts[i];
 	low = i ? bound(i - 1) : 0;
-	/* The last one does not end. */
+	/* The last bucket is open. */
 	high = i < n - 1 ? bound(i) : low;
 	if (counts[i])
 		low += (high - low) * (rank - before) / counts[i];
@@ -66,8 +66,8 @@ static json_t *histogram_json(const uint64_t *counts, unsigned int n,
 	return row;
 }
 
-json_t *field_histogram(const struct ctx *ctx, const struct field *field,
-			struct nlattr *attr)
+static json_t *show_histogram(const struct ctx *ctx, const struct field *field,
+			      struct nlattr *attr)
 {
 	uint64_t counts[KPROXY_HISTOGRAM_BUCKETS] = {}, sum = 0;
 	struct nlattr *part;
@@ -85,6 +85,8 @@ json_t *field_histogram(const struct ctx *ctx, const struct field *field,
 	}
 	return histogram_json(counts, KPROXY_HISTOGRAM_BUCKETS, sum);
 }
+
+const struct field_type field_histogram = { .show = show_histogram };
 
 json_int_t histogram_below(const json_t *histogram, json_int_t us)
 {

@@ -7,13 +7,13 @@
 #include "field.h"
 
 /*
- * A nest of buckets as count, sum_us, p50_us, p90_us, p99_us, and of buckets
- * that are not empty, below_us (the last has none) and count.
+ * A nest of buckets, never NULL. Its JSON has count, sum_us, p50_us, p90_us and
+ * p99_us, and for each bucket that is not empty, below_us and count; the last
+ * bucket has no below_us.
  */
-json_t *field_histogram(const struct ctx *ctx, const struct field *field,
-			struct nlattr *attr);
+extern const struct field_type field_histogram;
 
-/* How many of a histogram made by field_histogram() are shorter than @us. */
+/* How many of a histogram of that type are shorter than @us. */
 json_int_t histogram_below(const json_t *histogram, json_int_t us);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The command visits the namespace of -n only to open its sockets there. A
- * socket stays in the namespace it was made in, and everything else, name
- * resolution above all, goes on as the caller sees it.
+ * socket stays in the namespace that it was made in. Everything else, name
+ * resolution above all, happens in the namespace of the caller.
  */
 #include "netns.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The way to the kernel: one generic netlink socket for all commands of a
- * run, one request under way at a time.
+ * One generic netlink socket for all commands of a run, with one request under
+ * way at a time.
  */
 #include "nl.h"
 
@@ -28,7 +28,7 @@
 /* Events may come in bursts. */
 #define EVENTS_SIZE (4 << 20)
 
-/* The family has two. */
+/* The family has two groups. */
 #define GROUPS_MAX 2
 
 struct exchange {
@@ -40,9 +40,8 @@ struct exchange {
 };
 
 /*
- * Hear the kernel only. A socket that is connected to it takes no message that
- * another process sends to it; what is sent to a group of it is for
- * nl_receive().
+ * Receive from the kernel only. A connected socket takes no message that
+ * another process sends to it; nl_receive() drops those to a group.
  */
 static int connect_kernel(struct nl_sock *sock)
 {
@@ -61,13 +60,13 @@ static int open_sockets(struct ctx *ctx)
 	errno = 0;
 	if (!genl_connect(ctx->sock))
 		return connect_kernel(ctx->sock);
-	/* libnl tells by a number of its own, which says less. */
+	/* libnl's own error numbers say less. */
 	if (!errno)
 		errno = EPROTONOSUPPORT;
 	return -1;
 }
 
-/* Older kernels lack some of these, and then only say less. */
+/* A kernel that lacks one of these gives shorter error messages. */
 static void set_options(struct nl_sock *sock)
 {
 	const int names[] = { NETLINK_EXT_ACK, NETLINK_CAP_ACK,
@@ -181,7 +180,7 @@ static int on_error(struct sockaddr_nl *from, struct nlmsgerr *err, void *arg)
 	struct exchange *x = arg;
 
 	(void)from;
-	/* What libnl hands out stands in the message, behind its header. */
+	/* @err is inside the message, behind its header. */
 	ack_parse(&x->ack, (struct nlmsghdr *)err - 1);
 	x->over = true;
 	return NL_SKIP;
@@ -238,7 +237,7 @@ int nl_exchange(struct ctx *ctx, struct request *req, nl_reply_fn reply,
 	if (status)
 		return status;
 	hdr->nlmsg_type = ctx->family;
-	/* A number of its own each time, also when it is sent again. */
+	/* A new sequence number, also when the request is sent again. */
 	hdr->nlmsg_seq = NL_AUTO_SEQ;
 	if (req->dump)
 		hdr->nlmsg_flags |= NLM_F_DUMP;
@@ -286,8 +285,8 @@ static int join_group(struct ctx *ctx, const char *name, int group)
 }
 
 /*
- * All are looked up before the first is joined: an event between a question and
- * its answer would be taken for that answer.
+ * Look up all groups before joining the first: an event between a request and
+ * its reply would be taken for the reply.
  */
 static int join_groups(struct ctx *ctx, const char *const *names)
 {
@@ -325,7 +324,7 @@ int nl_listen(struct ctx *ctx, const char *const *groups, nl_event_fn event)
 		return status;
 	nl_socket_set_buffer_size(ctx->sock, EVENTS_SIZE, 0);
 	nl_socket_disable_seq_check(ctx->sock);
-	/* A forged message is dropped, and none of the kernel's may follow. */
+	/* After a forged message is dropped, there may be nothing to wait for. */
 	nl_socket_set_nonblocking(ctx->sock);
 	nl_socket_modify_cb(ctx->sock, NL_CB_VALID, NL_CB_CUSTOM, on_event,
 			    &listening);

@@ -42,8 +42,8 @@ int nl_exchange(struct ctx *ctx, struct request *req, nl_reply_fn reply,
 		void *arg);
 
 /*
- * Called for each event, with its KPROXY_CMD_* and its attributes. What it
- * returns but STATUS_DONE, it has reported, and it is called no more.
+ * Called for each event, with its KPROXY_CMD_* and its attributes. Any status
+ * but STATUS_DONE has been reported and ends the loop.
  */
 typedef int (*nl_event_fn)(const struct ctx *ctx, int cmd,
 			   const struct nlattr *head, int len);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Rows for a table of options: those of sockets, which listeners and upstreams
- * have alike. Who includes this, in the midst of a table, has defined
- * SOCKET_ATTR(NAME) as the number of the attribute in its set.
+ * The options of sockets, which listeners and upstreams share: rows to include
+ * in a table of options. SOCKET_ATTR(NAME) must be defined as the attribute in
+ * the set of that table.
  */
 	{ .name = "nodelay", .type = &option_word, .words = option_switch,
 	  .attr = SOCKET_ATTR(NODELAY), .def = KPROXY_SWITCH_ON,

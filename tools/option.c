@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Options are rows of tables. What is read, sent, shown and explained comes
- * from the same row, so that no option can be read and then forgotten.
+ * An option is a row of a table. Parsing, sending, showing, help and files use
+ * the same row, so that no option can be parsed and then forgotten.
  */
 #include "option.h"
 
@@ -227,7 +227,7 @@ static void format_word(const struct option_spec *option, uint64_t value,
 		snprintf(buf, OPTION_TEXT_MAX, "%s", option->words[i]);
 		return;
 	}
-	/* A newer kernel may know more of them. */
+	/* A newer kernel may have values that @words lacks. */
 	format_count(option, value, buf);
 }
 
@@ -266,7 +266,7 @@ const struct option_type option_name = {
 	.get = get_name,
 };
 
-/* A name of the kernel's, or its own choice. */
+/* A name that the kernel knows, or "default" for the kernel's choice. */
 static int put_choice(const struct ctx *ctx, const struct option_spec *option,
 		      const char *text, struct request *req)
 {
@@ -318,7 +318,7 @@ static const struct option_spec *find(const struct option_spec *table,
 	return NULL;
 }
 
-/* "default" is what an option has that nobody has set. */
+/* "default" stands for the value of an option that was never set. */
 static int put_value(const struct ctx *ctx, const struct option_spec *option,
 		     const char *text, struct request *req)
 {

@@ -18,6 +18,9 @@ struct request;
 /* Enough for any value as text. */
 #define OPTION_TEXT_MAX 80
 
+/* No table has more options than a word of flags has bits. */
+#define OPTIONS_MAX 64
+
 /**
  * struct option_type - a kind of value
  * @put: read the word @text and add it to the request; returns exit status
@@ -39,7 +42,7 @@ struct option_type {
 };
 
 extern const struct option_type option_number;
-/* So many a second, "100/s". */
+/* A number a second, "100/s". */
 extern const struct option_type option_pace;
 extern const struct option_type option_time;
 extern const struct option_type option_word;
@@ -87,7 +90,7 @@ struct option_spec {
  * options_parse_new() - read all that is left of the line as options
  * @ctx: for messages
  * @args: the line
- * @table: the options that there are, at most 64
+ * @table: the options that there are, at most OPTIONS_MAX
  * @req: gets them
  *
  * Those that a new object needs must be there.
@@ -97,7 +100,7 @@ struct option_spec {
 int options_parse_new(const struct ctx *ctx, struct args *args,
 		      const struct option_spec *table, struct request *req);
 
-/* The same for a change: at least one must be there, whichever it is. */
+/* The same for a change, which needs at least one option. */
 int options_parse_change(const struct ctx *ctx, struct args *args,
 			 const struct option_spec *table, struct request *req);
 
@@ -105,12 +108,12 @@ int options_parse_change(const struct ctx *ctx, struct args *args,
 void options_show(const struct option_spec *table, struct nlattr **tb,
 		  json_t *row);
 
-/* What it is when nobody has set it, as it is shown; NULL for nothing. */
+/* The default as JSON shows it; NULL if an unset option is not shown. */
 json_t *option_default(const struct option_spec *option);
 
 void options_help(const struct option_spec *table, FILE *out);
 
-/* A column that shows the options in column->arg which are not the default. */
+/* A cell of the options in column->arg that differ from their defaults. */
 void option_column(FILE *out, const struct column *column, const json_t *row);
 
 #endif

@@ -21,7 +21,7 @@
 
 #define MAPPED_BITS 96
 
-/* One of the kernel's networks. */
+/* A network as the attribute has it. */
 struct prefix {
 	uint8_t addr[16];
 	uint8_t bits;
@@ -31,7 +31,7 @@ _Static_assert(sizeof(struct prefix) == KPROXY_PREFIX_SIZE, "no padding");
 
 static const uint8_t mapped[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-/* Bits behind the length say nothing: two that differ there are the same. */
+/* Clear the bits behind the length, so that equal networks compare equal. */
 static void cut(struct prefix *prefix)
 {
 	unsigned int bit;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All that a command shows is an array of JSON objects. It is printed as it
- * is, or a table of columns makes text of it.
+ * All that a command shows is an array of JSON objects. With -j the array is
+ * printed as it is; otherwise a table of columns makes text of it.
  */
 #include "print.h"
 
@@ -11,16 +11,17 @@
 
 #include "alloc.h"
 #include "ctx.h"
+#include "field.h"
 #include "text.h"
-
-#define COLUMNS_MAX 32
 
 /**
  * struct layout - a table on its way to the screen
  * @out: where it is written
  * @table: what it is made of
  * @stats: -s is given
+ * @columns: those that are shown, each with a title
  * @width: of each column
+ * @n: how many columns
  * @scratch: where a cell is written before it is printed
  * @cell: what @scratch holds
  * @size: room in @cell
@@ -29,7 +30,9 @@ struct layout {
 	FILE *out;
 	const struct table *table;
 	bool stats;
-	int width[COLUMNS_MAX];
+	struct column *columns;
+	int *width;
+	size_t n;
 	FILE *scratch;
 	char *cell;
 	size_t size;
@@ -80,9 +83,9 @@ json_int_t print_number(const json_t *row, const char *key)
 	return json_integer_value(print_lookup(row, key));
 }
 
-void print_bytes(FILE *out, const struct column *column, const json_t *row)
+void print_bytes(FILE *out, const json_t *value)
 {
-	double n = print_number(row, column->key);
+	double n = json_integer_value(value);
 	const char *unit = "\0KMGTPE";
 
 	for (; n >= 1024; n /= 1024)
@@ -90,9 +93,9 @@ void print_bytes(FILE *out, const struct column *column, const json_t *row)
 	fprintf(out, *unit ? "%.1f%c" : "%.0f", n, *unit);
 }
 
-void print_age(FILE *out, const struct column *column, const json_t *row)
+void print_age(FILE *out, const json_t *value)
 {
-	json_int_t ms = print_number(row, column->key);
+	json_int_t ms = json_integer_value(value);
 	long long s = ms / 1000;
 
 	if (s < 60)
@@ -105,11 +108,11 @@ void print_age(FILE *out, const struct column *column, const json_t *row)
 		fprintf(out, "%lldd%02lldh", s / 86400, s / 3600 % 24);
 }
 
-void print_us(FILE *out, const struct column *column, const json_t *row)
+void print_us(FILE *out, const json_t *value)
 {
-	json_int_t us = print_number(row, column->key);
+	json_int_t us = json_integer_value(value);
 
-	if (!print_lookup(row, column->key))
+	if (!value)
 		return;
 	if (us < 1000)
 		fprintf(out, "%" JSON_INTEGER_FORMAT "us", us);
@@ -119,39 +122,92 @@ void print_us(FILE *out, const struct column *column, const json_t *row)
 		fprintf(out, "%.1fs", us / 1000000.0);
 }
 
-void print_counts(FILE *out, const struct column *column, const json_t *row)
+void print_counts(FILE *out, const json_t *value)
 {
 	const char *before = "", *key;
-	json_t *value;
+	json_t *count;
 
-	json_object_foreach((json_t *)print_lookup(row, column->key), key,
-			    value) {
-		if (!json_integer_value(value))
+	json_object_foreach((json_t *)value, key, count) {
+		if (!json_integer_value(count))
 			continue;
 		fprintf(out, "%s%s=%" JSON_INTEGER_FORMAT, before, key,
-			json_integer_value(value));
+			json_integer_value(count));
 		before = ",";
 	}
+}
+
+static void add_column(struct layout *layout, const struct column *column)
+{
+	if (column->stats && !layout->stats)
+		return;
+	layout->columns = xgrow(layout->columns, layout->n + 1,
+				sizeof(*layout->columns));
+	layout->columns[layout->n++] = *column;
+}
+
+/* Add a column for each field that has a heading in this kind of table. */
+static void add_fields(struct layout *layout, const struct column *group)
+{
+	bool line = layout->table->vertical;
+	const struct field *field;
+	struct column column;
+
+	for (field = group->fields; field->key; field++) {
+		if (!field_is_in(field, group->scope))
+			continue;
+		column = *group;
+		column.title = line ? field->line : field->title;
+		column.key = field->key;
+		if (!line || !field->type->exact)
+			column.text = field->type->text;
+		column.right = field->type->right;
+		column.stats |= field->stats;
+		if (column.title)
+			add_column(layout, &column);
+	}
+}
+
+static void add_columns(struct layout *layout)
+{
+	const struct column *column = layout->table->columns;
+
+	for (; column->title || column->fields; column++) {
+		if (column->fields)
+			add_fields(layout, column);
+		else
+			add_column(layout, column);
+	}
+	layout->width = xgrow(NULL, layout->n + 1, sizeof(*layout->width));
+	memset(layout->width, 0, layout->n * sizeof(*layout->width));
+}
+
+static void render_value(FILE *out, const struct column *column,
+			 const json_t *row)
+{
+	const json_t *value;
+
+	if (column->nest)
+		row = json_object_get(row, column->nest);
+	value = print_lookup(row, column->key);
+	if (column->text)
+		column->text(out, value);
+	else
+		print_value(out, value);
 }
 
 static void render(struct layout *layout, const struct column *column,
 		   const json_t *row)
 {
 	rewind(layout->scratch);
-	if (column->text)
-		column->text(layout->scratch, column, row);
+	if (column->cell)
+		column->cell(layout->scratch, column, row);
 	else
-		print_value(layout->scratch, print_lookup(row, column->key));
+		render_value(layout->scratch, column, row);
 	if (!ftell(layout->scratch))
 		fputc('-', layout->scratch);
 	fputc('\0', layout->scratch);
 	if (fflush(layout->scratch))
 		alloc_failed();
-}
-
-static bool hidden(const struct layout *layout, const struct column *column)
-{
-	return column->stats && !layout->stats;
 }
 
 /* The items of the table's list in @row, at least one line. */
@@ -164,7 +220,7 @@ static size_t count_lines(const struct layout *layout, const json_t *row)
 	return n ? n : 1;
 }
 
-/* Where a column finds its value on line @line of @row; NULL for a blank. */
+/* The object with the value for line @line of @row; NULL for a blank cell. */
 static const json_t *source(const struct layout *layout,
 			    const struct column *column, const json_t *row,
 			    size_t line)
@@ -199,15 +255,14 @@ static void widen(int *width, const char *cell)
 
 static void measure_line(struct layout *layout, const json_t *row, size_t line)
 {
-	const struct column *columns = layout->table->columns;
 	const json_t *from;
 	size_t i;
 
-	for (i = 0; columns[i].title; i++) {
-		from = source(layout, &columns[i], row, line);
-		if (!from || hidden(layout, &columns[i]))
+	for (i = 0; i < layout->n; i++) {
+		from = source(layout, &layout->columns[i], row, line);
+		if (!from)
 			continue;
-		render(layout, &columns[i], from);
+		render(layout, &layout->columns[i], from);
 		widen(&layout->width[i], layout->cell);
 	}
 }
@@ -223,26 +278,23 @@ static int print_cell(const struct layout *layout, size_t i, int owed,
 
 	if (!*cell)
 		return owed + pad + 2;
-	if (layout->table->columns[i].right)
+	if (layout->columns[i].right)
 		fprintf(layout->out, "%*s%s", owed + pad, "", cell);
 	else
 		fprintf(layout->out, "%*s%s", owed, "", cell);
-	return 2 + (layout->table->columns[i].right ? 0 : pad);
+	return 2 + (layout->columns[i].right ? 0 : pad);
 }
 
 static void print_line(struct layout *layout, const json_t *row, size_t line)
 {
-	const struct column *columns = layout->table->columns;
 	const json_t *from;
 	int owed = 0;
 	size_t i;
 
-	for (i = 0; columns[i].title; i++) {
-		if (hidden(layout, &columns[i]))
-			continue;
-		from = source(layout, &columns[i], row, line);
+	for (i = 0; i < layout->n; i++) {
+		from = source(layout, &layout->columns[i], row, line);
 		if (from)
-			render(layout, &columns[i], from);
+			render(layout, &layout->columns[i], from);
 		owed = print_cell(layout, i, owed, from ? layout->cell : "");
 	}
 	fputc('\n', layout->out);
@@ -250,15 +302,12 @@ static void print_line(struct layout *layout, const json_t *row, size_t line)
 
 static void print_titles(struct layout *layout)
 {
-	const struct column *columns = layout->table->columns;
 	int owed = 0;
 	size_t i;
 
-	for (i = 0; columns[i].title; i++) {
-		if (hidden(layout, &columns[i]))
-			continue;
-		widen(&layout->width[i], columns[i].title);
-		owed = print_cell(layout, i, owed, columns[i].title);
+	for (i = 0; i < layout->n; i++) {
+		widen(&layout->width[i], layout->columns[i].title);
+		owed = print_cell(layout, i, owed, layout->columns[i].title);
 	}
 	fputc('\n', layout->out);
 }
@@ -274,18 +323,17 @@ static void print_horizontal(struct layout *layout, const json_t *rows)
 
 static void print_vertical(struct layout *layout, const json_t *rows)
 {
-	const struct column *column;
 	const json_t *row;
 	int width = 0;
-	size_t i;
+	size_t i, n;
 
-	for (column = layout->table->columns; column->title; column++)
-		widen(&width, column->title);
-	json_array_foreach(rows, i, row) {
-		for (column = layout->table->columns; column->title; column++) {
-			render(layout, column, row);
+	for (i = 0; i < layout->n; i++)
+		widen(&width, layout->columns[i].title);
+	json_array_foreach(rows, n, row) {
+		for (i = 0; i < layout->n; i++) {
+			render(layout, &layout->columns[i], row);
 			fprintf(layout->out, "%-*s %s\n", width,
-				column->title, layout->cell);
+				layout->columns[i].title, layout->cell);
 		}
 	}
 }
@@ -299,12 +347,15 @@ void print_table(FILE *out, const struct ctx *ctx, const json_t *rows,
 	layout.scratch = open_memstream(&layout.cell, &layout.size);
 	if (!layout.scratch)
 		alloc_failed();
+	add_columns(&layout);
 	if (table->vertical)
 		print_vertical(&layout, rows);
 	else
 		print_horizontal(&layout, rows);
 	fclose(layout.scratch);
 	free(layout.cell);
+	free(layout.columns);
+	free(layout.width);
 }
 
 int print_flush(const struct ctx *ctx)
@@ -313,7 +364,7 @@ int print_flush(const struct ctx *ctx)
 
 	if (!fflush(stdout) && !ferror(stdout))
 		return STATUS_DONE;
-	/* As for those that SIGPIPE ends: the reader has seen enough. */
+	/* The reader has gone: end silently, as SIGPIPE would. */
 	if (errno == EPIPE)
 		return STATUS_USAGE;
 	return ctx_refuse(&plain, "standard output: %s", strerror(errno));
@@ -321,7 +372,7 @@ int print_flush(const struct ctx *ctx)
 
 size_t print_json_flags(const struct ctx *ctx)
 {
-	/* Some characters beyond ASCII are commands to a terminal, too. */
+	/* Some characters beyond ASCII are terminal commands as well. */
 	return JSON_ENSURE_ASCII |
 	       (ctx->pretty ? JSON_INDENT(2) : JSON_COMPACT);
 }

@@ -30,7 +30,7 @@ struct mark {
  * struct request - a message to the kernel in the making
  * @msg: the message
  * @dump: asks for all objects that match
- * @full: an attribute did not fit any more
+ * @full: an attribute did not fit
  * @interrupted: the objects changed while they were dumped
  * @marks: where its attributes came from, by ascending offset
  * @n_marks: how many
@@ -54,8 +54,9 @@ void request_free(struct request *req);
 void request_set_command(struct request *req, uint8_t cmd);
 
 /*
- * Each adds one attribute. @what must be constant, @text is copied. What does
- * not fit is found out when the request is sent.
+ * Each adds one attribute. @what must be constant, @text is copied. An
+ * attribute that does not fit sets @full, which is reported when the request is
+ * sent.
  */
 void request_flag(struct request *req, uint16_t attr, const char *text);
 void request_string(struct request *req, uint16_t attr, const char *what,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads the log of finished sessions, as linux/kproxy_log.h has it: by looking
- * into memory that the kernel writes, without asking it.
+ * Read the log of finished sessions from memory that the kernel writes; the
+ * format is in linux/kproxy_log.h.
  *
- * Records are read by their numbers. A look at the slot of a record tells
- * whether it is there, has not come yet, or was overwritten, whatever the
- * writer does meanwhile.
+ * Records are read by their numbers. The slot of a record shows whether it is
+ * there, has not been written yet, or was overwritten, whatever the writer does
+ * meanwhile.
  */
 #include "ring.h"
 
@@ -79,7 +79,7 @@ bool rings_ended(const struct rings *rings)
 	return __atomic_load_n(&rings->header->ended, __ATOMIC_ACQUIRE);
 }
 
-/* A ring without memory is not touched, or it would be given some. */
+/* Do not touch a ring that has no memory: the page fault would allocate it. */
 static bool is_ready(const struct rings *rings, size_t i)
 {
 	const uint64_t *ready = (const uint64_t *)rings->header->ready;
@@ -122,7 +122,7 @@ static uint64_t copy_record(const struct rings *rings, size_t i,
 	return __atomic_load_n(&from->number, __ATOMIC_RELAXED);
 }
 
-/* At the first look, where the oldest record is. */
+/* Begin with the oldest record that the ring still has. */
 static void find_oldest(const struct rings *rings, size_t i)
 {
 	struct ring *ring = &rings->rings[i];
@@ -138,9 +138,9 @@ static void find_oldest(const struct rings *rings, size_t i)
 }
 
 /*
- * What the next record's slot holds is not that record: go on to the first that
- * may still be there.
- * Return: false if it has not come yet
+ * The slot of the next record has another one: go on to the first that may
+ * still be there.
+ * Return: false if the next record has not been written yet
  */
 static bool skip(const struct rings *rings, struct ring *ring, uint64_t found,
 		 uint64_t *lost)
@@ -150,7 +150,7 @@ static bool skip(const struct rings *rings, struct ring *ring, uint64_t found,
 
 	if (found > ring->newest)
 		ring->newest = found;
-	/* One that was whole and is not is being overwritten. */
+	/* A record that was whole and no longer is, is being overwritten. */
 	if (ring->next > ring->newest)
 		return false;
 	if (ring->newest >= next + n)
@@ -203,7 +203,7 @@ size_t rings_read(struct rings *rings, struct kproxy_log_record **records,
 	*records = NULL;
 	for (i = 0; i < rings->n; i++) {
 		if (!is_ready(rings, i)) {
-			/* All that will be in it is new. */
+			/* Everything written to it from now on is new. */
 			rings->rings[i].next = 1;
 			continue;
 		}

@@ -34,7 +34,7 @@ struct rings {
 int rings_map(struct rings *rings, int fd);
 void rings_unmap(struct rings *rings);
 
-/* Nothing follows what a rings_read() after this reads. */
+/* Whether the next rings_read() reads the last records. */
 bool rings_ended(const struct rings *rings);
 
 /**

@@ -11,7 +11,7 @@
 static atomic_bool interrupted;
 static sigset_t waiting;
 
-/* What ends a command that somebody waits for, or looks at. */
+/* The signals that end a command which runs until it is interrupted. */
 static const int endings[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 static void on_signal(int number)
@@ -20,7 +20,7 @@ static void on_signal(int number)
 	interrupted = true;
 }
 
-/* What nohup(1) has switched off stays so. */
+/* A hangup that nohup(1) ignores stays ignored. */
 static bool is_ignored(int number)
 {
 	struct sigaction old;
@@ -44,11 +44,11 @@ void signals_catch(void)
 	for (i = 0; i < ARRAY_SIZE(endings); i++)
 		if (sigismember(&caught, endings[i]))
 			sigaction(endings[i], &action, NULL);
-	/* A reader that has gone is found out by writing. */
+	/* Writing to a reader that has gone fails with EPIPE instead. */
 	sigaction(SIGPIPE, &ignore, NULL);
 }
 
-/* What is waiting to be let in is, by the first of the two. */
+/* Unblock and block again: a pending signal is delivered in between. */
 static void let_in(void)
 {
 	sigset_t blocked;

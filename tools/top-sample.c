@@ -50,8 +50,8 @@ static void find_rates(struct top_sample *sample, const struct top_sample *last)
 }
 
 /*
- * What was moved in the time between. A session that was not there before began
- * in it; at first nothing is known of any.
+ * Add the rates since the last sample. A session that the last sample lacks
+ * began after it. The first sample has no rates.
  */
 static void add_rates(json_t *row, const json_t *before, bool first,
 		      uint64_t us)
@@ -130,7 +130,7 @@ int top_sample_take(struct ctx *ctx, struct top_sample *sample)
 	return status;
 }
 
-/* What several sessions have in common */
+/* Groups of sessions */
 
 /**
  * struct grouping - how sessions are put together
@@ -147,7 +147,7 @@ static const struct grouping {
 	[TOP_CLIENTS] = { .key = "client", .tcp = "client_tcp", .port = true },
 };
 
-/* NULL for a session that has none, such as one that waits for its server. */
+/* The peer; NULL for a session without one, as while it waits for a server. */
 static json_t *common(const struct grouping *grouping, const json_t *session)
 {
 	const json_t *value = json_object_get(session, grouping->key);
@@ -165,7 +165,7 @@ static void add_to(json_t *group, const char *key, json_int_t value)
 	set_number(group, key, print_number(group, key) + value);
 }
 
-/* The slowest of a group gives its round trip: a mean would hide it. */
+/* A group has the largest round-trip time: a mean would hide slow ones. */
 static void add_session(json_t *group, const struct grouping *grouping,
 			const json_t *session)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* All that knows of ncurses. */
+/* The only file that uses ncurses. */
 #include "top-screen.h"
 
 #include <ncurses.h>
@@ -8,10 +8,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Draws the whole screen anew, as everywhere. */
+/* Redraw the whole screen, as in other programs. */
 #define CTRL_L 0x0c
 
-/* A line to standard error would be lost in the screen, and disturb it. */
+/* A line on standard error would disturb the screen and be lost. */
 static void hold_errors(struct top_screen *screen)
 {
 	screen->terminal = dup(STDERR_FILENO);
@@ -61,7 +61,7 @@ static const char *next_line(const char *text)
 	return end ? end + 1 : text + strlen(text);
 }
 
-/* Cut at the edge. Return: the line behind. */
+/* Draw a line, cut at the edge. Return: the next line. */
 static const char *draw_line(int y, const char *text, attr_t attributes)
 {
 	const char *next = next_line(text);
@@ -87,7 +87,7 @@ static int count_lines(const char *text)
 	return n;
 }
 
-/* The last line may come up to the title, no further. */
+/* Stop when the last line is below the title. */
 static void limit_scroll(struct top_screen *screen, int lines)
 {
 	if (screen->scroll >= lines)

@@ -7,10 +7,10 @@
 #include "print.h"
 #include "request.h"
 
-/* How often a list is asked for that changes while it is sent. */
+/* Tries to read a list that changes meanwhile. */
 #define FETCH_TRIES 10
 
-/* The same for one that is soon asked for again. */
+/* The same for a list that is soon read again. */
 #define SAMPLE_TRIES 3
 
 struct fetch {
@@ -104,4 +104,24 @@ int view_show(struct ctx *ctx, struct args *args, const struct view *view)
 		status = print_rows(ctx, rows, view->table);
 	json_decref(rows);
 	return status;
+}
+
+void view_nest(json_t *rows, const char *list, const json_t *inner,
+	       const char *key)
+{
+	json_t *lists = json_object(), *row;
+	const char *name;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		name = json_string_value(json_object_get(row, "name"));
+		json_object_set_new(row, list, json_array());
+		json_object_set(lists, name, json_object_get(row, list));
+	}
+	/* An inner row may be newer than @rows, and then has no place. */
+	json_array_foreach((json_t *)inner, i, row) {
+		name = json_string_value(json_object_get(row, key));
+		json_array_append(json_object_get(lists, name), row);
+	}
+	json_decref(lists);
 }

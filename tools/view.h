@@ -7,6 +7,7 @@
 
 struct args;
 struct ctx;
+struct field;
 struct nlattr;
 struct request;
 struct table;
@@ -22,6 +23,8 @@ typedef json_t *(*view_decode_fn)(const struct ctx *ctx,
  * @decode: makes an object of each
  * @join: adds to the objects what another request gets, or NULL
  * @table: how they look as text
+ * @fields: what metrics are made of, if there are any; see struct field
+ * @scope: the list of @fields that is meant
  */
 struct view {
 	uint8_t cmd;
@@ -29,6 +32,8 @@ struct view {
 	view_decode_fn decode;
 	int (*join)(struct ctx *ctx, json_t *rows);
 	const struct table *table;
+	const struct field *fields;
+	unsigned int scope;
 };
 
 /*
@@ -40,10 +45,17 @@ int view_show(struct ctx *ctx, struct args *args, const struct view *view);
 int view_rows(struct ctx *ctx, const struct view *view, json_t *rows);
 
 /*
- * The same for a look that is soon followed by another: of a list that does not
- * stop changing some may be missing, or be there twice, and nothing is said.
+ * The same for a sample that another soon follows: rows of a list that keeps
+ * changing may be missing or there twice, without a warning.
  */
 int view_sample(struct ctx *ctx, const struct view *view, json_t *rows);
+
+/*
+ * Give each of @rows an array @list of those of @inner that have the row's name
+ * as @key.
+ */
+void view_nest(json_t *rows, const char *list, const json_t *inner,
+	       const char *key);
 
 /* Send @req and fill @rows with what comes back. */
 int view_fetch(struct ctx *ctx, struct request *req, view_decode_fn decode,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* YAML in and out, by libyaml. What it means is up to config.c. */
+/* Read and write YAML by libyaml; config-read.c interprets it. */
 #include "yaml-file.h"
 
 #include <errno.h>
@@ -9,10 +9,10 @@
 #include "alloc.h"
 #include "ctx.h"
 
-/* Room for a hundred thousand servers; what is larger is no configuration. */
+/* Room for a hundred thousand servers; a larger file is refused. */
 #define FILE_MAX (16 << 20)
 
-/* What is shown of the text where the file stops to be YAML. */
+/* Bytes of the text that are shown where it is not YAML. */
 #define TOKEN_MAX 24
 
 struct text {
@@ -163,7 +163,7 @@ int yaml_file_read(struct ctx *ctx, yaml_document_t *doc)
 	return status;
 }
 
-/* The emitter has its own memory of what went wrong, and goes on. */
+/* The emitter remembers an error and ignores the events that follow. */
 static void emit(yaml_emitter_t *emitter, yaml_event_t *event, int made)
 {
 	if (!made)
@@ -240,7 +240,7 @@ void yaml_file_write(FILE *out, const json_t *value)
 	if (!yaml_emitter_initialize(&emitter))
 		alloc_failed();
 	yaml_emitter_set_output_file(&emitter, out);
-	/* No line is folded: an address list stays one. */
+	/* Do not fold lines: an address list stays one line. */
 	yaml_emitter_set_width(&emitter, -1);
 	emit(&emitter, &event,
 	     yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING));

@@ -73,6 +73,9 @@ prints 'state up|drain|down' server help
 prints 'client ADDR[/LEN]' ses help
 prints 'stats show [reset]' st help
 prints 'pool show' p help
+for object in $(./kproxy help | awk '/^  kproxy [a-z]/ { print $2 }' | uniq); do
+	prints "  kproxy $object" "$object" help
+done
 prints 'kproxy 0.' version
 prints 'kproxy 0.' -V
 prints '[{"cli":"0.' -j version

@@ -110,6 +110,10 @@ for shell in bash zsh; do
 	offers $shell -f kproxy log ''
 	offers $shell format kproxy metrics ''
 	offers $shell 'openmetrics prometheus' kproxy metrics format ''
+	offers $shell 'clients count interval servers sessions sort' kproxy top ''
+	offers $shell '60s,10s,6 off' kproxy listener set web keepalive ''
+	offers $shell 'client default' kproxy upstream set app source ''
+	offers $shell 10m kproxy listener set web idle-timeout ''
 	offers $shell FILES kproxy -b ''
 done
 

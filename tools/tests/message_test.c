@@ -66,7 +66,7 @@ static void test_addresses_are_nested(void)
 		if (nla_type(attr) != KPROXY_A_LISTENER_ADDRESS)
 			continue;
 		tap_ok(attr->nla_type & NLA_F_NESTED, "an address is a nest");
-		text = field_endpoint(&ctx, NULL, attr);
+		text = field_endpoint.show(&ctx, NULL, attr);
 		tap_is(json_string_value(text), want[n++], "an address is sent");
 		json_decref(text);
 	}

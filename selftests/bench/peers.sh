@@ -18,8 +18,8 @@ peer_direct() {
 	target=$direct
 }
 
-# One connection that the proxy's namespace forwards: the least that a peer
-# costs which does not end it.
+# One connection that the proxy's namespace forwards: the least cost of passing
+# through it.
 peer_routed() {
 	target=$back
 }

@@ -202,7 +202,7 @@ def host_dies():
                 f"{load.rounds} rounds, {len(others)} came again")
 
 
-@scene("new clients of a host that has died, and nobody knows, wait and are "
+@scene("new clients of a host whose death is not noticed yet wait and are "
        "served by the other")
 def meanwhile():
     with all_well():

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What is measured: bulk-STREAMS, far-STREAMS (50 ms away), rr-SIZE-CONNECTIONS, crr-CONNECTIONS (a new
-# connection for each request), wrk, mixed, idle-SESSIONS, calibrate. A work
-# leaves in $tmp/result what its program found, and the processors' time.
+# The works: bulk-STREAMS, far-STREAMS (50 ms away), rr-SIZE-CONNECTIONS,
+# crr-CONNECTIONS (a new connection for each request), wrk, mixed, idle-SESSIONS,
+# calibrate. A work leaves its program's findings and the processors' time in
+# $tmp/result.
 #
 # shellcheck disable=SC2154 # tmp, target, bench: of those who source this
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The server of "load": one process, epoll. A connection begins with struct
- * hello; it gives the sizes of each request and each reply.
+ * hello; it gives the size of each request and of each reply.
  *
  * usage: serve ADDR:PORT
  */

@@ -57,11 +57,13 @@ install-dkms: ## the module's source, for "dkms install kproxy/VERSION"
 deps: ## install on this machine what the build needs (as root)
 	@$(vm)/install-host
 
-module-6.12 module-7.3 module-kunit module-debug module-kcsan: module-%: ## build/module/KERNEL
+modules := $(addprefix module-,6.12 7.3 kunit debug kcsan um um-debug)
+
+$(modules): module-%: ## build/module/KERNEL
 	@$(vm)/build-module $*
 
-# KERNEL=6.12|7.3|kunit|debug|kcsan RUN=FILE CPUS=2 MEM=2G TIMEOUT=300 and what else
-# is said in selftests/vm/run. Exported, since make itself would not.
+# KERNEL=6.12|7.3|kunit|debug|kcsan|um|um-debug RUN=FILE CPUS=2 MEM=2G TIMEOUT=300
+# and what else is said in selftests/vm/run. Exported, since make itself would not.
 export KERNEL CPUS MEM TIMEOUT ENV APPEND OUT ICOUNT NICS MODULE
 # And of selftests/bench/run, and selftests/vm/check-builds.
 export CLOCK PEERS WORK TOPOLOGY QUICK ALL LOAD SESSIONS REPEATS UPDATE PROFILE
@@ -75,8 +77,8 @@ check: deps ## every test, each on one of the two kernels
 check-all: deps ## every test on both kernels, with all its bytes
 	@selftests/run
 
-check-debug: deps ## every test, on the debug kernel; TESTS="faults teardown": these
-	@KERNEL=debug selftests/run $(TESTS)
+check-debug: deps ## every test, on a debug kernel; TESTS="faults teardown": these
+	@KERNEL=$(or $(KERNEL),um-debug) selftests/run $(TESTS)
 
 check-kcsan: deps ## every test, or TESTS, on a kernel that looks for data races
 	@KERNEL=kcsan selftests/run $(TESTS)
@@ -135,7 +137,7 @@ help: ## this
 	@sed -nE 's/^([a-z][^:=]*):.*## (.*)/\1\n\t\2/p' $(MAKEFILE_LIST)
 
 .PHONY: all module tools install uninstall deb install-dkms deps \
-	module-6.12 module-7.3 module-kunit module-debug module-kcsan vm check check-all \
+	$(modules) vm check check-all \
 	check-debug check-kcsan check-w1 check-sparse check-builds fuzz fuzz-parser \
 	fuzz-sessions races coverage soak demo bench bench-gate lint clean distclean help
 .DEFAULT_GOAL := all

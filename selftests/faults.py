@@ -28,8 +28,6 @@ from peer import (BACK, KB, Failed, Hurt, Stream, Threads, accept, both_ways,
                   wait_acked, wait_for, wait_gone)
 
 DEBUG = pathlib.Path("/sys/kernel/debug")
-# The address range of modules on x86. Ours is the only module.
-MODULES = 0xffffffffa0000000, 0xffffffffff000000
 SIZE = scaled(256 * KB, 20 * KB)
 
 SLAB, PAGES, SEND = "failslab", "fail_page_alloc", "fail_kproxy_send"
@@ -48,6 +46,8 @@ def function(name):
     return (found, min(a for a in symbols if a > found)) if found else (0, 0)
 
 
+# Modules are above the kernel's own code, and there is none but ours.
+MODULES = function("_etext")[0], (1 << 64) - 1
 # Each allocation is noted by kmemleak, which allocates for that.
 NOTES = function("kmemleak_alloc")
 

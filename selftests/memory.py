@@ -255,6 +255,8 @@ def stalled():
                  "they are stalled", 60)
     listener.close()
     during = best_speed()
+    for _ in range(2):
+        during = [min(times) for times in zip(during, best_speed())]
     for sock in clients + servers:
         sock.close()
     wait_gone(60)
@@ -304,11 +306,12 @@ def long_path(near, far, way):
     shape = ("rate", f"{RATE}mbit", "delay", f"{DELAY}ms", "limit", "10000")
     with netem(*near, *shape), netem(*far, *shape):
         best = {direct: 0, pair: 0}
-        for _ in range(4):
+        # A busy machine may be slower than the link.
+        for _ in range(8):
             for connection in best:
                 best[connection] = max(best[connection],
                                        throughput(connection, way))
-            if best[pair] > 0.9 * best[direct]:
+            if best[direct] > 0.5 * RATE and best[pair] > 0.9 * best[direct]:
                 break
     print(f"# {best[direct]:.1f} Mbit/s direct, {best[pair]:.1f} by the proxy",
           flush=True)

@@ -77,6 +77,10 @@ class Failed(AssertionError):
     pass
 
 
+class Skipped(Exception):
+    """This kernel cannot do what the scene needs."""
+
+
 def expect(got, want, what):
     if got != want:
         raise Failed(f"{what}: got {shorten(got)}, want {shorten(want)}")
@@ -693,6 +697,9 @@ def play(sentence, function):
     try:
         function()
         error = None
+    except Skipped as reason:
+        error = None
+        sentence += f" # SKIP {reason}"
     except Exception as caught:
         error = caught
     took = time.monotonic() - begun

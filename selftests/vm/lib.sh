@@ -59,16 +59,33 @@ lock() {
 
 # self_made KERNEL: it is not Debian's, but built here.
 self_made() {
-	[[ $1 == @(kunit|debug|kcsan) ]]
+	[[ $1 == @(kunit|debug|kcsan|um|um-debug) ]]
+}
+
+# user_mode KERNEL: it is User Mode Linux, which runs as a process of this machine.
+user_mode() {
+	[[ $1 == um || $1 == um-* ]]
+}
+
+# series KERNEL prints the series of Debian's kernel that a self-made one is made
+# of. Older ones have no User Mode Linux with two processors.
+series() {
+	if user_mode "$1"; then echo 7.3; else echo 6.12; fi
 }
 
 # fragments VARIANT prints the files that a self-made kernel's configuration is
 # made of.
 fragments() {
-	local names=(base)
+	local names
 
-	self_made "$1" || die "no such kernel variant: $1"
-	[[ $1 == kunit ]] || names+=("$1")
+	case $1 in
+	kunit) names=(base qemu) ;;
+	kcsan) names=(base qemu kcsan) ;;
+	debug) names=(base qemu debug debug-qemu) ;;
+	um) names=(base um) ;;
+	um-debug) names=(base um debug) ;;
+	*) die "no such kernel variant: $1" ;;
+	esac
 	names=("${names[@]/#/$vm_dir/}")
 	printf '%s\n' "${names[@]/%/.config}"
 }
@@ -81,7 +98,10 @@ kernel_tree() {
 	mapfile -t files < <(fragments "$variant")
 	[[ ${files[*]} ]] || exit 1
 	# Debian builds image and source from one version.
-	hash=$(cat <(grep -h '^CONFIG_' "${files[@]}" | sort) \
-		"$build/kernel/6.12/version" | sha256sum)
+	hash=$({
+		grep -h '^CONFIG_' "${files[@]}" | sort
+		cat "$build/kernel/$(series "$variant")/version"
+		! user_mode "$variant" || cat "$vm_dir/um.patch"
+	} | sha256sum)
 	echo "$cache/linux-$variant-${hash:0:12}"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Who is let in, and who is not."""
+"""Which clients are admitted."""
 
 import contextlib
 import time
@@ -17,8 +17,8 @@ ELSEWHERE6 = ("fd0a::2", 0)
 
 def connect_from(address, to=FRONT):
     """
-    A client that connects from one of its addresses; None if the reset was
-    there before that had returned.
+    A client that connects from one of its addresses; None if the reset came
+    before connect() returned.
     """
     sock = new_socket(CLIENT, address)
     sock.bind(address)
@@ -31,7 +31,7 @@ def connect_from(address, to=FRONT):
 
 @contextlib.contextmanager
 def options(words):
-    """Options of the listener for a while; the end is without any of them."""
+    """Options of the listener for a while; afterwards it has none of them."""
     kp("listener set web " + words)
     try:
         yield
@@ -67,18 +67,19 @@ def expect_refused(client, what):
 
 
 def refused():
-    """By this listener; the namespace counts those of all there ever were."""
+    """By this listener; the namespace counts those of all listeners, deleted
+    ones too."""
     count = show("listener show web")[0]["stats"]["refused"]
     expect_between(count, 0, stats()["refused"], "refused by the listener")
     return count
 
 
-@scene("rate: clients who are too early wait, and all are served")
+@scene("rate: clients that come too early wait, and all are served")
 def rate():
     rate, count = 20, 60
     echo, before = EchoServer(), refused()
     with options(f"rate {rate}"):
-        # What came before is out of the window.
+        # Earlier clients are out of the window.
         time.sleep(2.1)
         begun = time.monotonic()
         clients = [connect() for _ in range(count)]
@@ -100,7 +101,7 @@ def rate():
     wait_gone()
 
 
-@scene("rate: who waits is served at once when it is lifted")
+@scene("rate: waiting clients are served at once when it is lifted")
 def rate_lifted():
     echo = EchoServer()
     with options("rate 1"):
@@ -111,12 +112,12 @@ def rate_lifted():
         begun = time.monotonic()
     for client in clients[1:]:
         read_exactly(client, 1)
-    # It would have been half a minute.
+    # It would have taken half a minute.
     expect_between(time.monotonic() - begun, 0, 25, "seconds")
     echo.close()
 
 
-@scene("rate: clients who are refused do not use it up")
+@scene("rate: refused clients do not use it up")
 def rate_and_deny():
     echo = EchoServer()
     with options("rate 1 deny 10.1.0.3/32"):
@@ -172,7 +173,7 @@ def client_maxconn_mapped():
     echo.close()
 
 
-@scene("client-maxconn: each listener counts for itself, and from now on")
+@scene("client-maxconn: each listener counts separately, and from now on")
 def client_maxconn_listeners():
     echo = EchoServer()
     old = connect()
@@ -215,7 +216,7 @@ def deny():
         expect_refused(connect_from(SECOND), "one more")
         expect(show("listener show web")[0]["stats"]["sessions_total"], total,
                "sessions begun")
-    expect_served(connect_from(SECOND), "one that is denied no more")
+    expect_served(connect_from(SECOND), "one that is no longer denied")
     echo.close()
 
 
@@ -257,7 +258,7 @@ def live():
         expect_alive(client, server)
 
 
-@scene("a thousand networks do not slow down an accept")
+@scene("a thousand networks do not slow accepts down")
 def thousand():
     echo, took = EchoServer(), {}
     many = ",".join([f"172.{16 + n // 256}.{n % 256}.0/24"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Who is let in: so many a second, so many of one client, from these networks
-# and not from those. Who is not is reset and counted; who is too early waits.
+# Admission: limits per second and per client, networks admitted and denied. A
+# refused client is reset and counted; a client that comes too early waits.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -71,7 +71,7 @@ bad_values() {
 	same "the listeners" "$(kp -j listener show)" "$before"
 }
 
-# networks N: so many, none of which holds a client of ours.
+# networks N: N networks, none of which contains a client of ours.
 networks() {
 	local n hex list=()
 
@@ -104,7 +104,7 @@ most_networks() {
 }
 
 check "options are shown where they differ from the default" options_shown
-check "values that are none are refused and named" bad_values
-check "a thousand networks are taken and shown, and no more than 1024" most_networks
+check "invalid values are refused and named" bad_values
+check "up to 1024 networks are accepted and shown" most_networks
 scenes 14
 finish

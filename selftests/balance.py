@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""How a server is chosen."""
+"""How servers are chosen."""
 
 import contextlib
 import threading
@@ -20,8 +20,8 @@ def address(port):
 @contextlib.contextmanager
 def farm(balance, weights, options=""):
     """
-    Servers at ports from 9001 on, which say who they are, for a while; a
-    weight of None is a server that does not answer.
+    Servers at ports from 9001 on, which name themselves, for a while; a weight
+    of None is a server that does not answer.
     """
     echoes = {}
     lines = [f"upstream set app balance {balance}"]
@@ -41,7 +41,7 @@ def farm(balance, weights, options=""):
 
 
 def visit(source=None):
-    """A client that has been answered, and the port of who answered it."""
+    """A client that has been answered, and the port of its server."""
     if source:
         sock = new_socket(CLIENT, FRONT)
         sock.bind((source, 0))
@@ -62,7 +62,7 @@ def visits(n):
 
 
 def hold(n):
-    """Clients that stay; they and how many each server has."""
+    """Clients that stay, and how many of them each server has."""
     held = [visit() for _ in range(n)]
     return held, Counter(port for _, port in held)
 
@@ -73,7 +73,7 @@ def release(held):
     wait_gone()
 
 
-@scene("roundrobin: equals in the order in which they were added")
+@scene("roundrobin: equal servers in the order in which they were added")
 def roundrobin_order():
     with farm("roundrobin", [1, 1, 1]):
         first = visit_once()
@@ -82,7 +82,7 @@ def roundrobin_order():
                    f"the server of client {n}")
 
 
-@scene("roundrobin: each as often as its weight says, and not at a stretch")
+@scene("roundrobin: each as often as its weight says, and not in a row")
 def roundrobin_weights():
     with farm("roundrobin", [5, 1, 2]):
         got = [visit_once() for _ in range(40)]
@@ -93,7 +93,7 @@ def roundrobin_weights():
         expect_between(longest, 1, 4, "turns of the heaviest at a stretch")
 
 
-@scene("what changes counts for the very next client")
+@scene("a change counts for the very next client")
 def at_once():
     with farm("roundrobin", [1, 1]):
         for change, want in (("weight 0", {9002}), ("weight 1", {9001, 9002}),
@@ -118,7 +118,7 @@ def leastconn_weights():
         release(held)
 
 
-@scene("leastconn: who has lost its sessions gets the next ones")
+@scene("leastconn: a server that has lost its sessions gets the next ones")
 def leastconn_catches_up():
     with farm("leastconn", [1, 1, 1]):
         held, _ = hold(30)
@@ -185,7 +185,7 @@ def maglev_moves():
         expect(clients(), before, "who serves whom when it is back")
 
 
-@scene("whichever way, no server that has failed a client is tried twice")
+@scene("with each method, no server that has failed a client is tried twice")
 def retries():
     kp("upstream set app retries 3")
     for balance in "roundrobin", "leastconn", "random", "maglev":
@@ -194,7 +194,7 @@ def retries():
     kp("upstream set app retries 2")
 
 
-@scene("choices under changes of servers and of the way to choose")
+@scene("choices under changes of servers and of the method")
 def storm():
     with farm("roundrobin", [1] * 8):
         threads = Threads()

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Each way to choose a server chooses as it says.
+# Each balance method chooses as documented.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

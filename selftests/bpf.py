@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 BPF programs by hand, through bpf(2) alone: no compiler and no library. Enough
-for programs that put sockets into a sockmap and count how that went, and for the
+for programs that put sockets into a sockmap and count the results, and for the
 rules of a cgroup.
 """
 
@@ -37,7 +37,7 @@ R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10 = range(11)
 
 
 class Error(OSError):
-    """bpf(2) has failed; a program's log is in the text."""
+    """bpf(2) has failed; the text has the program's log."""
 
 
 def bpf(command, attr, log=None):
@@ -123,7 +123,7 @@ class Label(str):
 
 
 class Jump:
-    """To a label, if a register is to a number as the condition says."""
+    """Jump to a label, if a register and a number meet the condition."""
 
     def __init__(self, condition, label, dst=0, imm=0, src=0):
         self.code = JUMPS[condition]
@@ -189,9 +189,9 @@ def on_device(program, index):
         yield
 
 
-# What became of the sockets, in an array of 64-bit numbers: at the kind of
-# socket times three, how many were added, were refused because they have an
-# owner, and were refused for another reason.
+# The results, in an array of 64-bit numbers: at the kind of socket times three,
+# the numbers of sockets that were added, that were refused because they have an
+# owner, and that were refused for another reason.
 ADDED, OWNED, REFUSED = range(3)
 
 
@@ -214,14 +214,14 @@ def count(counters, kind):
     ]
 
 
-# Kinds of sockets, as the programs tell them.
+# Kinds of sockets, as the programs report them.
 OTHERS, OURS, OUR_LISTENER = range(3)
 KINDS = 3
 
 
 def sock_ops(sockets, counters, ops, listens, connects):
     """
-    Adds every socket that one of these ops is called for. Ours are those that
+    Add every socket that one of these ops is called for. Ours are those that
     listen on one port, or connect to the other.
     """
     network = int.from_bytes(connects.to_bytes(4, "big"), "little")
@@ -265,8 +265,8 @@ def sock_ops(sockets, counters, ops, listens, connects):
 
 def classifier(sockets, counters):
     """
-    Looks up the socket that a TCP packet is for, whatever state it is in, and
-    adds it. Only IPv4 without options.
+    Look up the socket that a TCP packet is for, in any state, and add it. Only
+    IPv4 without options.
     """
     parts = [
         mov(R6, R1),

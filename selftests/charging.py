@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Ways to have the proxy take memory, and who pays for it."""
+"""Ways to make the proxy take memory, and which cgroup pays."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ class Group:
     def __init__(self, name):
         self.path = CGROUPS / name
         self.path.mkdir()
-        # One who would be killed if the group ran out of memory.
+        # A process that would be killed if the group ran out of memory.
         self.witness = subprocess.Popen(
             ["sh", "-c", f"echo $$ >{self.path}/cgroup.procs; "
              "exec sleep 100000"])
@@ -34,7 +34,7 @@ class Group:
                  "the witness is there")
 
     def kp(self, command, check=True):
-        """A command whose process is in the group."""
+        """A command in a process of the group."""
         return run("sh", "-c", f"echo $$ >{self.path}/cgroup.procs && "
                    f"exec kproxy -n {PROXY} {command}", check=check)
 
@@ -44,7 +44,7 @@ class Group:
                    for name in names)
 
     def kernel(self):
-        """Bytes that the kernel has for it, also for sockets."""
+        """Bytes of the kernel that are charged to it, sockets included."""
         return self.stat("kernel", "sock")
 
     def now(self):
@@ -98,7 +98,7 @@ def charged(group, least, what, share=3):
     At least so much more is the group's afterwards; and of what the host has
     lost meanwhile, the other ends of connections being there too, a good part.
     """
-    # The kernel adds up every two seconds what few have been charged.
+    # The kernel adds up small charges every two seconds.
     time.sleep(2.1)
     before, lost = group.kernel(), host()
     yield
@@ -125,7 +125,7 @@ def close_door():
     wait_gone(30)
 
 
-@scene("sessions that are idle, and what they are made of")
+@scene("idle sessions, and what they consist of")
 def idle_sessions():
     with group() as g:
         open_door(g)
@@ -149,7 +149,7 @@ def pair_at(listener):
     return client, accept(listener)
 
 
-@scene("each cgroup pays for its own, whoever was first")
+@scene("each cgroup pays for its own sessions, in any order")
 def each():
     with group("kp-first") as first, group("kp-second") as second:
         kp("upstream add app")
@@ -185,7 +185,7 @@ def ahead():
             g.kp(f"server add app 10.2.0.2:{9100 + n}")
         count = servers * each_cpu * CPUS
         with charged(g, count * (SOCKET + 200), f"{count} connections"):
-            # Also when somebody else wants more of them.
+            # Also when another cgroup asks for more of them.
             kp(f"upstream set app preconnect {each_cpu}")
             wait_for(lambda: ready() == count, "all are ready", 60)
         kp("upstream del app")
@@ -200,7 +200,7 @@ def ready():
 
 @scene("checks of servers that do not answer")
 def checks():
-    # An address that nobody has, but that is thought to be known.
+    # An unused address with a neighbour entry.
     run("ip", "-n", PROXY, "neigh", "replace", "10.2.0.99", "lladdr",
         "02:00:00:00:00:99", "dev", "back")
     run("ip", "-n", PROXY, "route", "add", "10.2.8.0/22", "via", "10.2.0.99")
@@ -218,7 +218,7 @@ def checks():
     wait_gone(30)
 
 
-@scene("tables of what can be chosen, which workers build")
+@scene("balancers, which workers build")
 def tables():
     count = 16
     with group() as g:
@@ -326,7 +326,7 @@ def ahead_limit():
         wait_gone(30)
 
 
-@scene("far above memory.high there are no more, and nobody waits for a worker")
+@scene("far above memory.high nothing more is made, and no worker is delayed")
 def high():
     with group() as g:
         open_door(g, "connect-timeout 2s")
@@ -348,7 +348,7 @@ def high():
             say(f"# {took:.2f} s")
             expect_between(took, 0, limit(5), "seconds for forty clients")
             expect(stats()["refused"] - before, 20, "refused")
-            # Neither for checks.
+            # Nor for checks.
             kp("upstream set app check tcp interval 10ms timeout 10ms")
             kp("upstream set other check tcp interval 100ms")
             wait_for(lambda: show("server show other")[0]["health"] == "up",

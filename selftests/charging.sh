@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Whatever a cgroup has kproxy make is charged to it, and its limit holds: no
-# client of it, and no server, takes memory of the host's.
+# What kproxy makes for a cgroup is charged to it, and its limit holds: none of
+# its clients or servers takes the host's memory.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

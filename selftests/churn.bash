@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Traffic, and what can happen to it: the configuration changes, sessions are
-# killed, the module goes away. After lib.sh.
+# Traffic, and events that happen to it: the configuration changes, sessions are
+# killed, the module goes away. Source it after lib.sh.
 
 : "${here:?}" "${tmp:?}"
 
@@ -52,7 +52,7 @@ end_traffic() {
 	}
 }
 
-# Whoever looks and changes meanwhile; it may be refused at any time.
+# Concurrent readers and writers; the kernel may refuse them at any time.
 start_noise() {
 	{
 		renice -n 10 "$BASHPID"
@@ -84,7 +84,7 @@ sessions_at_least() {
 	at_least "live sessions" "$(kp_json length session show)" "$1"
 }
 
-# The actions. Some find nothing to act on: another was there before.
+# The actions. Some find nothing to act on, because another one was first.
 
 # Not in a subshell, which would have random numbers of its own.
 pick_server() {
@@ -154,7 +154,7 @@ kill_client() {
 	kp session kill client ::/0 || true
 }
 
-# shellcheck disable=SC2034 # for who sources this
+# shellcheck disable=SC2034 # used by the scripts that source this
 actions=(listener_del listener_del_kill listener_set server_drain server_down
 	server_up server_del upstream_del kill_some kill_listener kill_upstream
 	kill_server kill_client)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What the command shows of what lives."""
+"""What the command shows of live objects."""
 
 import json
 
@@ -66,7 +66,7 @@ def keys():
         expect("stats" in row, False, f"stats of a {object_} without -s")
 
 
-@scene("the values of a session are what they should be")
+@scene("the values of a session are right")
 def values():
     client, server = pair()
     client.sendall(b"four")

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The command against the module: what it refuses and how, what it shows, how
-# much of it. What needs no module is in tools/tests.
+# The command with the module: what it refuses and how, what it shows, and with
+# how many objects. Tests without the module are in tools/tests.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -149,7 +149,7 @@ in_use() {
 	is_refused 2 'upstream "app": .*listener' upstream del app
 }
 
-# The first that is refused ends the batch, and what came before stays.
+# The first refusal ends the batch, and earlier changes stay.
 batch() {
 	printf '%s\n' '# a comment' 'upstream add b1' '' 'upstream add b2' \
 		'upstream add b1' 'upstream add b3' >"$tmp/batch"
@@ -217,7 +217,7 @@ most_addresses() {
 	kp listener add wide "$list" upstream app
 	same "addresses" "$(kp_json '.[0].addresses | length' listener show wide)" 64
 	kp listener del wide
-	# Whichever of the two notices.
+	# Either of the two may notice.
 	kp listener add wide "$list,10.1.0.1:20065" upstream app 2>"$tmp/err" ||
 		status=$?
 	at_least status "$status" 1
@@ -255,7 +255,7 @@ options_shown() {
 		listener show web)" "addresses name upstream"
 }
 
-# Every option that is shown, put back by one word. "upstream" names one.
+# Set every option, see it shown, and put it back by one word. "upstream" names one.
 put_back() { # OBJECT KEY OPTION VALUE...
 	local object=$1 key=$2 before shown i
 
@@ -334,11 +334,11 @@ version() {
 	kproxy version | grep -F "$module" >/dev/null
 }
 
-check "names and addresses that are taken" unchanged duplicates
+check "names and addresses that are in use already" unchanged duplicates
 check "objects that do not exist" unchanged unknown
-check "addresses that are in use, not local, or none" unchanged addresses
-check "names that are none, and the longest one" unchanged names
-check "values that are none" unchanged values
+check "addresses that are in use, not local, or invalid" unchanged addresses
+check "invalid names, and the longest one" unchanged names
+check "invalid values" unchanged values
 check "an upstream in use is not deleted" unchanged in_use
 check "a batch ends at the first error and says where" batch
 check "a batch of shows is one document each" batch_of_show

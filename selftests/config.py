@@ -25,7 +25,7 @@ from peer import (PROXY, Failed, accept, connect, expect,
 KO = os.environ.get("KPROXY_KO", str(pathlib.Path(__file__).parent.parent /
                                      "module" / "kproxy.ko"))
 SERVERS = max(scaled(10000), 1000)
-# An emulated processor without haste, three others beside it.
+# For an emulated processor that three others compete with.
 SECONDS = 60
 
 
@@ -38,7 +38,7 @@ def apply(text):
 
 
 def apply_later(text):
-    """Apply it in a process of its own, which the caller waits for."""
+    """Apply it in a process of its own, for which the caller waits."""
     process = subprocess.Popen(
         ["kproxy", "-n", PROXY, "config", "apply", "-"],
         stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -52,7 +52,7 @@ def saved():
 
 
 def refused(text, pattern, status=2):
-    """Applying it is refused, for this reason, and changes nothing."""
+    """Applying it is refused for this reason, and changes nothing."""
     before, generation, ports = saved(), generation_now(), listening()
     done = config("apply -", text=text, check=False)
     expect(done.returncode, status, "exit status")
@@ -161,7 +161,7 @@ def keeps():
     expect(servers["10.2.0.3:9000"]["weight"], 7, "weight of the new one")
     row = show("listener show web")[0]
     expect((row["idle-timeout"], row["backlog"]), ("5m", 77), "its options")
-    # And back: what the file does not say has its default.
+    # And back: an option that is not in the file has its default.
     apply(BASE)
     after = listening()
     expect(after, before, "what listens")
@@ -174,7 +174,7 @@ def keeps():
     expect_alive(*pair())
 
 
-@scene("what was saved and is applied changes nothing")
+@scene("a saved file that is applied changes nothing")
 def save_apply():
     for text in BASE, CHANGED, "{}":
         apply(text)
@@ -228,7 +228,7 @@ def dry_run():
     rows = json.loads(kp("-j config apply --dry-run -", text=CHANGED).stdout)
     expect(len(rows), 5, "changes in JSON")
     expect(generation_now(), generation, "the generation")
-    # They are what a batch does, one by one.
+    # They work as a batch, one by one.
     kp("-b -", text=out)
     expect(config("apply --dry-run -", text=CHANGED).stdout, "", "the rest")
     out = config("apply --dry-run -", text=BASE).stdout
@@ -252,7 +252,7 @@ def moves():
     x, y = "10.1.0.1:8000", "10.1.0.1:8001"
     apply(two_listeners(f'"{x}", "10.1.0.1:8002"', f'"{y}"'))
     before = listening()
-    # Changed places: neither could be bound while the other has it.
+    # Swapped: neither could be bound while the other one has it.
     apply(two_listeners(f'"{y}", "10.1.0.1:8002"', f'"{x}"'))
     expect(listening(), before, "what listens")
     ends = pair(to=("10.1.0.1", 8000))
@@ -286,7 +286,7 @@ def waiting():
     listener.close()
 
 
-@scene("listeners that trade an address under clients that keep coming")
+@scene("listeners that swap addresses while clients keep coming")
 def trade():
     texts = [two_listeners('"10.1.0.1:8000"', '"10.1.0.1:8001"'),
              two_listeners('"10.1.0.1:8001"', '"10.1.0.1:8000"')]
@@ -306,7 +306,7 @@ def trade():
     listener.close()
 
 
-@scene("an upstream that is replaced under clients that keep coming")
+@scene("an upstream that is replaced while clients keep coming")
 def replaced():
     text = two_listeners('"10.1.0.1:8000"', '"10.1.0.1:8001"')
     other = text.replace("app", "other").replace("10.2.0.2", "10.2.0.3")
@@ -330,7 +330,7 @@ def foreign(port):
     return listen(("10.1.0.1", port), ns=PROXY)
 
 
-@scene("a port of another program's in the middle of a file: nothing changes")
+@scene("another program has a port in the middle of a file: nothing changes")
 def port_in_use():
     apply(BASE)
     ends = pair()
@@ -348,7 +348,7 @@ def port_in_use():
     refused(text, rf'^kproxy: -:{line}:9: listener "bad": '
                   r"address 10.1.0.1:8005 is already in use$")
     expect_alive(*ends)
-    # Of one that exists, among others that it keeps.
+    # An existing listener, which keeps other addresses.
     refused(BASE.replace('"10.1.0.1:8000"', '"10.1.0.1:8000", "10.1.0.1:8005"'),
             r'^kproxy: -:\d+:\d+: listener "web": '
             r"address 10.1.0.1:8005 is already in use$")
@@ -361,7 +361,7 @@ def port_in_use():
     expect_alive(*ends)
 
 
-@scene("a port that somebody else has bound by the time of the commit")
+@scene("a port that another program has bound by the time of the commit")
 def port_lost():
     apply(BASE)
     before, ports = saved(), listening()
@@ -369,11 +369,11 @@ def port_lost():
     done(begin(nl), "begin")
     done(nl.ask(COMMAND["upstream-set"], attr(U["name"], "app"),
                 attr(U["retries"], 9)), "set")
-    # An address that would change hands.
+    # An address that would move.
     done(nl.ask(COMMAND["listener-set"], attr(L["name"], "web"),
                 endpoint(L["address"], "10.1.0.1", 8009)), "set")
     done(stage_listener(nl, "heir", "10.1.0.1", 8000), "add")
-    # Bound and not yet listening, which another can do as well.
+    # Bound and not yet listening, which another socket can do as well.
     done(stage_listener(nl, "late", "10.1.0.1", 8008), "add")
     program = foreign(8008)
     ports["10.1.0.1:8008"] = listening()["10.1.0.1:8008"]
@@ -383,7 +383,7 @@ def port_lost():
     expect(listening(), ports, "what listens")
     nl.close()
     program.close()
-    # It can, as if nobody had asked before.
+    # It can, as if the first attempt had not been made.
     apply(BASE.replace('"10.1.0.1:8000", "[fd01::1]:8000"', '"10.1.0.1:8009"') +
           '  heir: {listen: ["10.1.0.1:8000"], upstream: app}\n')
     expect(listening()["10.1.0.1:8000"], ports["10.1.0.1:8000"],
@@ -424,7 +424,7 @@ def invisible():
            "no transaction")
 
 
-@scene("no commit over a change of somebody else's")
+@scene("no commit over another process's change")
 def conflict():
     apply(BASE)
     nl = open_netlink()
@@ -436,7 +436,7 @@ def conflict():
                 attr(S["weight"], 3)), "server")
     done(nl.ask(COMMAND["listener-set"], attr(L["name"], "web"),
                 endpoint(L["address"], "10.1.0.1", 8000)), "listener")
-    # What it is about is gone meanwhile.
+    # Its object is gone meanwhile.
     kp("listener del web")
     kp("server del app 10.2.0.2:9000")
     kp("upstream del app")
@@ -510,7 +510,7 @@ def once():
     expect_alive(*pair())
 
 
-@scene("what others ask for in vain leaves a transaction as it is")
+@scene("refused requests of others leave a transaction as it is")
 def beside():
     apply(BASE)
     before, ports = saved(), listening()
@@ -568,7 +568,7 @@ listeners:
 
 
 def buffers():
-    """The options of the sockets that listen, as ss tells them."""
+    """The options of listening sockets, from ss."""
     out = run("ip", "netns", "exec", PROXY, "ss", "-Hltnm").stdout
     return {line.split()[3]: re.search(r"rb(\d+)", line)[1]
             for line in out.replace("\n\t", " ").splitlines()}
@@ -595,7 +595,7 @@ def options():
     expect(listening(), ports, "what listens")
     expect(set(buffers().values()), {str(2 * 32768)}, "receive buffers")
     expect_alive(*pair())
-    # An address that goes to a listener with other options takes those.
+    # An address that moves to a listener with other options takes those.
     apply(EVERYTHING.replace(', "[fd01::1]:8000"', "") + """  six:
     listen: ["[fd01::1]:8000"]
     upstream: app
@@ -627,7 +627,7 @@ def options_refused():
     expect(saved(), before, "the configuration")
 
 
-@scene("each change of a transaction is announced once, when it is made")
+@scene("each change of a transaction is announced once, at the commit")
 def announced():
     apply(BASE)
     events = open_netlink()
@@ -710,7 +710,7 @@ def kill_commands(servers):
     half = 0
     for n in range(8):
         process = apply_later(texts[n % 2] if n % 3 else "{}")
-        # Until it has begun, which others see, and then a little.
+        # Until it has begun, which others notice, and a little longer.
         while process.poll() is None and not begin_elsewhere().errno:
             pass
         time.sleep(0.02 * n)
@@ -723,7 +723,7 @@ def kill_commands(servers):
     return half
 
 
-@scene("a killed command has made all of its change or nothing")
+@scene("a killed command has made all of its changes or none")
 def killed_command():
     servers = max(scaled(1500), 300)
     # A fast machine has made a small change before anybody sees its beginning.
@@ -764,7 +764,7 @@ def ten_thousand():
     expect(saved(), "upstreams: {}\nlisteners: {}\n", "after a flush")
 
 
-@scene("\"config flush\" takes everything away, and no session")
+@scene("\"config flush\" removes everything but sessions")
 def flush():
     apply(CHANGED)
     ends = pair()

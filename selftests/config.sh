@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Configuration files: a change is made as a whole or not at all, what did not
-# change is not touched, and errors say where. What needs no module is in
+# Configuration files: a change is made as a whole or not at all, unchanged
+# objects are left alone, and errors say where. Tests without the module are in
 # tools/tests.
 
 # shellcheck source=selftests/lib.sh
@@ -10,7 +10,7 @@
 
 plan 26
 
-# Nobody may read them where they are, if that is below /root.
+# Other users cannot read them where they are, if that is below /root.
 examples=$tmp/examples
 cp -r "$here/../docs/examples" "$examples"
 chmod 755 "$tmp"
@@ -31,7 +31,7 @@ no_module_no_root() {
 	refused 2 'no kproxy: load it' kproxy config apply "$examples/web.yaml"
 }
 
-# What only root may do.
+# Commands that only root may run.
 needs_root() {
 	refused 2 'not permitted' as_nobody kproxy config flush
 	refused 2 'not permitted' \

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Servers that answer at the moment in which the connect is given up."""
+"""Servers that answer just when the connect is given up."""
 
 import collections
 import os
@@ -14,13 +14,13 @@ from peer import (BACK, CLIENT, FRONT, QUICK, SERVER, Failed, kp, limit, listen,
 CONNECTS = int(os.environ.get("CONNECTS") or (1500 if QUICK else 2000))
 AT_ONCE = 64
 SIZE = 64
-# Clients after which the delay is looked at.
+# Clients after which the delay is adjusted.
 ROUND = 128
 BACKS = BACK, (BACK[0], BACK[1] + 1)
 
 
 class Client:
-    """Sends its own bytes at once, and wants them back."""
+    """Sends its own bytes at once, and expects them back."""
 
     def __init__(self, play, number):
         self.play = play
@@ -132,7 +132,7 @@ def set_delay(delay):
     tc(SERVER, "eth0", "netem", "delay", f"{delay}ms", "4ms", "limit", "10000")
 
 
-@scene("a connect succeeds or is given up: nobody gets another's bytes")
+@scene("a connect succeeds or is given up: no client gets another's bytes")
 def connect_or_time_out():
     kp("upstream add app retries 1")
     for host, port in BACKS:
@@ -147,7 +147,7 @@ def connect_or_time_out():
                 play.clients.add(Client(play, begun))
                 if begun % ROUND:
                     continue
-                # As many answers are to come in time as too late, however
+                # About as many answers must come in time as too late, however
                 # slow this machine is.
                 share = (play.ended["served"] - served) / ROUND
                 served = play.ended["served"]

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Listening sockets that are destroyed from outside, as by "ss -K"."""
+"""Listening sockets that are destroyed from outside, for example by "ss -K"."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ BOTH = ["10.1.0.1:8000", "[fd01::1]:8000"]
 
 
 def config(**listeners):
-    """A file with these listeners, each by its addresses."""
+    """A file with these listeners, given by their addresses."""
     return json.dumps({
         "upstreams": {"app": {"servers": [{"address": "10.2.0.2:9000"}]}},
         "listeners": {name: {"listen": addresses, "upstream": "app"}
@@ -90,12 +90,12 @@ def monitor():
 
 
 def begin(**listeners):
-    """From nothing to these."""
+    """Configure these, from nothing."""
     apply(config())
     apply(config(**(listeners or {"web": BOTH})))
 
 
-@scene("it is shown, and another address and its clients go on")
+@scene("it is shown as dead, and other addresses and their clients go on")
 def shown():
     begin()
     expect(dead(), None, "dead before")
@@ -121,7 +121,7 @@ def announced():
         wait_for(lambda: len(told()) == 1, "it is told")
         expect((told()[0]["name"], told()[0]["dead"]), ("web", BOTH[:1]),
                "the event")
-        # Another look at it, by a change that has all ports look.
+        # Check it again, by a change that makes all ports check.
         kp("listener set web maxconn 7")
         kp("listener set web maxconn 0")
         destroy()
@@ -165,7 +165,7 @@ def given():
     expect_served(FRONT6)
 
 
-@scene("another option leaves it as it is")
+@scene("a change of another option leaves it dead")
 def option():
     begin()
     destroy("src", "10.1.0.1")

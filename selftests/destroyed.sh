@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A listening socket that somebody destroys is shown as dead, announced, and
-# opened again by the file that the listener came from.
+# A listening socket that is destroyed from outside is shown as dead, announced,
+# and opened again by applying the listener's file.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 The commands of the documents. In a block of the kind "console" a line that
-begins with "# " is typed into one shell, the lines below it are what it prints;
-"…" stands for anything, and blanks for any number of blanks. In a block of the
-kind "terminal" any number stands for any other.
+begins with "# " is typed into one shell, and the lines below it are its output;
+"…" matches anything, and blanks match any number of blanks. In a block of the
+kind "terminal" a number matches any other.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ def blocks(name, kind):
 
 
 def typed(block):
-    """Commands, and what each must print."""
+    """Commands, and the output that each must have."""
     for part in re.split(r"^# ", block, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")
         yield command, output
@@ -41,8 +41,8 @@ def word_pattern(word, kind):
 
 def pattern(output, kind):
     """
-    One for all of the output. An ellipsis that is a line of its own stands for
-    any number of lines.
+    A pattern for all of the output. A line with only an ellipsis matches any
+    number of lines.
     """
     lines = []
     for line in output.splitlines():
@@ -56,7 +56,7 @@ def pattern(output, kind):
 
 
 class Shell:
-    """One that all commands of a document are typed into."""
+    """All commands of a document are typed into it."""
 
     def __init__(self):
         self._shell = subprocess.Popen(
@@ -130,7 +130,7 @@ def readme():
             run("kproxy", "config", "flush")
 
 
-# What reads each kind of block, given the file.
+# The program that checks each kind of block, given the file.
 CHECKERS = {
     "yaml": ("kproxy", "config", "check"),
     "haproxy": ("haproxy", "-c", "-f"),

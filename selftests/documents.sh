@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the documents tell their reader to type works, and prints what they say.
+# The commands of the documents work, and print what the documents say.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -37,14 +37,14 @@ def seconds_until_gone(seconds):
     return time.monotonic() - begun
 
 
-@scene("sessions end at the rate that was asked for, by a reset")
+@scene("sessions end at the requested rate, by a reset")
 def rate():
     ends = open_sessions(30)
     other = pair()
     begun = time.monotonic()
     kp("listener drain second rate 3/s")
     expect(show("listener show")[0]["name"], "web", "the listener left")
-    # Never sooner than the rate has it; how much later is the machine's.
+    # Never sooner than the rate allows; how much later depends on the machine.
     while left():
         # Counted before the clock is read.
         ended = 30 - left()
@@ -59,7 +59,7 @@ def rate():
     expect_alive(*other)
 
 
-@scene("nobody is accepted, and the name and the address are free at once")
+@scene("no client is accepted, and the name and the address are free at once")
 def free():
     ends = open_sessions(3)
     kp("listener drain second rate 1/s deadline 1h")
@@ -112,7 +112,7 @@ def themselves():
     expect_alive(*pair())
 
 
-@scene("the service's stop takes its time and no more, whatever lives")
+@scene("the service's stop takes its time and no longer, with any sessions")
 def service_stop():
     ends = open_sessions(4) + [pair()]
     kp("listener del second")

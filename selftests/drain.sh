@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A drained listener accepts no more, and its sessions end at a steady rate,
-# whoever else comes and goes.
+# A drained listener stops accepting, and its sessions end at a steady rate,
+# while others come and go.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

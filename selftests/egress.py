@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What a cgroup may not connect to, it may not connect to by the proxy."""
+"""A cgroup cannot use the proxy to reach what it may not connect to."""
 
 import contextlib
 import os
@@ -15,14 +15,14 @@ JAIL = "/sys/fs/cgroup/kp-jail"
 PORT = 7000
 SERVER = ("10.2.0.2", PORT)
 CPUS = os.cpu_count()
-# Who makes what, and where its listener is. "across" is the jail's, and leads
-# to the upstream of the free.
+# Which cgroup makes what, and where its listener is. "across" is the jail's,
+# and leads to the upstream of the other cgroup.
 LISTENERS = {"jail": 8001, "free": 8002, "across": 8003}
 OWNER = {"jail": "jail", "free": "free", "across": "jail"}
 
 
 def jailed(command, check=True):
-    """A command whose process is in the jail."""
+    """A command in a process of the jail."""
     return run("sh", "-c", f"echo $$ >{JAIL}/cgroup.procs && "
                f"exec kproxy -n {PROXY} {command}", check=check)
 
@@ -32,7 +32,8 @@ MAKES = {"jail": jailed, "free": kp}
 
 @contextlib.contextmanager
 def configured():
-    """The same by two owners, and the listening socket of their server."""
+    """The same configuration by two owners, and the listening socket of their
+    server."""
     for owner, make in MAKES.items():
         make(f"upstream add {owner} retries 0")
         make(f"server add {owner} {SERVER[0]}:{PORT}")
@@ -83,7 +84,7 @@ def server_of(owner):
 
 
 def drain(listener):
-    """Forget all that has come."""
+    """Forget everything received."""
     listener.settimeout(limit(0.3))
     with contextlib.suppress(TimeoutError):
         while True:
@@ -103,7 +104,8 @@ def nothing_came(listener):
 
 
 def holds(policy):
-    """For whom it is meant, for everything that they cause, and nobody else."""
+    """The rule holds for its cgroup and everything that it causes, and for no
+    other."""
     with configured() as listener:
         for name in LISTENERS:
             expect_served(listener, name)
@@ -135,7 +137,7 @@ def holds(policy):
             kp("upstream set free preconnect 2")
             wait_for(lambda: server_of("free")["preconnect"]["ready"] ==
                      2 * CPUS, "those of others are ready")
-            # A client of the jail's may not have them.
+            # The jail's clients do not get them.
             used = server_of("free")["preconnect"]["used"]
             expect_barred("across")
             expect(server_of("free")["preconnect"]["used"], used, "used")
@@ -150,7 +152,7 @@ def holds(policy):
 
 @contextlib.contextmanager
 def nft_rule():
-    # Where the cgroups are seen, which "ip netns exec" hides.
+    # In a mount namespace with the cgroups, which "ip netns exec" hides.
     nft = ("nsenter", f"--net=/run/netns/{PROXY}", "nft")
     run(*nft, "-f", "-", text=f"""
         table inet jail {{
@@ -180,7 +182,7 @@ def connect4():
     holds(lambda: bpf.attached(JAIL, bpf.CONNECT4, bpf.refuse_port(PORT)))
 
 
-@scene("who may not make sockets can't have them made")
+@scene("a cgroup that may not make sockets cannot have them made")
 def create():
     jailed("upstream add before")
     with bpf.attached(JAIL, bpf.SOCK_CREATE, bpf.returns(0)):
@@ -202,7 +204,7 @@ def create():
         kp(f"upstream del {name}")
 
 
-@scene("an address that somebody else adds to a listener is its owner's")
+@scene("an address that another cgroup adds belongs to the listener's owner")
 def added():
     with configured() as listener:
         kp(f"listener set jail address {FRONT[0]}:8001,{FRONT[0]}:8004")

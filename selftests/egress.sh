@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What may not be connected to from a cgroup can't be reached through a listener
-# or an upstream that the cgroup has made, whoever asks: rules of nftables and
-# programs of the cgroup hold for sessions, checks and connections made ahead.
+# A cgroup cannot use a listener or an upstream of its own to reach what it may
+# not connect to: nftables rules and programs of the cgroup apply to its
+# sessions, checks and idle connections.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-Failing on purpose, by the kernel's own fault injection: allocations, by any
-code that the module has called, and sends. A kernel without it has none of
-this.
+Failures on purpose, by the kernel's fault injection: allocations, by any code
+that the module has called, and sends. A kernel without fault injection has none
+of this.
 """
 
 import collections
@@ -32,7 +32,7 @@ SIZE = scaled(256 * KB, 20 * KB)
 
 SLAB, PAGES, SEND = "failslab", "fail_page_alloc", "fail_kproxy_send"
 INSERT = "fail_kproxy_insert"
-# In what pieces streams are written. What is copied takes pages.
+# The sizes of writes. Copied bytes take pages.
 PIECES = {SLAB: 5000, PAGES: 400}
 
 
@@ -58,15 +58,15 @@ MAGLEV = 3
 NETWORKS = b"".join(socket.inet_pton(socket.AF_INET6, f"fd0{n}::") + b"\x10"
                     for n in range(5))
 
-# How many have failed so far, by kind.
+# Failures so far, by kind.
 failed = collections.Counter()
 
 
 class Failing:
     """
-    Every n-th call of this kind fails, so many times; for a while. Of
-    allocations those that code of the module has called for, unless all is set:
-    then those that may not sleep, whoever wants them.
+    Every n-th call of this kind fails, a number of times, for a while. Of
+    allocations those that the module's code has caused; if all is set, those of
+    any code that may not sleep.
     """
 
     def __init__(self, kind, every, times, probability=100, everywhere=False):
@@ -125,8 +125,8 @@ def no_session():
 
 def life(failing):
     """
-    A session from its beginning to its end while something fails, and two that
-    began before. No more of them may be lost than there were failures.
+    A session from its beginning to its end during failures, and two older ones.
+    No more of them may be lost than there were failures.
     """
     over = threading.Event()
     listener = listen(nodelay=True)
@@ -163,7 +163,7 @@ def every_nth_object():
     sweep(SLAB, 12, 60)
 
 
-@scene("every n-th allocation of pages fails, once and again and again")
+@scene("every n-th allocation of pages fails, once and repeatedly")
 def every_nth_page():
     sweep(PAGES, 8, 1)
     sweep(PAGES, 4, 60)
@@ -171,9 +171,10 @@ def every_nth_page():
 
 def one_end(side, how, size, nth):
     """
-    One side, or each, ends its stream, or resets it, behind so many bytes, while
-    the n-th allocation fails; how many have failed. The other must hear of it: of
-    an end behind the last byte only, and of nothing but a reset for a reset.
+    One side, or each, ends its stream or resets it after some bytes, while the
+    n-th allocation fails; returns the number of failures. The other side must
+    see that: an end only after the last byte, and a reset as nothing but a
+    reset.
     """
     client, server = (Hurt.watched(sock) for sock in pair())
     source, sink = (client, server) if side == "client" else (server, client)
@@ -206,7 +207,7 @@ def one_end(side, how, size, nth):
     return failing.count
 
 
-@scene("a session ends, each way, while an allocation fails: nobody is misled")
+@scene("a session ends, each way, while an allocation fails: no peer is misled")
 def ends():
     for side, how, size in itertools.product(("client", "server"),
                                              ("end", "both end", "reset"),
@@ -251,7 +252,7 @@ def fragments():
     kp("listener set web rcvbuf default")
 
 
-@scene("allocations in softirq fail for everybody on this machine")
+@scene("allocations in softirq fail for all code on this machine")
 def everywhere():
     # Pages are seldom asked for in softirq.
     for kind, times in (SLAB, 300), (PAGES, 30):
@@ -260,8 +261,8 @@ def everywhere():
             listener = listen(nodelay=True)
             hurts = [Hurt(listener, SIZE, over, PIECES[kind], nodelay=True)
                      for _ in range(4)]
-            # Not at the ends of the streams: the peers' TCP forgets a FIN that
-            # it finds no memory for.
+            # Not at the ends of the streams: the peers' TCP forgets a FIN for
+            # which it has no memory.
             with Failing(kind, every, times, everywhere=True) as failing:
                 wait_for(failing.all_done, "all failures have come", 60)
             over.set()
@@ -296,7 +297,7 @@ def full_table():
         sock.close()
     wait_gone()
     tell(INSERT)
-    # References that were dropped too often would make these go too early.
+    # References dropped too often would free these too early.
     kp("listener del web")
     kp("upstream del app")
     kp("upstream add app")
@@ -343,7 +344,7 @@ def retries_apart():
     expect_between(len(tries), 5, 60, "tries in two seconds")
 
 
-@scene("a reset that comes behind such sends does not overtake its bytes")
+@scene("a reset after such sends does not overtake the bytes before it")
 def reset_behind():
     for seed in range(10):
         client, server = pair()
@@ -403,7 +404,7 @@ def load_module():
         os.close(file)
 
 
-@scene("a module that does not get its memory is not there")
+@scene("a module that does not get its memory is not loaded")
 def loading():
     for error in until_it_works("the module", load_module):
         if error:
@@ -444,8 +445,8 @@ def configure():
         key = KEYS.get(command.split("-")[0], 0)
         for error in until_it_works(
                 command, lambda: nl.ask(COMMAND[command], *words).errno):
-            # No memory for a socket is told as ENFILE by the kernel, none for
-            # its port as EADDRINUSE.
+            # The kernel reports missing memory for a socket as ENFILE, for its
+            # port as EADDRINUSE.
             if error not in (0, errno.ENOMEM, errno.ENOBUFS, errno.ENFILE,
                              errno.EADDRINUSE):
                 raise Failed(f"{command}: {os.strerror(error)}")
@@ -461,7 +462,7 @@ def configure():
         kp(line)
 
 
-@scene("a namespace's first listener is there without its log, or not there")
+@scene("a namespace's first listener exists without its log, or not at all")
 def first_listener():
     run("ip", "netns", "add", "kp-faults")
     nl = Netlink("kp-faults")

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Whichever allocation fails, at most the session that it was for is lost, and
-# never a byte of another. A send that is refused or cut short costs nothing.
+# A failed allocation costs at most the session that it was for, and never a
+# byte of another. A send that is refused or cut short costs nothing.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,7 +12,7 @@ debug=/sys/kernel/debug
 [[ -d $debug/failslab && -d $debug/fail_page_alloc ]] ||
 	skip_all "this kernel can't make allocations fail"
 plan 14
-# Small pools, so that the kernel's memory is asked for.
+# Small pools, so that they fall back to the kernel's allocator.
 load pool_pages=1 pool_sessions=1
 topology
 simple_proxy

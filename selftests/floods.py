@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""More packets and connections than anybody can serve."""
+"""More packets and connections than can be served."""
 
 import contextlib
 import errno
@@ -31,7 +31,7 @@ def tcp_counter(name):
 
 @contextlib.contextmanager
 def bystander():
-    """A session that lives before the flood, and works all through it."""
+    """A session that is older than the flood, and works all through it."""
     echo = EchoServer((BACK[0][:-1] + "3", 9000))
     kp("-b -", text="upstream add calm\nserver add calm 10.2.0.3:9000\n"
                     "listener add calm 10.1.0.1:8002 upstream calm\n")
@@ -72,7 +72,7 @@ def checksum(total):
 
 
 def syns(count, to):
-    """SYNs of so many clients that do not exist."""
+    """SYNs of a number of clients that do not exist."""
     rng = random.Random(1)
     target = socket.inet_aton(to[0])
     fixed = sum(struct.unpack("!2H", target)) + to[1] + 6 + 20 + 0x5002 + 8192
@@ -87,7 +87,7 @@ def syns(count, to):
                            8192, checksum(total), 0))
 
 
-@scene("a flood of SYNs makes no session, and true clients come through")
+@scene("a flood of SYNs makes no session, and real clients get through")
 def syn_flood():
     kp("listener set web backlog 16")
     before = listener_stats()["sessions_total"]
@@ -143,7 +143,7 @@ def beyond_backlog():
                      f"src {FRONT[0]}:{FRONT[1]}").stdout.split()[1]
         expect_between(int(queued), 1, waiting + 1, "clients in the backlog")
         expect(listener_stats()["refused"], 0, "refused")
-        # Who goes makes room for who waits.
+        # A client that leaves makes room for one that waits.
         first = [accept(server) for _ in range(most)]
         for sock in first:
             reset(sock)
@@ -240,7 +240,7 @@ def hit_and_run():
     expect(listener_stats()["refused"], before["refused"], "refused")
 
 
-@scene("a server that accepts and resets at once is passed on as that")
+@scene("a server that accepts and resets at once: the reset is passed on")
 def resetting():
     number = scaled(1000, 100)
     before = listener_stats()

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Floods of packets and of connections: who can't be served is refused and
-# counted, sessions that live go on, and afterwards everything is gone.
+# Floods of packets and of connections: clients that cannot be served are
+# refused and counted, live sessions go on, and afterwards everything is gone.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Messages of somebody else, and names that are commands to a terminal."""
+"""Messages of other processes, and names that are commands to a terminal."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ S, L = ATTR["session"], ATTR["listener"]
 
 
 class Command:
-    """The command, what it has printed, and where messages reach it."""
+    """The command, its output, and where messages reach it."""
 
     def __init__(self, *words):
         self.process = subprocess.Popen(
@@ -68,7 +68,7 @@ class Command:
 
 
 def unread(port):
-    """Bytes that wait in the socket of this port, with what they take."""
+    """Bytes that wait in the socket of this port, with their overhead."""
     with netns(PROXY), open("/proc/thread-self/net/netlink") as table:
         rows = [line.split() for line in table]
     return sum(int(row[4]) for row in rows
@@ -91,7 +91,7 @@ class Forger:
         self.refused = 0
 
     def send(self, port, kind, payload, sequence=0, flags=0):
-        """To the port, and to all who listen to a group."""
+        """To the port, and to all subscribers of a group."""
         data = message(kind, flags, sequence, payload)
         try:
             self.socket.sendto(data, (port, 0))
@@ -107,7 +107,7 @@ class Forger:
 
 
 def expect_real(monitor):
-    """It tells of what the kernel tells, and of nothing else."""
+    """It reports what the kernel sends, and nothing else."""
     monitor.out.clear()
 
     def heard():
@@ -139,10 +139,10 @@ def events():
             # Neither the end of a dump nor an error ends it.
             forger.send(port, NLMSG_DONE, struct.pack("=i", 0), flags=MULTI)
             forger.send(port, NLMSG_ERROR, struct.pack("=i", -1) + bytes(16))
-            # Nor what is no message at all.
+            # Nor an invalid message.
             forger.send(port, forger.family, b"")
             forger.send(port, forger.family, bytes(60000))
-            # More than its buffer takes would be lost, and it would say so.
+            # What exceeds its buffer would be lost, and it would say so.
             wait_for(lambda port=port: not unread(port), "they are read")
         expect(forger.refused, 6 * 20, "messages that did not even arrive")
         expect_real(monitor)
@@ -192,7 +192,7 @@ def answers():
     batch.say("session show")
     wait_for(lambda: len(batch.out) == 2, "the second answer")
     expect((batch.out, batch.errors), (["[]\n"] * 2, []), "both")
-    # An acknowledgement would make it believe what has not happened.
+    # A forged acknowledgement would report success that did not happen.
     batch.say("upstream del nobody")
     expect(batch.process.wait(limit(10)), 2, "status")
     expect(batch.errors, ['kproxy: -:3: upstream "nobody": no such upstream\n'],
@@ -247,7 +247,7 @@ def interface():
             run("ip", "-n", PROXY, "link", "del", os.fsdecode(name))
 
 
-@scene("what was typed is repeated without what a terminal would obey")
+@scene("typed words are repeated without control characters")
 def typed():
     done = run("kproxy", "-n", PROXY, "listener", "add", OWNED + "\n",
                "10.1.0.1:8001", "upstream", "app", check=False)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The command believes nobody but the kernel, and prints nothing that a terminal
-# would obey, whatever another process of the namespace sends or names.
+# The command accepts messages from the kernel only, and prints no control
+# characters, whatever another process of the namespace sends or names.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 Netlink messages made from the specification, valid, almost valid and not at
-all, by two processes at once, while clients come and a session goes on. Of each
-message a model says what the kernel must answer, and of the configuration what
-it must be after that.
+all, by two processes at once, while clients come and a session goes on. A model
+predicts the kernel's answer to each message, and the configuration after it.
 
-Environment: MESSAGES, how many (5000); SEED, to have the same ones again.
+Environment: MESSAGES, their number (5000); SEED, to repeat them.
 """
 
 import collections
@@ -42,15 +41,15 @@ SOCKETS = 4
 
 LOCAL = ("10.1.0.1", "10.1.0.1", "10.2.0.1", "127.0.0.1", "127.9.9.9", "fd01::1",
          "fd02::1", "::1")
-# What can't be listened on, for one reason or another.
+# Addresses that cannot be listened on, for various reasons.
 ELSEWHERE = ("10.9.9.9", "fd01::99", "::ffff:10.1.0.1", "ff02::1", "fe80::1")
 SERVERS = ("10.2.0.2", "10.2.0.2", "10.2.0.3", "10.2.0.99", "fd02::2", "10.1.0.1")
-# No server can stand there.
+# Addresses that no server can have.
 NOWHERE = ("0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::1",
            "::ffff:10.2.0.2")
 SERVER_NAMES = (b"a.example", b"A.Example", b"*.example", b"*.a.example",
                 b"b", b"b", b"_-9." + b"n" * 200, b"*", b"a..b", b"a.", b"")
-# What a transaction keeps for its commit.
+# Commands that a transaction stages.
 STAGED = [n for name, n in COMMAND.items()
           if name.split("-")[0] in ("listener", "upstream", "server",
                                 "route") and
@@ -99,7 +98,7 @@ class Generator:
         return words
 
     def networks(self):
-        """A list of some, seldom with one twice or one that is none."""
+        """A list of some, seldom with a duplicate or an invalid one."""
         rng = self.rng
         return b"".join(binary(rng.choice(("::ffff:10.1.0.2", "fd01::", "::")))
                         + bytes([rng.choice((0, 8, 64, 96, 104, 127, 128, 128,
@@ -147,8 +146,8 @@ class Generator:
                               self.value(op, attribute)])
         return words
 
-    # And what is wrong with them. A breaker of words gets the operation's
-    # words, and the attributes that it may have.
+    # Faults. A breaker of words gets the operation's words, and the attributes
+    # that it may have.
 
     def some_word(self, words):
         word = self.rng.choice(words)
@@ -252,7 +251,7 @@ class Generator:
         rng = self.rng
         command, mode, op = rng.choice(self.operations)
         if mode == "dump" and rng.random() < 0.8:
-            # Not often: each is a look at everything.
+            # Rarely: each reads the whole configuration.
             command, mode, op = rng.choice(self.operations)
         flags = REQUEST | (DUMP if mode == "dump" else 0)
         flags |= ACK if rng.random() < 0.9 else 0
@@ -282,7 +281,7 @@ class Generator:
 
 
 def encode(words):
-    """The bytes of words; nests that are full are cut."""
+    """The bytes of words; nests that are too large are cut."""
     parts = []
     for kind, nested, payload in words:
         if isinstance(payload, list):
@@ -294,7 +293,7 @@ def encode(words):
 
 
 class Channel:
-    """A socket, and what must be answered on it."""
+    """A socket, and the answers that must come on it."""
 
     def __init__(self):
         self.nl = open_netlink()
@@ -316,7 +315,7 @@ class Channel:
         self.parts = []
 
     def collect(self):
-        """Read all answers, and compare each with what it must be."""
+        """Read all answers, and compare each with the expected one."""
         answers = {}
         while self.last and (self.last not in answers or
                              answers[self.last].errno is None):
@@ -332,7 +331,7 @@ class Channel:
 
 
 def answered(flags, wanted):
-    """Success is silent unless an acknowledgement or a dump is asked for."""
+    """Success is silent unless an acknowledgement or a dump is requested."""
     return flags & ACK or wanted != {0} or (flags & REQUEST and
                                             flags & DUMP == DUMP)
 
@@ -371,7 +370,7 @@ class Worker:
         self.staged = 0
 
     def next(self):
-        """A message, and what will be said of it."""
+        """A message, and the expected answer."""
         while True:
             command, flags, reserved, body = self.generator.next()
             if self.model.mine(command, flags, body):
@@ -404,9 +403,9 @@ class Worker:
             channel.collect()
 
     def slow_dump(self):
-        """One part more of a dump that goes on between changes."""
+        """Read one more part of a dump that continues between changes."""
         if self.dump is None:
-            # One that has never read more gets parts of this size.
+            # A socket that has never read more gets parts of this size.
             self.dump = Netlink()
             self.dump.family = self.looker.family
             name = self.rng.choice(("listener-get", "upstream-get",
@@ -419,13 +418,13 @@ class Worker:
         for kind, flags, _, payload in messages(self.dump.socket.recv(8192)):
             self.part.take(kind, flags, payload)
         if self.part.errno is not None or self.rng.random() < 0.1:
-            # Done, or given up in the midst of it.
+            # Done, or given up halfway.
             expect(self.part.errno or 0, 0, "the end of a dump")
             self.dump.close()
             self.dump = None
 
     def give_up(self):
-        """A transaction of which nothing must be left."""
+        """A transaction that must leave nothing behind."""
         if self.stager.ask(COMMAND["transaction-begin"]).errno:
             return  # another worker has one
         for _ in range(self.rng.randint(1, 40)):
@@ -472,7 +471,8 @@ class Worker:
 
 
 def child(function, *words):
-    """Run in a process of its own; where its result, or error, is read."""
+    """Run in a process of its own; returns where its result or error is
+    read."""
     result, pipe = os.pipe()
     pid = os.fork()
     if not pid:
@@ -489,7 +489,7 @@ def child(function, *words):
 
 
 def visitor():
-    """Clients of whatever listens just now."""
+    """Clients of the present listeners."""
     rng = random.Random(SEED)
     ports = [port for n in range(WORKERS)
              for port in Generator(n, rng).ports]
@@ -505,7 +505,7 @@ def visitor():
         time.sleep(0.1)
 
 
-@scene("the kernel says of each message what the specification says")
+@scene("the kernel answers each message as the specification says")
 def fuzz():
     say(f"# SEED={SEED} MESSAGES={MESSAGES}")
     echo = EchoServer()
@@ -553,7 +553,7 @@ ADMIN = {COMMAND[op["name"]]: op["name"] for op in OPERATIONS
 
 
 def stranger(count):
-    """A user without rights, as root of a user namespace of its own."""
+    """An unprivileged user, as root of a user namespace of its own."""
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
@@ -588,7 +588,7 @@ def user_namespace():
     if "error" in done:
         raise Failed(done["error"])
     say(f"# refused: {done['result']}")
-    # The others are refused for what is wrong with them.
+    # The others are refused for their own faults.
     if done["result"].get("EPERM", 0) < MESSAGES / 10:
         raise Failed("few were refused for want of rights: this test is blind")
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # No message to the netlink family harms the kernel, a refused one changes
-# nothing, and one that is taken changes what it says. MESSAGES=N, SEED=N.
+# nothing, and an accepted one makes exactly its change. MESSAGES=N, SEED=N.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

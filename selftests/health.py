@@ -25,7 +25,7 @@ ATTR = {a["name"]: n for s in SPEC["attribute-sets"] if s["name"] == "server"
 HEALTH = [e["name"] for d in SPEC["definitions"] if d["name"] == "health"
           for e in d["entries"]]
 
-# Long enough that a slow machine keeps to it more or less.
+# Long enough for a slow machine to roughly keep to it.
 INTERVAL = 0.2 * PATIENCE
 OTHER = ("10.2.0.3", 9000)
 
@@ -60,7 +60,7 @@ def checked(*servers, options=""):
         kp("upstream set app check off interval 2s timeout 1s rise 2 fall 3")
 
 
-@scene("who answers is up, who refuses is down, of both families")
+@scene("a server that answers is up, one that refuses is down, in both families")
 def up_and_down():
     echo = EchoServer()
     echo6 = EchoServer(BACK6)
@@ -77,7 +77,7 @@ def up_and_down():
     wait_gone()
 
 
-@scene("a server that is down gets no client, and one when it is up again")
+@scene("a server that is down gets no client until it is up again")
 def passed_over():
     echo = EchoServer(BACK, b"one")
     with checked(BACK, OTHER):
@@ -112,7 +112,7 @@ def rise_and_fall():
         echo.close()
         begun = time.monotonic()
         wait_health("down")
-        # Not sooner than the sixth check, whenever the first one came.
+        # Not before the sixth check, whenever the first one came.
         expect_between(time.monotonic() - begun, INTERVAL * 4.9,
                        INTERVAL * 7 + limit(2), "seconds until it fell")
         echo = EchoServer()
@@ -124,7 +124,7 @@ def rise_and_fall():
     wait_gone()
 
 
-@scene("who does not answer within the timeout is down")
+@scene("a server that does not answer within the timeout is down")
 def timeout():
     echo = EchoServer()
     with checked(BACK, options="fall 1"):
@@ -136,7 +136,7 @@ def timeout():
     wait_gone()
 
 
-@scene("who can't be reached at all is down, and up when it can")
+@scene("an unreachable server is down, and up once it is reachable")
 def no_route():
     echo = EchoServer()
     with checked(BACK, options="rise 1 fall 2"):
@@ -188,7 +188,7 @@ def events():
     wait_gone()
 
 
-@scene("checks go on and off at run time, and leave nothing behind")
+@scene("checks can be switched at run time, and leave nothing behind")
 def on_and_off():
     echo = EchoServer()
     kp(f"server add app {written(BACK)}")
@@ -244,7 +244,7 @@ def spread():
             seen.add(sock.getsockname())
             arrivals.append(time.monotonic() - begun)
             sock.close()
-        # Ten parts of an interval: none has much more than a tenth.
+        # Tenths of an interval: none has much more than a tenth of the checks.
         first = [t for t in arrivals if t < interval]
         parts = [0] * 10
         for t in first:

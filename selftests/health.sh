@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Active checks: who answers is up, who does not is down, and both are
-# announced.
+# Active checks: a server that answers is up, one that does not is down, and
+# both are announced.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

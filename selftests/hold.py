@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Streams that are held back, and what is not to wait because of it."""
+"""Streams that are coalesced, and data that must not wait for that."""
 
 import collections
 import time
@@ -9,11 +9,11 @@ from peer import (MB, Failed, Stream, Threads, expect, expect_alive,
                   expect_eof, kp, limit, main, pair, read_until_reset, reset,
                   say, scene, sessions, traced, wait_acked, wait_gone)
 
-# More than what a stream must have moved before it is held.
+# More than a stream must have moved before it is coalesced.
 BURST = 16 * MB
 # Of one piece, so that checking it is one comparison.
 PIECE = 1 * MB
-# Bits a second of a stream that is held, and of one that surely is.
+# Bits per second from which a stream is coalesced, and with which it surely is.
 FAST = 524288 * 8 / 0.008
 
 
@@ -24,7 +24,7 @@ def send_burst(sock, stream, size=BURST):
 
 
 def receive_burst(sock, stream, size=BURST):
-    """To its last byte; how fast it came."""
+    """To its last byte; returns the speed."""
     begun, buffer = time.monotonic(), bytearray(PIECE)
     view = memoryview(buffer)
     for _ in range(size // PIECE):
@@ -39,7 +39,7 @@ def receive_burst(sock, stream, size=BURST):
 
 
 def burst(source, sink, streams):
-    """One that pauses then, without an end of stream behind it."""
+    """A burst followed by a pause, without an end of stream."""
     speeds, threads = [], Threads()
     threads.go(send_burst, source, streams[0])
     threads.go(lambda: speeds.append(receive_burst(sink, streams[1])))
@@ -52,7 +52,7 @@ def told_of(told):
 
 
 def held(direction):
-    """Bursts, until some of them were held back and came all the same."""
+    """Bursts, until some of them were coalesced and arrived all the same."""
     client, server = pair()
     source, sink = ((client, server) if direction == "client" else
                     (server, client))
@@ -61,7 +61,7 @@ def held(direction):
         with traced() as told:
             fastest = max(fastest, burst(source, sink, streams))
         told = [words for words in told if f"from={direction} " in words[2]]
-        # Where it is that slow, the next will not be held, either.
+        # If it is that slow, the next one is not coalesced, either.
         if told_of(told)["hold"] or fastest < FAST / 8:
             break
     if not told_of(told)["hold"]:
@@ -76,7 +76,7 @@ def held(direction):
     wait_gone()
 
 
-@scene("bursts of a client come to their last byte, held back or not")
+@scene("bursts of a client arrive to their last byte, coalesced or not")
 def client_bursts():
     held("client")
 
@@ -86,12 +86,12 @@ def server_bursts():
     held("server")
 
 
-@scene("small messages are never held, also on a connection that has been fast")
+@scene("small messages are never coalesced, also on a connection that was fast")
 def small():
     client, server = pair()
     streams = Stream(6), Stream(6)
     burst(client, server, streams)
-    # What the burst has left behind is over with the first of them.
+    # The first of them ends the wait that the burst has left behind.
     expect_alive(client, server)
     time.sleep(0.1)
     with traced() as told:
@@ -120,7 +120,7 @@ def reset_behind():
     wait_gone()
 
 
-@scene("a session that is held back can be killed, and is gone at once")
+@scene("a session that is coalesced can be killed, and is gone at once")
 def killed():
     for _ in range(3):
         client, server = pair()

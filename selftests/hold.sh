@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A fast stream is held back for moments, and nothing of it for longer.
+# A fast stream is coalesced for moments, and nothing of it waits for longer.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Why sessions end and which side is slow, as it is counted."""
+"""Counters of end reasons and of which side is slow."""
 
 import contextlib
 import json
@@ -21,21 +21,21 @@ EVENTS = TRACING / "events/kproxy"
 
 
 def counted():
-    """What is counted by the listener, by the server, and by all of them."""
+    """The counters of the listener, the server, and the namespace."""
     return {"listener": show("listener show web")[0]["stats"],
             "server": show("server show app")[0]["stats"],
             "totals": stats()}
 
 
 def reasons(rows):
-    """Sessions that have ended, by reason, where there were any."""
+    """Sessions that have ended, by reason, without zeros."""
     return {of: {why: n for why, n in row["ends"].items() if n}
             for of, row in rows.items()}
 
 
 @contextlib.contextmanager
 def ends_as(reason, server=True):
-    """What happens inside ends one session, for this reason alone."""
+    """The body ends one session, for this reason alone."""
     before = reasons(counted())
     yield
     wait_gone()
@@ -46,7 +46,7 @@ def ends_as(reason, server=True):
         expect(after[of], ends, f"{reason}: ends of the {of}")
 
 
-@scene("before a session has ended none is counted, of any reason")
+@scene("before a session has ended, no end is counted for any reason")
 def none():
     for of, row in counted().items():
         expect(set(row["ends"].values()), {0}, f"ends of the {of}")
@@ -55,7 +55,7 @@ def none():
             expect(row[f"stall_{side}_us"], 0, f"stall of the {of}")
 
 
-@scene("each end is counted once, by its reason")
+@scene("each end is counted once, for its reason")
 def ends():
     for closed, why in enumerate(("client_fin", "server_fin")):
         with ends_as(why):
@@ -88,7 +88,7 @@ def ends():
             expect_reset(keep(connect(FRONT)), "nobody listens")
 
 
-@scene("the reasons of a listener add up to the sessions that it has begun")
+@scene("a listener's reasons add up to its sessions")
 def sum_of_ends():
     row = counted()["listener"]
     expect(sum(row["ends"].values()), row["sessions_total"], "all ends")
@@ -109,7 +109,8 @@ def metrics():
 
 
 def moving(side):
-    """The other side has written until nobody takes more: who reads, how."""
+    """The other side has written until no more is accepted; says which side
+    reads, and how."""
     client, server = pair()
     writer, reader = (server, client) if side == "client" else (client, server)
     return writer, reader, fill_quickly(writer, Stream(3))
@@ -163,13 +164,13 @@ def stall_of(side):
     expect(record[f"stall_{other}_us"], 0, "of the other side in the log")
 
 
-@scene("a side that does not read is the one that is waited for")
+@scene("the side that does not read is the one that is waited for")
 def waited_for():
     for side in SIDES:
         stall_of(side)
 
 
-@scene("a session that ends while it is stalled has counted it")
+@scene("a session that ends during a stall has counted it")
 def ends_stalled():
     start = counted()
     _, reader, _ = moving("server")
@@ -190,7 +191,7 @@ def ends_stalled():
 
 @scene("times are in the bucket that they belong to")
 def times():
-    # Counted anew.
+    # Counted afresh.
     kp("server add app 10.2.0.3:9000")
     kp("server set app 10.2.0.2:9000 weight 0")
     expect("connect_time" in show("server show app")[1], False, "before")
@@ -220,7 +221,7 @@ def times():
     kp("server set app 10.2.0.2:9000 weight 1")
 
 
-@scene("trace points tell the story of a session")
+@scene("trace points follow the life of a session")
 def story():
     with traced() as told:
         writer, reader, sent = moving("server")
@@ -272,7 +273,7 @@ def bounded_runs():
     stream, listener = Stream(1), listen(rcvbuf=16 * MB)
     with netem(SERVER, "eth0", "delay", f"{limit(1000)}ms"), traced() as told:
         client = connect(nodelay=True, sndbuf=16 * MB)
-        # These open the window for what comes one by one.
+        # These open the window for single packets.
         client.sendall(stream.take(large))
         for _ in range(count):
             client.sendall(stream.take(small))
@@ -305,7 +306,7 @@ def refused():
 
 
 def fields(event):
-    """Of a trace point, without those that all have."""
+    """The fields of a trace point, without those that all have."""
     text = (EVENTS / event / "format").read_text().split("\n\n")[1]
     return set(re.findall(r"(\w+)(?:\[\d*\])?;\toffset", text))
 
@@ -323,7 +324,7 @@ def documented():
         expect(told, fields(event), f"fields of {event}")
 
 
-@scene("what the document types shows what it says")
+@scene("the commands of the document show what it says")
 def typed():
     blocks = re.findall(r"^```sh\n(cd /sys.*?)^```$", DOCUMENT.read_text(),
                         re.M | re.S)

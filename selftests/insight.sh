@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Why sessions ended and which side is slow is counted, for each listener and
-# server; trace points tell the rest, as the document says.
+# End reasons and stalls are counted for each listener and server; trace points
+# report the rest, as the document says.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -63,7 +63,7 @@ def v6_v4():
                     source="10.2.0.1", server="10.2.0.2")
 
 
-@scene("* takes both, and shows IPv4 clients as such")
+@scene("* accepts both, and shows IPv4 clients as such")
 def dual():
     with proxy("*:8000", "10.2.0.2:9000"):
         expect(show("listener show l")[0]["addresses"], ["*:8000"],
@@ -78,7 +78,7 @@ def dual():
                "sessions of IPv6 clients")
 
 
-@scene("[::] takes IPv6 only, beside 0.0.0.0 at the same port")
+@scene("[::] accepts IPv6 only, beside 0.0.0.0 on the same port")
 def v6_only():
     with proxy("[::]:8000", "10.2.0.2:9000"):
         run_through(FRONT6, BACK)

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the tests share. A test is a script that sources this, says how many
-# results it will give, sets up what it needs, and ends with "finish":
+# Shared by all tests. A test is a script that sources this, plans its number of
+# results, sets up what it needs, and ends with "finish":
 #
 #	. "$(dirname "$0")/lib.sh"
 #	plan 2
@@ -12,8 +12,8 @@
 #	scenes 1
 #	finish
 #
-# Everything that is set up registers its undo at once, by "defer". Conditions
-# are waited for with "wait_for"; time alone proves nothing.
+# Each set-up registers its undo at once, by "defer". Wait for conditions with
+# "wait_for"; time alone proves nothing.
 #
 #	 kp-client              kp-proxy                kp-server
 #	10.1.0.2 ---veth--- 10.1.0.1   10.2.0.1 ---veth--- 10.2.0.2, .3, .4
@@ -21,8 +21,8 @@
 #
 # Environment:
 #   KPROXY_KO   the module (default: the one in the source tree)
-#   SCALE       payloads are so many times smaller (1; more where it is slow)
-#   PATIENCE    and limits of time so many times longer (1)
+#   SCALE       divides payloads (1; more on slow kernels)
+#   PATIENCE    multiplies time limits (1)
 
 set -euo pipefail
 
@@ -31,12 +31,12 @@ test_name=$(basename "$0" .sh)
 ko=${KPROXY_KO:-$here/../module/kproxy.ko}
 export SCALE=${SCALE:-1} PATIENCE=${PATIENCE:-1}
 tmp=$(mktemp -d)
-# Python's halves of the tests hold both ends of many sessions.
+# The tests' Python halves have both ends of many sessions open.
 ulimit -n 16384
 results=0 failures=0 planned=0 loaded=
 undo=("rm -rf $tmp")
 
-# What a kernel says when it has found a bug; selftests/vm/run looks for more.
+# Messages of a kernel that has found a bug; selftests/vm/run knows more.
 complaints='WARNING: |\bBUG: |KASAN:|Oops|general protection fault'
 complaints+='|possible (circular|recursive) locking|INFO: .*(stall|blocked for)'
 complaints+='|suspicious RCU|UBSAN: |ODEBUG: '
@@ -79,7 +79,7 @@ skip() { # NAME REASON
 	ok "$1 # SKIP $2"
 }
 
-# What the proxy and the kernel look like now, for whoever reads of a failure.
+# The state of the proxy and the kernel, for the reader of a failure.
 diagnose() {
 	echo "-- sessions"
 	kp -j session show | head -c 4000
@@ -101,7 +101,7 @@ leave() { # STATUS
 }
 
 # check NAME COMMAND...: one result. The command runs in a subshell that stops
-# at its first error; what it prints is shown when it fails.
+# at its first error; its output is shown if it fails.
 check() {
 	local name=$1 status begun=$SECONDS
 
@@ -148,12 +148,12 @@ scenes() {
 	done < <(timeout -k 5 "$((${LIMIT:-300} * PATIENCE))" \
 		python3 "$here/$test_name.py" "$@" 2>&1 || echo "status $?")
 	while ((results < want)); do
-		not_ok "a scene did not come to its end"
+		not_ok "a scene did not finish"
 	done
 	((${#other[@]} == 0)) || printf '%s\n' "${other[@]}" | diag
 }
 
-# The end of every test: is there anything left of what it did?
+# The end of every test: has it left anything behind?
 finish() {
 	check "no session is left" no_sessions
 	check "the pools are whole again" pools_whole
@@ -272,7 +272,8 @@ refused() {
 load() {
 	local suites=/sys/module/kunit/parameters/filter_glob
 
-	# The module's suites have a run of their own, and would take minutes.
+	# The module's KUnit suites have a run of their own, and would take
+	# minutes.
 	[[ ! -w $suites ]] || echo none >$suites
 	[[ ! -d /sys/module/kproxy ]] || rmmod kproxy
 	echo "kproxy-selftest: $test_name" >/dev/kmsg
@@ -287,7 +288,7 @@ kp() {
 	kproxy -n kp-proxy "$@"
 }
 
-# kp_json FILTER ARGUMENT...: what the command says, through jq.
+# kp_json FILTER ARGUMENT...: the command's JSON, through jq.
 kp_json() {
 	local filter=$1
 
@@ -356,9 +357,9 @@ add_proxy() {
 	know kp-proxy back kp-server eth0 10.2.0.2 10.2.0.3 10.2.0.4 fd02::2
 }
 
-# know NS DEVICE OTHER-NS ITS-DEVICE ADDRESS...: where these addresses are, for
-# ever. A link that loses everything would lose the answer to that question too,
-# and "no route to host" comes sooner than what a test waits for.
+# know NS DEVICE OTHER-NS ITS-DEVICE ADDRESS...: permanent neighbour entries. A
+# link that loses everything would lose neighbour discovery too, and "no route
+# to host" comes sooner than what a test waits for.
 know() {
 	local mac addr
 
@@ -391,7 +392,7 @@ simple_proxy() {
 	kp listener add web '10.1.0.1:8000,[fd01::1]:8000' upstream app "$@"
 }
 
-# What must be true at the end
+# Checks at the end
 
 no_session() {
 	same "live sessions" "$(kp -j session show)" "[]"
@@ -402,8 +403,8 @@ no_sessions() {
 	wait_for 10 no_session
 }
 
-# Packets that were used up wait on the CPU that made them until that CPU next
-# looks at its network queues. Make it look.
+# Consumed packets wait on the CPU that allocated them until that CPU next
+# processes its network queues. Make it do that.
 nudge_cpus() {
 	local cpu
 
@@ -432,9 +433,9 @@ unload() {
 	[[ ! -d /sys/module/kproxy ]]
 }
 
-# What the kernel has, for a test to compare with what it had.
+# The kernel's resources, for a comparison before and after.
 
-# Not even remembered ones: TIME-WAIT is the kernel's, all others are ours.
+# TIME-WAIT ones are the kernel's, all others are ours.
 no_sockets() {
 	same "the proxy's sockets" \
 		"$(proxy ss -Htan | awk '$1 != "TIME-WAIT"')" ""
@@ -454,7 +455,7 @@ namespaces() {
 	cut -d' ' -f1 $slab/objects
 }
 
-# KiB that only the kernel can give back: slabs, and memory of each CPU.
+# KiB that only the kernel can free: slabs, and per-CPU memory.
 kernel_kb() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
@@ -478,7 +479,7 @@ no_leak() {
 	local leaks=/sys/kernel/debug/kmemleak
 
 	[[ -w $leaks ]] || return 0
-	# What is younger than five seconds is not reported.
+	# kmemleak does not report objects younger than five seconds.
 	echo scan >$leaks
 	sleep 6
 	echo scan >$leaks
@@ -489,7 +490,7 @@ no_leak() {
 	fi
 }
 
-# What the kernel said since this test loaded the module.
+# The kernel's messages since this test loaded the module.
 kernel_messages() {
 	dmesg | awk -v mark="kproxy-selftest: $test_name" '
 		index($0, mark) { n = 0 }

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "kproxy log" works under lockdown, which Secure Boot switches on. Lockdown cannot
-# be undone and refuses unsigned modules, so that selftests/run gives this script a
+# "kproxy log" works under lockdown, which Secure Boot enables. Lockdown cannot
+# be undone and refuses unsigned modules, so selftests/run gives this script a
 # machine of its own.
 
 # shellcheck source=selftests/lib.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What "kproxy log" shows."""
+"""The output of "kproxy log"."""
 
 import contextlib
 import ctypes
@@ -87,7 +87,7 @@ def empty():
     expect(len(log()), 1, "records after it")
 
 
-@scene("a record says who, where, how long, how much and why")
+@scene("a record has client, server, duration, bytes and reason")
 def record():
     client, server = pair()
     here = "%s:%d" % client.getsockname()
@@ -112,7 +112,7 @@ def record():
                    "start_ms")
 
 
-@scene("what a client did not take of the end is told, and why the session ended")
+@scene("bytes that a client did not receive are reported, with the reason")
 def tail_is_lost():
     kp("listener set web sndbuf 1m fin-timeout 2s")
     for ends_too in False, True:
@@ -137,7 +137,7 @@ def tail_is_lost():
     kp("listener set web sndbuf default fin-timeout 60s")
 
 
-@scene("IPv6, and a server that nobody could reach")
+@scene("IPv6, and an unreachable server")
 def addresses():
     kp("upstream add six")
     kp("server add six [fd02::2]:9000")
@@ -162,7 +162,7 @@ def addresses():
     kp("upstream del six")
 
 
-@scene("looking takes nothing away, and the order is that of the ends")
+@scene("reading removes nothing, and records come in the order of the ends")
 def twice():
     first = pair()
     second = pair()
@@ -201,7 +201,7 @@ def wraps():
                if row["reason"] == "client_fin"), True, "whole records")
 
 
-@scene("who follows gets each session when it has ended")
+@scene("a follower gets each session when it has ended")
 def follow():
     with follower() as (lines, process):
         time.sleep(limit(0.5))
@@ -215,7 +215,7 @@ def follow():
         expect(process.wait(limit(5)), 0, "status")
 
 
-@scene("who follows too slowly is told how many were lost")
+@scene("a follower that is too slow is told how many records it lost")
 def follow_slowly():
     echo = EchoServer()
     with follower() as (lines, process):
@@ -265,7 +265,7 @@ def rings(fd):
 
 
 def burst(count, cpu=None):
-    """So many sessions, whose packets are all handled by one CPU."""
+    """A number of sessions, whose packets are all handled by one CPU."""
     before = os.sched_getaffinity(0)
     echo = EchoServer()
     if cpu is not None:
@@ -322,7 +322,7 @@ def read_only():
         expect_refused("opening it for writing",
                        lambda: os.close(os.open(f"/proc/self/fd/{fd}",
                                                 os.O_RDWR)))
-        # Even for those who take the first barrier down.
+        # Even if the first barrier is removed.
         run("chattr", "-i", f"/proc/{os.getpid()}/fd/{fd}", check=False)
         with contextlib.suppress(OSError):
             again = os.open(f"/proc/self/fd/{fd}", os.O_RDWR)
@@ -347,7 +347,8 @@ def private():
         expect(done.returncode, 2, f"status as {user[0]}")
         if not done.stderr.startswith("kproxy: log: operation not permitted"):
             raise Failed(f"it says: {done.stderr}")
-    # What root sends through a socket that somebody else has opened is theirs.
+    # A request that root sends through another user's socket has that user's
+    # rights.
     nl = opened_by_nobody()
     nl.find_family()
     expect(nl.ask(COMMAND["log-get"]).errno, errno.EPERM, "root's message")
@@ -360,7 +361,7 @@ def private():
         run("ip", "netns", "del", "kp-other")
 
 
-@scene("without a descriptor left it is refused, and none is lost")
+@scene("without a free descriptor it is refused, and none is leaked")
 def descriptors():
     nl = open_netlink()
     before = os.listdir("/proc/self/fd")
@@ -447,7 +448,7 @@ def late_cpu():
 
 
 def refused(ns, count, cpu=0):
-    """Clients whom no server takes, all on one CPU."""
+    """Clients that no server accepts, all on one CPU."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {cpu})
     try:
@@ -488,7 +489,7 @@ def charged():
         run("ip", "-n", "kp-paying", "link", "set", "lo", "up")
         configure("upstream add app")
         configure("server add app 127.0.0.1:9000")
-        # The kernel adds up what is charged every two seconds.
+        # The kernel adds up charges every two seconds.
         time.sleep(3)
         base = shmem()
         configure("listener add web 127.0.0.1:8000 upstream app")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Listeners whose servers are listeners, in a row or in a circle."""
+"""Listeners whose servers are listeners, in a row or in a loop."""
 
 import contextlib
 
@@ -45,7 +45,7 @@ def hit_and_run(to):
 
 
 def expect_bounded(names, to, clients=1, **options):
-    """Clients are reset, at the cost of so many sessions and no more."""
+    """Clients are reset, at the cost of this number of sessions."""
     before = counted(*names)
     socks = [knock(to, **options) for _ in range(clients)]
     for sock in filter(None, socks):
@@ -109,17 +109,17 @@ def early_bytes():
             with contextlib.suppress(ConnectionResetError):
                 if sock:
                     raise Failed(f"a circle answered {sock.recv(1)}")
-            # And one that does not wait for it.
+            # And a client that does not wait for it.
             hit_and_run(("10.1.0.1", 8100))
         wait_gone()
         total, refused = (a - b for a, b in zip(counted("a"), before))
-        # Of those who do not wait, a session may be reset before the next is
-        # accepted, and then not recognised: the row begins anew, once.
+        # If a client does not wait, its session may be reset before the next
+        # one is accepted, which then cannot tell: the row starts over, once.
         if total > 5 * HOPS + 5 * 2 * HOPS or refused > 10 or not refused:
             raise Failed(f"10 clients: {total} sessions, {refused} refused")
 
 
-@scene("a row of eight listeners is no circle, one of nine is too long")
+@scene("a row of eight listeners works, one of nine is too long")
 def row():
     def chain(length):
         """The first accepts on port 8100, the last leads to the server."""
@@ -147,7 +147,7 @@ def row():
         server.close()
 
 
-@scene("a circle with a way out is found out of")
+@scene("a loop with an exit is left")
 def way_out():
     with listeners(("a", "10.1.0.1:8100", ["10.1.0.1:8100",
                                            "10.2.0.2:9000"])):
@@ -167,7 +167,7 @@ def expect_echo(client, word):
     expect(read_exactly(client, len(word)), word, "the echo")
 
 
-@scene("others go on while clients come to a circle")
+@scene("other sessions go on while clients enter a loop")
 def others():
     echo = EchoServer()
     client = connect()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Who is charged for what waits; many that wait; windows that must grow."""
+"""Charges for waiting data; many stalled sessions; windows that must grow."""
 
 import contextlib
 import pathlib
@@ -27,7 +27,7 @@ class Group:
         self.path.mkdir()
 
     def kp(self, command):
-        """A command whose process is in the group."""
+        """A command in a process of the group."""
         run("sh", "-c", f"echo $$ >{self.path}/cgroup.procs && "
             f"exec kproxy -n {PROXY} {command}")
 
@@ -73,7 +73,7 @@ def allocated(port=0):
 
 
 def expect_charged(group, least, port=0):
-    """All memory of the sockets, and no more, is on the group's bill."""
+    """The group is charged for the memory of the sockets, and nothing else."""
     def equal():
         held = allocated(port)
         return held >= least and group.sock() == held
@@ -85,7 +85,7 @@ def expect_charged(group, least, port=0):
         raise
 
 
-@scene("what a stalled session holds is charged to its listener's cgroup")
+@scene("the memory of a stalled session is charged to its listener's cgroup")
 def charged():
     with listening("one", 8005) as group:
         expect(group.sock(), 0, "bytes charged before")
@@ -106,7 +106,7 @@ def session_is_full(port, side):
     return tcp["rcvq"] > 0
 
 
-@scene("what a client sent before it was accepted is charged to it, too")
+@scene("data that a client sent before it was accepted is charged to it, too")
 def charged_early():
     with listening("early", 8005) as group:
         group.kp("listener set early maxconn 1")
@@ -126,8 +126,8 @@ def charged_early():
                 data += sock.recv(30000)
             expect(data == Stream(1).take(30000), True, "what was sent early")
         listener.close()
-        # One that is killed before it can be passed on: to an address that
-        # nobody has, but that is thought to be known.
+        # A session that is killed before it can pass data on: to an unused
+        # address with a neighbour entry.
         run("ip", "-n", PROXY, "neigh", "replace", "10.2.0.99", "lladdr",
             "02:00:00:00:00:99", "dev", "back")
         kp("upstream add dead")
@@ -181,7 +181,7 @@ def over_limit():
         wait_for(group.over, "the limit is reached")
         # The kernel's memory for the sockets counts, too.
         expect_charged(group, 512 * KB)
-        # There is none for another session, until some has been read.
+        # There is no room for another session until some data has been read.
         before = turned_away()
         if client := knock((FRONT[0], 8005)):
             expect_reset(client, "a client that is too much")
@@ -218,7 +218,7 @@ def best_speed():
 
 
 def fill_all(writers):
-    """Write to all until none takes more."""
+    """Write to all until none accepts more."""
     data = Stream(6).take(4 * KB)
     for sock in writers:
         sock.setblocking(False)

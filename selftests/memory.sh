@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What sessions hold is charged to the cgroup of their listener; very many that
-# are stalled do not hold up others; and over a long path a session is as fast
-# as a direct connection, because the windows of its sockets grow as they must.
+# Sessions are charged to the cgroup of their listener; very many stalled ones
+# do not slow others down; and over a long path a session is as fast as a direct
+# connection, because the windows of its sockets grow as they should.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -41,7 +41,7 @@ class Family:
         setattr(self, kind.lower(), text)
 
     def check(self, how):
-        """What it must have before its first sample."""
+        """Checks before its first sample."""
         expect(self.type in self.SUFFIXES[how], True,
                f"{self.type}, the type of {self.name}")
         expect((self.help or "").endswith("."), True, f"help of {self.name}")
@@ -179,7 +179,7 @@ def histograms():
                f"{key}: all buckets")
 
 
-@scene("connections made ahead are counted, where there are any")
+@scene("idle connections are counted, where there are any")
 def preconnect():
     expect([name for name, _ in metrics() if "preconnect" in name], [],
            "without them")
@@ -205,7 +205,7 @@ def preconnect():
 
 
 def check_dashboard(found):
-    """Each metric that it has exists, and is broken down by what it has."""
+    """Each metric of the dashboard exists, with the labels that it uses."""
     names = {name for name, _ in found}
     labels = {name: set(re.findall('([a-z]+)="', where))
               for name, where in found}
@@ -223,7 +223,7 @@ def check_dashboard(found):
     expect_between(used, 20, 1000, "metrics of the dashboard")
 
 
-@scene("a namespace in which nothing is has metrics too")
+@scene("an empty namespace has metrics, too")
 def nothing():
     run("ip", "netns", "add", "kp-other")
     try:
@@ -256,7 +256,7 @@ def formats():
                (1, "", f"kproxy: metrics: {says}\n"), words)
 
 
-@scene("promtool finds nothing to complain of in Prometheus' format")
+@scene("promtool accepts the Prometheus format")
 def promtool():
     if not shutil.which("promtool"):
         raise Failed("there is no promtool")

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "kproxy metrics" prints what Prometheus reads.
+# "kproxy metrics" prints metrics that Prometheus reads.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

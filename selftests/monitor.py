@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What "kproxy monitor" tells."""
+"""The events of "kproxy monitor"."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from peer import (BACK, FRONT, PROXY, Failed, Threads, expect, expect_alive,
 
 
 class Monitor:
-    """Runs the command; what it has told so far is in its list."""
+    """Runs the command; its list has the events so far."""
 
     def __init__(self, *options, probe=True):
         self.lines = []
@@ -33,7 +33,7 @@ class Monitor:
             self.lines.append(line.rstrip("\n"))
 
     def _probe(self):
-        """It listens when it tells of this."""
+        """It is subscribed once it reports this."""
         def heard():
             kp("upstream set app retries 2")
             time.sleep(0.1)
@@ -50,7 +50,7 @@ class Monitor:
         return self._process.poll()
 
     def stop(self, number=signal.SIGINT):
-        """Its exit status, and what it complained of."""
+        """Its exit status and error output."""
         self._process.send_signal(number)
         status = self._process.wait(limit(5))
         self._reader.join(limit(5))
@@ -76,12 +76,12 @@ def ended(it):
 
 
 def expect_reason(it, number, reason):
-    """The last of so many sessions has ended for this reason."""
+    """The last of this number of sessions has ended for this reason."""
     wait_for(lambda: len(ended(it)) == number, f"{number} sessions ended")
     expect(ended(it)[-1]["reason"], reason, "the reason")
 
 
-@scene("each change of the configuration is told, with what became of it")
+@scene("each change of the configuration is reported, with the result")
 def configuration():
     with monitor("-j") as it:
         kp("upstream add u retries 7")
@@ -110,7 +110,7 @@ def configuration():
         expect_between(told[0]["time_ms"], now - limit(60000), now, "time_ms")
 
 
-@scene("what becomes of a server's health is told")
+@scene("changes of a server's health are reported")
 def health():
     kp("upstream add u")
     kp("server add u 10.2.0.3:81")
@@ -133,7 +133,7 @@ def health():
     kp("upstream del u")
 
 
-@scene("what is refused is not told")
+@scene("refused changes are not reported")
 def refused():
     with monitor("-j") as it:
         for words in ("upstream add app", "upstream del app",
@@ -146,7 +146,7 @@ def refused():
                "events")
 
 
-@scene("a session that begins and ends is told, with what it has moved")
+@scene("a session's begin and end are reported, with its bytes")
 def session():
     with monitor("-j") as it:
         client, server = pair()
@@ -205,7 +205,7 @@ def reasons_peers():
         wait_gone()
 
 
-@scene("why a session ended: its time was over")
+@scene("why a session ended: a time-out")
 def reasons_times():
     with monitor("-j") as it:
         kp("listener set web idle-timeout 500ms")
@@ -224,7 +224,7 @@ def reasons_times():
         wait_gone()
 
 
-@scene("why a session ended: somebody wanted it")
+@scene("why a session ended: by request")
 def reasons_wanted():
     with monitor("-j") as it:
         client, _ = pair()
@@ -244,7 +244,7 @@ def reasons_wanted():
         wait_gone()
 
 
-@scene("as text an event is one line that begins with its time")
+@scene("as text an event is one line that begins with the time")
 def text():
     it = Monitor()
     client, server = pair()
@@ -262,7 +262,7 @@ def text():
            "some of its words")
 
 
-@scene("who may not list sessions is told of none")
+@scene("a user who may not list sessions gets no events of them")
 def privilege():
     done = run("ip", "netns", "exec", PROXY, "setpriv", "--reuid", "65534",
                "--regid", "65534", "--clear-groups", "kproxy", "monitor",
@@ -272,7 +272,7 @@ def privilege():
         raise Failed(f"it says: {done.stderr}")
 
 
-@scene("who begins to listen among many events is not misled by one")
+@scene("a subscription among many events is not confused by one")
 def begins():
     over = threading.Event()
 
@@ -296,7 +296,7 @@ def begins():
         threads.join()
 
 
-@scene("a monitor that does not read loses events and is told, nobody waits")
+@scene("a monitor that does not read loses events and says so, nothing waits")
 def overrun():
     it = Monitor("-j")
     it._process.send_signal(signal.SIGSTOP)

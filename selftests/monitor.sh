@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "kproxy monitor" tells of every change of the configuration, of every session
-# that begins or ends, and why it ended.
+# "kproxy monitor" reports every change of the configuration, and every session
+# that begins or ends, with its end reason.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

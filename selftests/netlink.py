@@ -90,7 +90,7 @@ def kernel_policies():
 
 
 def number(body, key):
-    """A value of a policy's attribute, of whatever width."""
+    """A value of a policy's attribute, of any width."""
     value = body.get(key)
     return None if value is None else int.from_bytes(value, "little")
 
@@ -100,7 +100,8 @@ KINDS = {"flag": 1, "u8": 2, "u16": 3, "u32": 4, "u64": 5, "binary": 10,
 
 
 def wanted(attribute):
-    """What the kernel should say of an attribute of the specification."""
+    """The policy that the kernel should have for an attribute of the
+    specification."""
     kind, checks = attribute["type"], attribute.get("checks", {})
     want = {"type": KINDS[kind]}
     if kind in WIDTH:
@@ -133,7 +134,7 @@ def same_policies():
             use = uses.get((COMMAND[op["name"]], mode))
             where = f"{op['name']} {mode}"
             if not attributes:
-                # One that rejects everything has nothing to show.
+                # A policy that rejects everything shows nothing.
                 expect(policies.get(use, {}), {}, f"{where}: policy of none")
                 continue
             got = policies[use]
@@ -153,18 +154,18 @@ def same_policies():
         raise Failed(f"only {compared} attributes were compared")
 
 
-@scene("replies hold no attribute that the specification does not have")
+@scene("replies have only attributes of the specification")
 def replies():
-    # Nothing is said of how long sessions lived before one has ended.
+    # Session times are missing until a session has ended.
     for sock in pair():
         sock.close()
     wait_gone()
     ends = pair()
     expect_alive(*ends)
-    # Without it nothing is said of connections that are made ahead.
+    # Without it, replies have nothing about idle connections.
     kp("upstream set app preconnect 1")
     kp("route add web sni a.example upstream app")
-    # Nor of addresses that are dead.
+    # Nor about dead addresses.
     run("ip", "netns", "exec", PROXY, "ss", "-K", "-tln", "src", "[fd01::1]")
     nl = open_netlink()
     for op in OPERATIONS:
@@ -309,7 +310,7 @@ def wrong():
     expect(configuration(), before, "the configuration")
 
 
-@scene("refusals have a message and the attribute that is to blame")
+@scene("refusals have a message and the faulty attribute")
 def refusals():
     nl = open_netlink()
     before = configuration()
@@ -375,8 +376,8 @@ def truncated():
             if length < len(whole) - 8:
                 raise Failed(f"{length} bytes of {len(whole)} were taken")
             kp("listener del cut")
-    # An attribute that says it is longer than the message, or shorter than
-    # its own header.
+    # An attribute whose length exceeds the message, or is less than its own
+    # header.
     for length in 3, 0, 200, 65535:
         bad = struct.pack("=HH", length, U["name"]) + b"abc\0"
         answer = nl.ask(COMMAND["upstream-add"], raw=bad)
@@ -425,7 +426,7 @@ def reserved():
                            errno.EINVAL, f"{op['name']} with an attribute")
 
 
-@scene("refusals of what the command would not send")
+@scene("refusals of requests that the command would not send")
 def refusals_of_others():
     nl = open_netlink()
     kp("upstream add other")
@@ -472,7 +473,7 @@ def refusals_of_others():
     kp("upstream del other")
 
 
-@scene("a route is shown, its upstream stays, and there is an end of them")
+@scene("a route is shown, its upstream stays, and their number is limited")
 def routes():
     nl = open_netlink()
     kp("upstream add other")
@@ -508,7 +509,7 @@ def routes():
 
 
 def dumped(family, command, room):
-    """A dump into messages of this size: kinds and names of what it says."""
+    """A dump into messages of this size: kinds and names of its objects."""
     nl = Netlink()
     nl.family, nl.room = family, room
     answer = nl.ask(COMMAND[command], flags=REQUEST | DUMP)
@@ -518,7 +519,7 @@ def dumped(family, command, room):
     return sorted([kind for kind, _ in one] + [one[0][1]] for one in found)
 
 
-@scene("a dump is the same by messages of any size")
+@scene("a dump is the same with messages of any size")
 def room():
     family = open_netlink().family
     ends = [pair() for _ in range(24)]
@@ -546,7 +547,7 @@ def room():
     wait_gone()
 
 
-@scene("a dump that is not read to its end, and many at once, leave nothing")
+@scene("an unfinished dump, and many at once, leave nothing behind")
 def dumps():
     kp("upstream add many")
     kp("-b -", text="".join(f"server add many 10.2.9.{n}:80\n"

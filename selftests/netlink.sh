@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The netlink family: what it refuses and how it says so, and that the kernel's
-# policies are those of docs/netlink/kproxy.yaml.
+# The netlink family: its refusals, and that the kernel's policies are those of
+# docs/netlink/kproxy.yaml.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-What the kernel must say of a netlink message, and what it must have afterwards:
-the policies of docs/netlink/kproxy.yaml and the rules of the objects, in
-Python. A Model is told every message that is sent and has the configuration
-that the kernel then must show.
+The answer that the kernel must give to a netlink message, and its configuration
+afterwards: the policies of docs/netlink/kproxy.yaml and the rules of the
+objects, in Python. A Model follows every message that is sent and has the
+configuration that the kernel must show then.
 """
 
 import errno
@@ -16,7 +16,7 @@ from netlink_spec import (ATTR, COMMAND, CONSTANT, OPERATIONS, SETS, WIDTH, E,
                           L, R, S, U, bounds, constant, requested)
 
 ECHO = 8
-# Refused by the policies or the headers: which errno is netlink's business.
+# Refused by the policies or the headers: netlink chooses the errno.
 MALFORMED = frozenset((errno.EINVAL, errno.ERANGE, errno.EOPNOTSUPP))
 
 X = ATTR["session"]
@@ -37,7 +37,7 @@ SERVER_NAME = re.compile(rb"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class Refused(Exception):
-    """By one of these errnos."""
+    """Refused with one of these errnos."""
 
     def __init__(self, *numbers):
         self.numbers = frozenset(numbers) or MALFORMED
@@ -130,7 +130,7 @@ def parse(data, rules):
 
 
 def last(found):
-    """Of an attribute that comes twice, the last one counts."""
+    """Of duplicate attributes, the last one counts."""
     return {kind: values[-1] for kind, values in found.items()}
 
 
@@ -145,7 +145,7 @@ RULES = {(n, mode): rules_of(requested(op, mode))
 
 
 def address_of(nest):
-    """The address that an endpoint's attributes say."""
+    """The address of an endpoint's attributes."""
     four, six = nest.get(E["ipv4"]), nest.get(E["ipv6"])
     port, scope = nest.get(E["port"], 0), nest.get(E["scope"])
     if (four is not None and six is not None or
@@ -159,7 +159,8 @@ def address_of(nest):
 
 
 def networks_of(payload):
-    """The networks of a list as (address, bits), until one is none."""
+    """The networks of a list as (address, bits), up to the first invalid
+    one."""
     size = CONSTANT["prefix-size"]
     for at in range(0, len(payload), size):
         bits = payload[at + size - 1]
@@ -211,8 +212,8 @@ def overlap(a, b):
 
 class Model:
     """
-    The objects whose names have a prefix, and these ports to listen on, in a
-    namespace in which others use neither. LOCAL are its addresses.
+    The objects whose names have a prefix, and these listening ports, in a
+    namespace where nothing else uses either. LOCAL are its addresses.
     """
 
     def __init__(self, prefix, ports, local):
@@ -222,8 +223,8 @@ class Model:
 
     def judge(self, command, flags, reserved, body):
         """
-        The errnos of which the kernel must say one, 0 being none, and what
-        there is to do to the model then.
+        The errnos of which the kernel must return one, 0 for success, and the
+        change of the model then.
         """
         if not flags & REQUEST:
             return frozenset([0]), None
@@ -285,7 +286,7 @@ class Model:
             raise Refused(errno.EADDRINUSE)
 
     def bind_all(self, addresses, transparent, own=()):
-        """A listener has some of its OWN already."""
+        """OWN are the addresses that a listener has already."""
         taken = [a for l in self.listeners.values() for a in l["addresses"]]
         fresh = [a for a in addresses if a not in own]
         for address in fresh:
@@ -492,8 +493,8 @@ class Model:
 
     def mine(self, command, flags, body):
         """
-        Whether all that a valid message names is this model's: of what others
-        have it knows nothing.
+        Whether a valid message names only objects of this model, which knows no
+        others.
         """
         mode = "dump" if flags & DUMP == DUMP else "do"
         if (command, mode) not in RULES:
@@ -504,7 +505,7 @@ class Model:
             return True
         set_ = BY_NUMBER[command]["attribute-set"]
         if set_ == "transaction":
-            # What is staged is seen by nobody; the model is told of none.
+            # Staged changes are invisible; the model is told of none.
             return BY_NUMBER[command]["name"] != "transaction-begin"
         if any(ATTR[set_].get(name) in found for name in REFUSABLE):
             return False
@@ -528,10 +529,11 @@ class Model:
                 return False
         return all(name.startswith(self.prefix) for name in names)
 
-    # What the kernel shows, in the model's words
+    # The kernel's state, in the model's words
 
     def compare(self, listeners, upstreams, servers, routes):
-        """What of these dumps is not as the model has it; None if all is."""
+        """The difference between these dumps and the model; None if there is
+        none."""
         got = {"listeners": {}, "upstreams": {}}
         for word, found in map(self.shown, listeners):
             got["listeners"][word[L["name"]][:-1]] = {

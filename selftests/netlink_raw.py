@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 Generic netlink byte by byte: messages as a test wants them, right or wrong, and
-what the kernel answers, with the extended acknowledgement.
+the kernel's answers, with the extended acknowledgement.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ CTRL_GETFAMILY, CTRL_GETPOLICY = 3, 10
 
 
 def attr(kind, payload=b"", nested=False):
-    """One attribute; a number is a u32, a string is ended by a zero."""
+    """One attribute; a number is a u32, a string ends in a zero byte."""
     if isinstance(payload, int):
         payload = struct.pack("=I", payload)
     elif isinstance(payload, str):
@@ -42,7 +42,7 @@ def pad(data):
 
 
 def attrs(data):
-    """Attributes by kind; of those that come more than once, a list."""
+    """Attributes by kind; duplicates as a list."""
     found = []
     while len(data) >= 4:
         length, kind = struct.unpack_from("=HH", data)
@@ -52,7 +52,7 @@ def attrs(data):
 
 
 def message(family, flags, sequence, body, length=None):
-    """One message; its length may be a lie."""
+    """One message; its length may be wrong."""
     return struct.pack("=IHHII", 16 + len(body) if length is None else length,
                        family, flags, sequence, 0) + body
 
@@ -66,7 +66,7 @@ def messages(data):
 
 
 class Answer:
-    """An errno (0 for success), why, and what was answered."""
+    """An errno (0 for success), the reason, and the answer."""
 
     def __init__(self):
         self.errno = None
@@ -105,13 +105,13 @@ class Answer:
 
 class Netlink:
     def __init__(self, ns=PROXY, port=0):
-        """Of a namespace; None: the one that this is in."""
+        """Of a namespace; None: the present one."""
         with netns(ns) if ns else contextlib.nullcontext():
             self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW,
                                         NETLINK_GENERIC)
         self.socket.settimeout(limit(20))
         self.socket.bind((port, 0))
-        # What the kernel may put into one message of a dump.
+        # The most that the kernel may put into one message of a dump.
         self.room = 1 << 17
         for option in NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT:
             self.socket.setsockopt(SOL_NETLINK, option, 1)
@@ -161,7 +161,8 @@ class Netlink:
 
 
 def opened_by_nobody():
-    """A socket of the proxy's namespace that a user without rights has opened."""
+    """A socket of the proxy's namespace that an unprivileged user has
+    opened."""
     with netns(PROXY):
         os.seteuid(65534)
         try:
@@ -171,7 +172,7 @@ def opened_by_nobody():
 
 
 def configuration():
-    """What the proxy is told to do, without what it has counted."""
+    """The proxy's configuration, without counters."""
     rows = [show("upstream show"), show("listener show")]
     for row in rows[1]:
         del row["stats"]

@@ -12,7 +12,7 @@ SPEC = yaml.safe_load((pathlib.Path(__file__).parent.parent / "docs" /
                        "netlink" / "kproxy.yaml").read_text())
 COMMAND = {op["name"]: n
            for n, op in enumerate(SPEC["operations"]["list"], 1)}
-# What can be asked; the others are events.
+# Requests; the others are events.
 OPERATIONS = [op for op in SPEC["operations"]["list"]
               if "do" in op or "dump" in op]
 CONSTANT = {d["name"]: d["value"] for d in SPEC["definitions"]

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Everything belongs to the network namespace in which it was made, and to those
-# who may administer that. Those of user namespaces have userns.sh.
+# Objects belong to the network namespace in which they were made, and to its
+# administrators. userns.sh tests namespaces of user namespaces.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -43,7 +43,7 @@ not_in_host() {
 	kp upstream del hidden
 }
 
-# A user who is nobody; the command must be where such a one can read it.
+# The user nobody; the command must be where that user can read it.
 as_nobody() {
 	ip netns exec kp-proxy setpriv --reuid 65534 --regid 65534 --clear-groups \
 		"$tmp/kproxy" "$@"
@@ -95,7 +95,7 @@ unprivileged_show() {
 for_nobody
 check "the same names and ports in two namespaces" same_names
 check "nothing of a namespace shows in another" not_in_host
-check "who is nobody changes nothing" unprivileged_change
+check "the user nobody changes nothing" unprivileged_change
 check "nor sees sessions" unprivileged_sessions
 check "but sees the configuration and the totals" unprivileged_show
 scenes 1

@@ -80,7 +80,7 @@ def servers():
     kp("upstream del run-8080")
 
 
-@scene("it shows what is counted, as text and as JSON")
+@scene("it shows counters, as text and as JSON")
 def counters():
     echo = EchoServer()
     for options in ((), ("-j",)):
@@ -105,7 +105,7 @@ def counters():
     echo.close()
 
 
-@scene("what is refused leaves nothing behind")
+@scene("a refusal leaves nothing behind")
 def refusals():
     refused("", 1, 'run: PORT is missing, try "kproxy help"')
     refused("8080", 1, 'run: SERVER is missing, try "kproxy help"')
@@ -120,7 +120,7 @@ def refusals():
     holder.close()
 
 
-@scene("two of one port: the second is refused, the first goes on")
+@scene("two on one port: the second is refused, the first goes on")
 def twice():
     echo = EchoServer()
     with running("8080", "10.2.0.2:9000"):
@@ -139,7 +139,7 @@ def twice():
     wait_gone()
 
 
-@scene("it ends when somebody deletes what it runs")
+@scene("it ends when its objects are deleted")
 def deleted():
     with running("8080", "%s:%d" % BACK) as (process, _):
         wait_for(lambda: show("listener show"), "it listens")
@@ -151,14 +151,14 @@ def deleted():
     kp("upstream del run-8080", check=False)
 
 
-@scene("whatever else ends it, nothing is left")
+@scene("however it ends, nothing is left")
 def ends():
     for number in signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE:
         with running("8080", "10.2.0.2:9000") as (process, _):
             wait_for(lambda: show("listener show"), "it listens")
             process.send_signal(number)
             if number == signal.SIGPIPE:
-                # It comes from elsewhere: nobody has stopped to read.
+                # It comes from another process: the reader has not stopped.
                 time.sleep(limit(1))
                 expect(process.poll(), None, "status")
                 process.send_signal(signal.SIGTERM)
@@ -166,7 +166,7 @@ def ends():
             expect_nothing()
 
 
-@scene("when nobody reads what it prints, it ends, and nothing is left")
+@scene("when its output is closed, it ends, and nothing is left")
 def unread():
     for options in (), ("-j",):
         with running("8080", "10.2.0.2:9000", options=options,

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "kproxy run" makes a listener and its upstream, shows what they count, and
-# leaves nothing when it ends.
+# "kproxy run" makes a listener and its upstream, shows their counters, and
+# leaves nothing behind.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -18,7 +18,7 @@ IPPROTO_SMC, IPPROTO_MPTCP = 256, 262
 
 
 class Taken:
-    """How often a program added a socket to its map, and could not."""
+    """How often a program could and could not add a socket to its map."""
 
     def __init__(self, counters, able=True):
         self._counters = counters
@@ -50,8 +50,9 @@ def taker(*ops):
 @contextlib.contextmanager
 def looker():
     """
-    A program on each device of the proxy's looks up the socket that a packet is
-    for and adds it to a map: also one that listens or waits to be accepted.
+    A program on each of the proxy's devices looks up the socket that a packet
+    is for and adds it to a map, also a listening one or one that waits to be
+    accepted.
     """
     sockets = bpf.new_map(bpf.SOCKHASH, 8, 4, 4096)
     counters = bpf.new_map(bpf.ARRAY, 4, 8, 3 * bpf.KINDS)
@@ -74,7 +75,7 @@ def looker():
 
 
 def serve_all(size=scaled(256 * KB, 8 * KB), **options):
-    """Clients at once, each with a stream each way and an end of its own."""
+    """Concurrent clients, each with a stream each way and its own end."""
     listener = listen()
     clients = [connect(**options) for _ in range(CLIENTS)]
     threads = Threads()
@@ -107,7 +108,7 @@ def passive():
     expect(refusals(), before, "clients turned away")
 
 
-@scene("a program takes each connection that is made, also those made ahead")
+@scene("a program takes each connection that is made, also idle ones")
 def active():
     with taker(bpf.ACTIVE) as taken:
         serve_all()
@@ -140,7 +141,7 @@ def ready():
 
 
 def with_word(listener, waiting, word):
-    """The connection on which this comes; others wait, they were made ahead."""
+    """The connection on which this arrives; the others are idle ones."""
     end = time.monotonic() + limit(20)
     listener.settimeout(0.02)
     while time.monotonic() < end:
@@ -188,7 +189,7 @@ def any_moment():
     expect(refusals(), before, "clients turned away")
 
 
-@scene("clients that wait to be accepted are not taken, and served in the end")
+@scene("clients that wait to be accepted are not taken, and are served")
 def waiting():
     with looker() as taken, taker(bpf.PASSIVE) as other:
         kp("listener set web maxconn 1")
@@ -197,7 +198,7 @@ def waiting():
             expect_alive(first, there)
             listener = listen()
             socks = [connect() for _ in range(CLIENTS)]
-            # Packets for sockets that nobody has accepted.
+            # Packets for sockets that are not accepted yet.
             for sock in socks:
                 sock.sendall(b"word")
             wait_for(lambda: taken(bpf.OURS, bpf.OWNED) >= CLIENTS or
@@ -218,7 +219,7 @@ def waiting():
     wait_gone()
 
 
-@scene("clients that wait stay with the socket when another port gets it")
+@scene("waiting clients stay with the socket when another port gets it")
 def moved():
     both = "10.1.0.1:8000,[fd01::1]:8000"
     with looker() as taken:

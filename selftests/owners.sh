@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Whoever else would own the proxy's sockets, the streams are whole: BPF programs
-# that put each socket into a sockmap, MPTCP on the other end.
+# Streams are whole even if others claim the proxy's sockets: BPF programs that
+# put each socket into a sockmap, MPTCP on the other end.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

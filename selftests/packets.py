@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-What packets are made of, which decides how a pump takes their bytes.
+Layouts of packets, which decide how a pump takes their bytes.
 
 usage: packets.py BPF, a folder that a BPF file system is mounted on
 """
@@ -25,7 +25,7 @@ LINKS = ((CLIENT, "eth0"), (PROXY, "front"), (PROXY, "back"), (SERVER, "eth0"))
 
 @contextlib.contextmanager
 def links(after, *words):
-    """Settings of all devices for a while, each words of ip link; after: back."""
+    """Settings of all devices for a while, each as words of ip link."""
     try:
         for line in words:
             for ns, device in LINKS:
@@ -60,7 +60,8 @@ def counter(ns, device, name):
 
 @contextlib.contextmanager
 def large_packets():
-    """A function that tells how many of more than 64 KB the proxy has got."""
+    """A function that returns how many packets of more than 64 KB the proxy has
+    received."""
     def nft(text):
         return run("ip", "netns", "exec", PROXY, "nft", "-f", "-",
                    text=text).stdout
@@ -75,7 +76,8 @@ def large_packets():
 
 
 def stalled_stream(size):
-    """What waits in packets of any kind is taken when the reader reads on."""
+    """Data that waits in packets of any kind is taken when the reader
+    continues."""
     client, server = pair()
     stream = Stream(3)
     sent = fill_quickly(client, stream)
@@ -93,9 +95,9 @@ def jumbo():
                 both_ways(client, server, scaled(2 * MB))
 
 
-@scene("heads of up to 64 KB, which are the slab's")
+@scene("heads of up to 64 KB, from the slab")
 def large_heads():
-    # What cannot be sent in parts is copied into one.
+    # A packet that cannot be sent in parts is copied into one.
     with links(["mtu 1500"], "mtu 65535"), \
             offload(sg=False, tso=False, gso=False):
         before = show("stats show")[0]["bytes_copied"]
@@ -123,7 +125,7 @@ def big_tcp():
         kp("server set app [fd02::2]:9000 weight 1")
         initial_window(400)
         try:
-            # Not smaller because pace or window are not the largest yet.
+            # Not smaller because pacing or window have not grown yet.
             large = {"net__ipv4__tcp_min_tso_segs": 140,
                      "net__ipv4__tcp_rmem": "4096 4194304 6291456"}
             with sysctl(CLIENT, **large), sysctl(PROXY, **large), \
@@ -170,8 +172,8 @@ def xdp_pass():
 @contextlib.contextmanager
 def page_pools():
     """
-    The proxy's devices have what they receive in pages of a pool of theirs: a
-    veth copies each packet there that is shared, as TCP's are, for XDP.
+    The proxy's devices receive into pages of their own pool: for XDP, a veth
+    copies each shared packet there, and TCP's are shared.
     """
     ends = [link for link in LINKS if link[0] == PROXY]
 

@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Whatever packets are made of and however large they are, their bytes arrive:
-# jumbo frames, with heads of the slab, of hundreds of kilobytes, and in pages
-# that belong to a driver's pool.
+# The bytes of packets of any layout and size arrive: jumbo frames, heads from
+# the slab, packets of hundreds of kilobytes, and pages of a driver's pool.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

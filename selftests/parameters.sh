@@ -9,7 +9,7 @@
 
 plan 7
 
-# What the kernel has said since the mark.
+# The kernel's messages since the mark.
 said() {
 	dmesg | awk -v mark="$1" 'index($0, mark) { n = 0; on = 1 } on { print }'
 }
@@ -37,7 +37,7 @@ loads_not() {
 	}
 }
 
-# Values that no number of the module may have.
+# Values that no numeric parameter may have.
 extremes() {
 	local name=$1 value
 
@@ -55,7 +55,7 @@ all_extremes() {
 	done
 }
 
-# One more than the most, which the line names.
+# One more than the maximum, which the message names.
 beyond_most() {
 	local name most
 
@@ -75,7 +75,7 @@ zero() {
 	loads_not 'kproxy: parameter userns: "2" is not a number from 0 to 1' userns=2
 }
 
-# Each within its bounds, all together more than the host can give.
+# Each within its bounds, together more than the host has.
 too_much_memory() {
 	loads_not 'pool_pages 65536 and pool_sessions 65536: [0-9]+ MiB for [0-9]+ CPUs, more than [0-9]+ MiB' \
 		pool_pages=65536 pool_sessions=65536
@@ -111,14 +111,14 @@ all_tried() {
 	echo none >/sys/module/kunit/parameters/filter_glob
 [[ ! -d /sys/module/kproxy ]] || rmmod kproxy
 echo "kproxy-selftest: $test_name" >/dev/kmsg
-check "every number of the module is tried here" all_tried
-check "extreme values, and what is no number, fail the load" \
+check "every numeric parameter is tried here" all_tried
+check "extreme values and non-numbers fail the load" \
 	all_extremes "${numbers[@]}"
-check "so does one more than the bound that the log names" \
+check "so does one more than the bound in the log" \
 	beyond_most "${numbers[@]}"
-check "and zero, where that makes no sense" zero
-check "and pools that would take the host's memory" too_much_memory
-check "what is within the bounds is taken" within
+check "and 0, where it makes no sense" zero
+check "and pools that would take too much of the host's memory" too_much_memory
+check "values within the bounds are accepted" within
 load
 topology
 simple_proxy

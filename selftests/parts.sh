@@ -30,7 +30,7 @@ part() {
 	timeout -k 60 "$(left)" make --no-print-directory "$@" 2>&1 |
 		tee "$log"
 	status=${PIPESTATUS[0]}
-	# Skipped ones may be named behind.
+	# A number of skipped ones may follow.
 	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
 	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
 		passed=$((passed + BASH_REMATCH[1]))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-TCP peers that behave exactly as a test wants them to, and the proxy between
-them. One process plays the client and the server: a socket stays in the
-network namespace in which it was made, so that a scene reads from top to
-bottom like the story that it tells.
+TCP peers that behave exactly as a test wants, and the proxy between them. One
+process is both the client and the server: a socket stays in the network
+namespace in which it was made, so that a scene reads from top to bottom like a
+story.
 
 A test NAME.sh has its scenes in NAME.py: functions with a sentence above,
 
@@ -12,8 +12,8 @@ A test NAME.sh has its scenes in NAME.py: functions with a sentence above,
         client, server = pair()
         ...
 
-run by main() in the order in which they stand. A scene that returns has
-passed; one that raises has failed, and its exception says why.
+run by main() in this order. A scene that returns has passed; one that raises
+has failed, and its exception says why.
 """
 
 import contextlib
@@ -38,17 +38,17 @@ import traceback
 
 SCALE = int(os.environ.get("SCALE", "1"))
 PATIENCE = int(os.environ.get("PATIENCE", "1"))
-# Less of what takes long; SCALE is told by who runs the tests.
+# Divides payloads; SCALE is set by the runner of the tests.
 QUICK = SCALE > 1
-# And by that much only for a kernel that looks for bugs itself.
+# And by this only for the debug kernels.
 SLOW = SCALE >= 16
 
 CLIENT, PROXY, SERVER = "kp-client", "kp-proxy", "kp-server"
 FRONT, FRONT6 = ("10.1.0.1", 8000), ("fd01::1", 8000)
 BACK, BACK6 = ("10.2.0.2", 9000), ("fd02::2", 9000)
 
-# A socket on which nothing happens for so many seconds has stalled; a test
-# that looks for stalls may have less patience.
+# Seconds without progress after which a socket has stalled; a test that looks
+# for stalls may have less patience.
 STALL = 20
 
 SIOCOUTQ = 0x5411
@@ -61,12 +61,12 @@ _echoes = []
 
 
 def limit(seconds):
-    """A limit of time, longer where everything is slow."""
+    """A time limit, longer on slow kernels."""
     return seconds * PATIENCE
 
 
 def scaled(size, least=1):
-    """A size of a payload, smaller where everything is slow."""
+    """The size of a payload, smaller on slow kernels."""
     return max(size // SCALE, least)
 
 
@@ -111,7 +111,7 @@ def shorten(value):
 
 
 def wait_for(condition, what, seconds=10):
-    """Until the condition is true; its value."""
+    """Wait until the condition is true; returns its value."""
     end = time.monotonic() + limit(seconds)
     while True:
         value = condition()
@@ -148,13 +148,13 @@ def run(*words, check=True, text=None):
 
 
 def kp(command, check=True, text=None):
-    """One command to the proxy; the text is its input."""
+    """Run one command; the text is its input."""
     return run("kproxy", "-n", PROXY, *command.split(), check=check,
                text=text)
 
 
 def show(command):
-    """What the proxy shows, decoded."""
+    """The JSON of a show command, decoded."""
     return json.loads(kp("-j -s " + command).stdout)
 
 
@@ -203,7 +203,7 @@ TRACING = pathlib.Path("/sys/kernel/tracing")
 
 @contextlib.contextmanager
 def traced():
-    """A list of what the trace points have told when this is over."""
+    """A list that has the trace points' lines when this is over."""
     ours = TRACING / "instances/kproxy-test"
     ours.mkdir()
     try:
@@ -266,7 +266,7 @@ def connect(address=FRONT, ns=CLIENT, **options):
 
 
 def knock(address=FRONT, **options):
-    """Connect; None if the reset was there before connect() had returned."""
+    """Connect; None if the reset came before connect() returned."""
     try:
         return connect(address, **options)
     except ConnectionResetError:
@@ -281,7 +281,7 @@ def accept(listener):
 
 
 def pair(client=None, server=None, to=FRONT, at=BACK):
-    """A session: the client's and the server's socket; options of each."""
+    """A session: the client's and the server's socket; options for each."""
     listener = listen(at, **(server or {}))
     here = connect(to, **(client or {}))
     there = accept(listener)
@@ -362,7 +362,7 @@ def expect_alive(client, server, word=b"ping"):
 
 
 def unsent(sock):
-    """Bytes that the other end's TCP has not acknowledged."""
+    """Bytes that the peer's TCP has not acknowledged."""
     return struct.unpack("i", fcntl.ioctl(sock, SIOCOUTQ, b"\0" * 4))[0]
 
 
@@ -377,7 +377,7 @@ def wait_acked(sock, what="the proxy has everything", seconds=10):
 
 @contextlib.contextmanager
 def unreachable(address):
-    """The proxy has no route to there; a function with which it has again."""
+    """The proxy has no route to there; returns a function that restores it."""
     route = "unreachable", address
     run("ip", "-n", PROXY, "route", "add", *route)
     try:
@@ -387,7 +387,7 @@ def unreachable(address):
 
 
 def tcp_sockets(ns=PROXY):
-    """Sockets that are something: not listening, not merely remembered."""
+    """Live sockets: not listening, not in TIME-WAIT."""
     out = run("ip", "netns", "exec", ns, "ss", "-Htan").stdout
     return [line for line in out.splitlines()
             if line.split()[0] not in ("LISTEN", "TIME-WAIT")]
@@ -404,7 +404,7 @@ def wait_gone(seconds=10):
 
 class Stream:
     """
-    Bytes that are different everywhere: what is lost, doubled or swapped is
+    Bytes that differ everywhere, so that loss, duplication and reordering are
     found, and where.
     """
 
@@ -444,7 +444,7 @@ class Stream:
 
 
 def send_stream(sock, stream, total, sizes=lambda: 1 << 16, end=True):
-    """Send so many bytes in pieces of these sizes, then the end."""
+    """Send this many bytes in pieces of these sizes, then the end."""
     while total:
         size = min(sizes(), total)
         sock.sendall(stream.take(size))
@@ -466,7 +466,8 @@ def receive_stream(sock, stream, total, sizes=lambda: 1 << 16, end=True):
 
 
 def fill_quickly(sock, stream):
-    """Write as much as is taken at once, and a bit; how much that was."""
+    """Write as much as is accepted at once, and a little more; returns how
+    much."""
     sock.setblocking(False)
     total, end = 0, time.monotonic() + limit(0.5)
     while time.monotonic() < end:
@@ -483,7 +484,7 @@ def fill_quickly(sock, stream):
 
 
 class Threads:
-    """Things that happen at the same time; what goes wrong in one is raised."""
+    """Concurrent actions; an exception in one is raised here."""
 
     def __init__(self):
         self._threads = []
@@ -526,8 +527,8 @@ def both_ways(client, server, total, seed=1, seconds=120, sizes=None,
 
 class Hurt:
     """
-    A session with a stream each way while something fails. It may be reset; but
-    up to there what comes is right, no stream ends early, and nothing hangs.
+    A session with a stream each way during failures. It may be reset; but up to
+    there the bytes are right, no stream ends early, and nothing hangs.
     """
 
     HELLO = b"hello"
@@ -535,8 +536,8 @@ class Hurt:
 
     def __init__(self, listener, size, over=None, piece=5000, **options):
         """
-        Begin. The streams have this size, are written in pieces, and go on until
-        over is set.
+        Begin. The streams have this size, are written in pieces, and continue
+        until over is set.
         """
         self.broken = False
         self._size, self._over, self._piece = size, over, piece
@@ -610,7 +611,7 @@ class Hurt:
             self.broken = True
 
     def join(self, seconds=60):
-        """To the end of both streams; whether it was reset."""
+        """Run to the end of both streams; returns whether it was reset."""
         self._threads.join(seconds)
         for sock in self._ends:
             sock.close()
@@ -622,7 +623,7 @@ class Hurt:
 
 
 def written(address):
-    """An address as the command reads and writes it."""
+    """An address in the command's notation."""
     return ("[%s]:%d" if ":" in address[0] else "%s:%d") % address[:2]
 
 
@@ -646,7 +647,7 @@ class EchoServer:
     def __init__(self, address=BACK, greeting=b""):
         self.socket = listen(address)
         self.socket.settimeout(None)
-        # One that is left by a scene that failed must not fail the next.
+        # The leftover of a failed scene must not fail the next one.
         _echoes.append(self)
         self.clients = 0
         self._greeting = greeting
@@ -668,7 +669,7 @@ class EchoServer:
             sock.shutdown(socket.SHUT_WR)
 
     def close(self):
-        # Closing alone does not wake who accepts.
+        # Closing alone does not wake a thread in accept().
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
@@ -726,18 +727,18 @@ def play(sentence, function):
         diagnose()
     close_all()
     if error:
-        # What this one has left must not fail the next.
+        # Leftovers of this scene must not fail the next one.
         for family in "0.0.0.0/0", "::/0":
             kp(f"session kill client {family}", check=False)
 
 
 def main():
-    """Play all scenes, or those whose functions are named."""
+    """Run all scenes, or those whose functions are named."""
     random.seed(int(os.environ.get("SEED") or 1))
     wanted = sys.argv[1:]
     for sentence, function in _scenes:
         if not wanted or function.__name__ in wanted:
             play(sentence, function)
-    # Threads may still wait for what will not come.
+    # Threads may still wait for something that will not come.
     sys.stdout.flush()
     os._exit(0)

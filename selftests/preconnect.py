@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Connections that are made before a client comes."""
+"""Idle connections, which are made before a client comes."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ def wait_ready(n, seconds=20):
 
 @contextlib.contextmanager
 def preconnect(n, words=""):
-    """So many for each CPU, for a while."""
+    """This many for each CPU, for a while."""
     kp(f"upstream set app preconnect {n}")
     kp(f"server add app {NAME} {words}")
     try:
@@ -44,13 +44,13 @@ def accept_all(listener, n):
 
 
 def addressed(socks):
-    """The one that something has come to."""
+    """The connection that has received something."""
     found, _, _ = select.select(socks, [], [], limit(20))
     expect(len(found), 1, "sockets to which something came")
     return found[0]
 
 
-@scene("connections are made ahead, nothing is sent on them, one is used")
+@scene("idle connections are made, nothing is sent on them, one is used")
 def used():
     with listen() as listener, preconnect(2) as n:
         socks = accept_all(listener, n)
@@ -100,7 +100,7 @@ def banner():
     wait_gone()
 
 
-@scene("what the server closes or resets is not used, and made anew")
+@scene("a connection that the server closes or resets is replaced, not used")
 def dead():
     with listen() as listener, preconnect(2) as n:
         socks = accept_all(listener, n)
@@ -147,7 +147,7 @@ class Closing:
         self._socket.close()
 
 
-@scene("a server that wants none is not stormed, nor blamed")
+@scene("a server that refuses them is not stormed, nor ejected")
 def no_storm():
     kp("upstream set app eject 1")
     with contextlib.closing(Closing()) as server, preconnect(4) as n:
@@ -173,7 +173,7 @@ def no_storm():
     wait_gone()
 
 
-@scene("there are as many as are wanted: of more, fewer, or none")
+@scene("their number follows the option: more, fewer, or none")
 def trimmed():
     with listen() as listener, preconnect(3) as n:
         wait_ready(n)
@@ -212,7 +212,7 @@ def acceptable(listener):
         return None
 
 
-@scene("a change of what sockets are like makes others")
+@scene("a change of socket options replaces them")
 def other_options():
     with listen() as listener, preconnect(1) as n:
         socks = accept_all(listener, n)
@@ -245,7 +245,7 @@ def many():
         wait_ready(n)
 
 
-@scene("a server that can't be reached is tried again, and not waited for")
+@scene("an unreachable server is tried again, and not waited for")
 def no_route():
     with listen() as listener, unreachable(BACK[0]) as no_more, \
             preconnect(2) as n:
@@ -260,7 +260,7 @@ def no_route():
     wait_gone()
 
 
-@scene("who does not answer in time is given up, and tried again")
+@scene("a connect without an answer is given up, and tried again")
 def silent():
     with listen(backlog=0) as listener:
         first = connect(BACK, ns=SERVER)
@@ -278,9 +278,9 @@ def silent():
             first.close()
 
             def all_ready():
-                # Its queue has room for one. Another that comes at the same
-                # time is connected, too, as the last ACK is not answered;
-                # one that comes later is when there is room again.
+                # Its queue has room for one. Another connection that comes at
+                # the same time is connected, too, because the last ACK is not
+                # answered; a later one is connected when there is room again.
                 if select.select([listener], [], [], 0)[0]:
                     accept(listener)
                 return counts()["ready"] == CPUS
@@ -288,7 +288,7 @@ def silent():
             wait_for(all_ready, f"{CPUS} are ready", 60)
 
 
-@scene("it does not go with the client's address")
+@scene("it cannot be combined with source client")
 def refused():
     for first, second in (("preconnect 1", "source client"),
                           ("source client", "preconnect 1")):
@@ -301,7 +301,7 @@ def refused():
     expect(done.returncode, 1, "257")
 
 
-@scene("a crowd: everybody is served, by those and by others")
+@scene("a crowd: every client is served, by idle connections and by new ones")
 def crowd():
     echo = EchoServer(greeting=b"220")
     rounds = scaled(16, 4)
@@ -331,9 +331,9 @@ def crowd():
     wait_gone(30)
 
 
-@scene("one that is used is replaced soon, also when all were just made")
+@scene("a used one is replaced soon, also when all were just made")
 def replaced():
-    """The work waits for answers then, which come after it."""
+    """The work waits for answers then, which come later."""
     with netem(SERVER, "eth0", "delay", "50ms"), listen() as listener:
         with preconnect(4) as n:
             socks = accept_all(listener, n)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Connections to servers are made before a client comes, used by the next one,
-# and gone when they are not wanted.
+# Idle connections to servers are made before a client comes, used by the next
+# one, and closed when they are no longer wanted.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -18,7 +18,7 @@ ready_is() {
 	same "ready" "$(kp_json '.[0].preconnect.ready' -s server show app)" "$1"
 }
 
-# Some to a server that keeps them.
+# Idle connections to a server that keeps them.
 some() {
 	kp upstream set app preconnect 2
 	kp server add app 10.2.0.2:9000

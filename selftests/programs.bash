@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Servers that people run behind a proxy, and a proxy for each. After lib.sh.
+# Common servers, and a proxy in front of each. Source it after lib.sh.
 
 : "${tmp:?}"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Programs that people run behind a proxy, unchanged, through this one.
+# Common programs, unchanged, through this proxy.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,7 +17,7 @@ topology
 
 add_proxies
 
-# One request a connection: so many to each server as its weight says.
+# One request per connection: each server gets its share by weight.
 by_weight() {
 	get -H 'Connection: close' "http://10.1.0.1/who?[1-$requests]" |
 		sort | uniq -c | awk '{ print $2, $1 }' >"$tmp/who"
@@ -75,7 +75,7 @@ transfer() { # ARGUMENT...
 		jq .error "$tmp/iperf"
 		return 1
 	}
-	# Both ways it ends when one of them is through.
+	# With both directions, it ends when one of them has finished.
 	jq -e '.error == null and
 		([.end | .sum_received, .sum_received_bidir_reverse | values | .bytes] |
 			all(. > 0) and add > 1000000)' "$tmp/iperf"
@@ -86,7 +86,7 @@ counted_transfer() {
 	transfer
 }
 
-# by_reference PERCENT: what was counted, and fewer of the pump's runs put off.
+# by_reference PERCENT: bytes spliced, and fewer runs of the pump deferred.
 by_reference() {
 	kp_json '.[0]' stats show
 	kp -j stats show | jq -e --argjson most "$1" '.[0] |
@@ -94,7 +94,7 @@ by_reference() {
 		.pumps_deferred < $most / 100 * .pumps_inline'
 }
 
-# Nobody else can hold the destination's lock when data comes.
+# No other CPU can hold the destination's lock when data arrives.
 bulk_on_one_processor() {
 	taskset -pc 0 "$BASHPID"
 	start_iperf
@@ -102,9 +102,9 @@ bulk_on_one_processor() {
 	by_reference 1
 }
 
-# The destination's acknowledgements come to the other one, which holds its lock
-# meanwhile: for long if it is stopped by a busy host, so that there is more than
-# one try, and for as long as a pump runs when the kernel looks for bugs itself.
+# The destination's acknowledgements arrive on the other CPU, which holds its
+# lock meanwhile: for long if a busy host stops it, hence more than one try, and
+# for as long as a pump runs on a debug kernel.
 bulk_on_two_processors() {
 	local most=5
 

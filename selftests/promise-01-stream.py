@@ -55,7 +55,7 @@ def bulk():
         expect(digests["received", seed], digests["sent", seed], "SHA-256")
 
 
-@scene("the counters tell every byte, and most of it was not copied")
+@scene("the counters include every byte, and most bytes were not copied")
 def counters():
     before = stats()
     client, server = pair()
@@ -202,10 +202,10 @@ def small_segments():
     both_ways(client, server, scaled(256 * KB))
 
 
-@scene("small messages of two sessions by turns, to readers that wait")
+@scene("alternating small messages of two sessions, to readers that wait")
 def by_turns():
-    # Their copies lie between each other, so that none becomes part of the one
-    # before it, and packets run out of room for fragments.
+    # Their copies alternate in the page, so that none extends the one before
+    # it, and packets run out of room for fragments.
     count, size = 800, 50
     ends = [pair({"nodelay": True}, {"rcvbuf": 4096}) for _ in range(2)]
     streams = [Stream(n) for n in range(2)]
@@ -232,7 +232,7 @@ def urgent():
         sink.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         while data := sink.recv(1 << 16):
             got += data
-        # An urgent byte may go on as what it is or as a byte like others.
+        # An urgent byte may be passed on as urgent or as an ordinary byte.
         expect(got.replace(b"!", b""), b"before" + b"after" * 20000,
                "the other bytes")
 
@@ -296,7 +296,7 @@ def no_cork():
         slowest = max(slowest, time.monotonic() - begun)
         server.sendall(b"y")
         read_exactly(client, 1)
-    # A cork, or an ACK that is waited for, would cost 40 or 200 ms each time.
+    # A cork, or a wait for an ACK, would cost 40 or 200 ms each time.
     if slowest > limit(2):
         raise Failed(f"a message took {slowest:.3f} s")
     wait_for(lambda: sessions()[0]["server_tcp"]["sndq"] == 0, "all is sent")

@@ -16,7 +16,7 @@ SIDES = ("client", "server")
 
 
 def ends(first, **options):
-    """A session's sockets, the given side's first."""
+    """A session's sockets, beginning with the given side's."""
     client, server = pair(**options)
     return (client, server) if first == "client" else (server, client)
 
@@ -103,7 +103,7 @@ def both_close():
     wait_gone()
 
 
-@scene("a client that closes without a word is an end of stream")
+@scene("a client that closes without data is an end of stream")
 def silent_close():
     client, server = pair()
     client.close()
@@ -149,13 +149,13 @@ def data_then_reset():
     wait_gone()
 
 
-@scene("so it is when the reader's buffer is full when the reset comes")
+@scene("the same when the reader's buffer is full when the reset comes")
 def data_then_reset_slow():
     for side in SIDES:
         source, sink = ends(side, client={"rcvbuf": 4096},
                             server={"rcvbuf": 4096})
-        # More than the reader and the proxy's socket towards it take, less
-        # than what the proxy's other socket takes too.
+        # More than fits into the reader and the proxy's socket to it, less than
+        # fits into the proxy's other socket, too.
         size = 96 * KB
         word = Stream(7).take(size)
         source.sendall(word)
@@ -190,7 +190,7 @@ def both_reset_stalled():
         wait_gone()
 
 
-@scene("a reset by one who has half-closed, or after the other has")
+@scene("a reset by a side that has half-closed, or after the other has")
 def reset_half_closed():
     for side in SIDES:
         source, sink = ends(side)
@@ -214,7 +214,7 @@ def reset_half_closed():
     wait_gone()
 
 
-@scene("a reset in the midst of heavy traffic both ways ends both")
+@scene("a reset during heavy traffic both ways ends both")
 def reset_in_traffic():
     for side in SIDES:
         for n in range(max(scaled(8), 2)):
@@ -259,7 +259,7 @@ def reset_in_traffic():
     wait_gone()
 
 
-@scene("who sends to a side that is gone is reset")
+@scene("a side that sends to one that is gone is reset")
 def send_to_gone():
     for side in SIDES:
         source, sink = ends(side)
@@ -275,7 +275,7 @@ def send_to_gone():
     wait_gone()
 
 
-@scene("an end behind data that the other side is slow to read")
+@scene("an end after data that the other side reads slowly")
 def slow_end():
     for side in SIDES:
         source, sink = ends(side, client={"rcvbuf": 4096},
@@ -284,7 +284,7 @@ def slow_end():
         threads = Threads()
         threads.go(lambda: (source.sendall(Stream(4).take(size)),
                             source.close()))
-        # Not joined before: what nobody reads need not fit into the buffers.
+        # Not joined before: unread data need not fit into the buffers.
         receive_stream(sink, Stream(4), size, lambda: 3000)
         threads.join()
         sink.close()

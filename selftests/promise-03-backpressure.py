@@ -17,12 +17,12 @@ from peer import (KB, MB, PROXY, Failed, Stream, Threads, both_ways,
 BUFFERS = 4 * 256 * KB
 PAGE = 4 * KB
 
-# What stalls here is to be seen before the whole script is out of time.
+# A stall here must show before the script runs out of time.
 peer.STALL = 5
 
 
 def fill(writer, stream, size=1 << 16):
-    """Write until nothing more is taken; how much was."""
+    """Write until no more is accepted; returns how much was."""
     writer.setblocking(False)
     total, quiet = 0, time.monotonic()
     while time.monotonic() < quiet + limit(1):
@@ -42,7 +42,8 @@ def fill(writer, stream, size=1 << 16):
 
 
 def in_proxy(session, source):
-    """What waits in the proxy's sockets of a session, by its own account."""
+    """Bytes that wait in the proxy's sockets of a session, by its own
+    account."""
     sides = ("client_tcp", "server_tcp")
     if source != "client":
         sides = sides[::-1]
@@ -99,12 +100,12 @@ def stall(side):
     return reader
 
 
-@scene("a server that stops reading stalls the client, then all arrives")
+@scene("a server that stops reading stalls the client, then everything arrives")
 def client_stalls():
     stall("client")
 
 
-@scene("a client that stops reading stalls the server, then all arrives")
+@scene("a client that stops reading stalls the server, then everything arrives")
 def server_stalls():
     stall("server")
 
@@ -121,7 +122,7 @@ def both_stall():
     expect_alive(client, server)
 
 
-@scene("sessions that are stalled do not hold up others")
+@scene("stalled sessions do not slow others down")
 def others():
     stalled = [pair() for _ in range(max(scaled(16), 4))]
     for client, _ in stalled:
@@ -142,7 +143,7 @@ def available():
         return int(re.search(r"MemAvailable: +(\d+)", file.read()).group(1))
 
 
-@scene("tiny messages to a stopped reader pin no memory that nobody counts")
+@scene("tiny messages to a stopped reader pin no unaccounted memory")
 def tiny():
     before, pages = available(), tcp_memory()
     ends = [pair({"nodelay": True}) for _ in range(max(scaled(16), 4))]
@@ -155,7 +156,7 @@ def tiny():
                 break
     grown = (available() - before) * -KB
     counted = (tcp_memory() - pages) * PAGE
-    # Four sockets each, with all that the kernel itself keeps of them.
+    # Four sockets each, with the kernel's own overhead.
     if grown > counted + 48 * MB:
         raise Failed(f"{grown >> 10} KB are gone, TCP knows of "
                      f"{counted >> 10} KB")

@@ -17,14 +17,14 @@ def expect_connecting():
 
 
 class BusyServer:
-    """Its queue is full: it answers nobody before it is told to."""
+    """Its queue is full: it answers no connect before it is told to."""
 
     def __init__(self):
         self._listener = listen(backlog=0)
         self._first = connect(BACK, ns=SERVER)
 
     def answer(self):
-        """When it is seen that a session waits for it; its end of that one."""
+        """Wait until a session waits for it; returns its end of that one."""
         expect_connecting()
         accept(self._listener).close()
         self._first.close()

@@ -23,7 +23,7 @@ def time_to_reset(address=FRONT, word=b"hello?"):
         client.sendall(word)
         expect_reset(client, "the client", 10)
     except (ConnectionResetError, BrokenPipeError):
-        # So soon that connecting or sending tells of it.
+        # So soon that connecting or sending reports it.
         pass
     return time.monotonic() - begun
 
@@ -51,17 +51,17 @@ def route(*words):
         run("ip", "-n", PROXY, "route", "del", *words)
 
 
-@scene("nobody listens there: the client is reset at once")
+@scene("no listener there: the client is reset at once")
 def nobody_listens():
     before = stats()["connect_failures"]
-    # Far sooner than the time-outs that could hide a hang.
+    # Far sooner than the time-outs, which could hide a hang.
     expect_between(time_to_reset(), 0, limit(TIMEOUT * 3), "seconds")
     expect(stats()["connect_failures"] - before, RETRIES + 1,
            "failed connects counted")
     wait_gone()
 
 
-@scene("nobody answers: the client is reset after connect-timeout x tries")
+@scene("no answer: the client is reset after connect-timeout x tries")
 def nobody_answers():
     for retries in 0, 2:
         kp(f"upstream set app retries {retries}")
@@ -137,7 +137,7 @@ def retry():
 def retry_after_timeout():
     with route("10.8.0.0/24", "via", "10.2.0.2"), \
             servers("10.8.0.1:9000", "10.2.0.4:9000"):
-        # 10.8.0.1 is nobody's, and no answer comes back.
+        # No host has 10.8.0.1, and no answer comes back.
         run("ip", "-n", SERVER, "route", "add", "blackhole", "10.8.0.0/24")
         echo = EchoServer(("10.2.0.4", 9000))
         for n in range(4):
@@ -180,7 +180,7 @@ def client_gives_up():
     kp("listener set web connect-timeout 400ms")
 
 
-@scene("many clients at once that can't be served are all reset")
+@scene("many clients that cannot be served are all reset")
 def many():
     count = max(scaled(200), 20)
     with netem(SERVER, "eth0", "loss", "100%"):

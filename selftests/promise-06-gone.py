@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""How a session ends, and that then nothing is left of it."""
+"""How a session ends, and that nothing is left of it then."""
 
 import contextlib
 import re
@@ -66,7 +66,7 @@ def was_reset():
     expect_pool_whole()
 
 
-@scene("many sessions one after the other come out of one pool")
+@scene("many successive sessions are served by one pool")
 def reuse():
     echo = EchoServer()
     before = show("pool show")
@@ -269,14 +269,14 @@ def vanished():
         word = Stream(3).take(64 * KB)
         client.sendall(word)
         reset(client)
-        # The server never reads: what it was sent can't be drained.
+        # The server never reads: what it was sent cannot be flushed.
         wait_gone(4)
         data = read_until_reset(server)
         if data != word[:len(data)]:
             raise Failed("what came is no prefix of what was sent")
 
 
-@scene("a listener that was deleted in the midst leaves nothing either")
+@scene("a listener that is deleted under load leaves nothing either")
 def deleted():
     kp("listener add brief 10.1.0.1:8003 upstream app")
     listener = listen()

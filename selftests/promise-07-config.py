@@ -47,7 +47,7 @@ class Live:
         wait_gone()
 
 
-@scene("adding, changing and deleting what is around a live session")
+@scene("adding, changing and deleting objects beside a live session")
 def around():
     live = Live()
     for command in ("upstream add other retries 1",
@@ -67,7 +67,7 @@ def around():
     live.finish()
 
 
-@scene("changing what a live session uses itself")
+@scene("changing the objects of a live session")
 def own():
     kp("upstream add other")
     kp("server add other 10.2.0.3:9000")
@@ -92,7 +92,7 @@ def own():
     live.finish()
 
 
-@scene("a deleted listener accepts no more, its sessions go on")
+@scene("a deleted listener stops accepting, its sessions go on")
 def listener_del():
     kp("listener add second 10.1.0.1:8001 upstream app")
     live = Live((FRONT[0], 8001))
@@ -130,7 +130,7 @@ def upstream_del():
     live.finish()
 
 
-@scene("\"del kill\" resets what it asks for and nothing else")
+@scene("\"del kill\" resets its sessions and nothing else")
 def del_kill():
     kp("listener add second 10.1.0.1:8001 upstream app")
     live = Live()
@@ -183,13 +183,13 @@ def state_drain():
     wait_gone()
 
 
-@scene("a listener that goes in the midst of handshakes: every client is told")
+@scene("a listener that is deleted during handshakes: every client is reset")
 def handshakes():
     address = FRONT[0], 8001
     for again in False, True:
         kp("listener add second 10.1.0.1:8001 upstream app")
         clients, threads = [], Threads()
-        # What ends a handshake comes so long after the client believes in it.
+        # The reset of a handshake comes this late after the client's connect().
         with netem(CLIENT, "eth0", "delay", f"{limit(1)}s"):
             for _ in range(8):
                 threads.go(lambda: clients.append(connect(address)))
@@ -235,7 +235,7 @@ def maxconn():
     for n, client in enumerate(clients):
         client.sendall(b"%d" % n)
     servers = [accept(listener), accept(listener)]
-    # The others are in the backlog; nothing but time could bring a third.
+    # The others are in the backlog; a third could only come with time.
     expect(len(sessions()), 2, "sessions")
     served = {read_exactly(server, 1) for server in servers}
     expect(served, {b"0", b"1"}, "clients served first")
@@ -274,7 +274,7 @@ def weights():
     wait_gone()
 
 
-@scene("a storm of changes, and streams that do not notice")
+@scene("a storm of changes, and undisturbed streams")
 def storm():
     kp("upstream add other")
     over = threading.Event()
@@ -293,7 +293,7 @@ def storm():
                     "server set app 10.2.0.2:9000 weight 2")
         while not over.is_set():
             done = kp(random.choice(commands), check=False)
-            # Refused is right for most of them, most of the time.
+            # Most of them are rightly refused, most of the time.
             if done.returncode not in (0, 2):
                 errors.append(done.stderr)
 
@@ -311,7 +311,7 @@ def storm():
             kp(f"{object_} del {name}", check=False)
 
 
-@scene("a listener that changes its upstream under clients that keep coming")
+@scene("a listener that changes its upstream while clients keep coming")
 def switch():
     kp("upstream add other")
     kp("server add other 10.2.0.3:9000")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-Sessions of every kind, for the moment in which the proxy is taken away.
+Sessions of every kind, for the moment in which the proxy is removed.
 
 usage: promise-08-teardown.py READY KIND
 
 READY is a file that is made once everything is under way. KIND mix: then wait
-until every client was told that its session is over, and fail if one is not.
+until every client has seen the end of its session, and fail if one does not.
 orphan: a session that has ended, whose client does not read. storm: clients
 that come as fast as they can. works: is there a proxy?
 """

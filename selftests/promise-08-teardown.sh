@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# rmmod succeeds at any moment under load: what lives is reset, nothing leaks.
-# Deleting a network namespace does the same for what it held; kproxy never
-# keeps one alive.
+# rmmod succeeds at any moment under load: live sessions are reset, nothing
+# leaks. Deleting a network namespace does the same for its objects; kproxy
+# never keeps one alive.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -16,7 +16,7 @@ topology
 modprobe -q sch_netem || true
 
 # The load: see promise-08-teardown.py. It says "ready" once everything is under
-# way, and ends with status 0 if, once the proxy is gone, all clients are told.
+# way, and exits with 0 if all clients see the end once the proxy is gone.
 start_load() { # [KIND]
 	rm -f "$tmp/ready"
 	python3 "$here/$test_name.py" "$tmp/ready" "${1:-mix}" >"$tmp/load" 2>&1 &
@@ -28,8 +28,8 @@ start_load() { # [KIND]
 	}
 }
 
-# Its clients would visit the next namespace of this name. It may have ended by
-# itself, when all were told.
+# Its clients would connect to the next namespace of this name. It may have
+# exited by itself, when all had seen the end.
 stop_load() {
 	kill -9 "$load_pid" 2>/dev/null || true
 	wait "$load_pid" || true
@@ -47,7 +47,7 @@ rmmod_once() {
 	start_load
 	rmmod kproxy
 	end_load
-	# A socket that was closed after its last byte may still be at that.
+	# A socket that was closed after its last byte may still be sending it.
 	wait_for 10 no_sockets
 	insmod "$ko"
 }
@@ -72,7 +72,7 @@ readers_at_rmmod() {
 		done >/dev/null 2>&1 &
 		pids+=($!)
 	done
-	# A list that is read in pieces holds the module in between.
+	# A list that is read in parts holds the module in between.
 	for n in $(seq "$rounds"); do
 		wait_for 10 rmmod kproxy
 		insmod "$ko"
@@ -91,7 +91,7 @@ netns_del_once() {
 	ip netns del kp-proxy
 	wait_for 10 proxy_is_gone
 	stop_load
-	# Nobody is left to count but the pools.
+	# Only the pools are left to count.
 	wait_for 20 pools_are_whole
 }
 
@@ -104,7 +104,7 @@ netns_del() {
 	done
 }
 
-# Its clients and servers are told, as long as there is a cable to tell them by.
+# Its clients and servers are reset, as long as there is a link to them.
 netns_del_resets() {
 	topology
 	simple_proxy
@@ -173,12 +173,12 @@ use_after_all() {
 
 check "rmmod under load, again and again" rmmod_many
 check "rmmod while others list sessions and listeners" readers_at_rmmod
-check "a namespace deleted under load is gone, and all that was in it" netns_del
-check "what lived in it is reset" netns_del_resets
+check "a namespace deleted under load is gone, with all its objects" netns_del
+check "its live sessions are reset" netns_del_resets
 check "a session that lingers keeps no namespace alive" netns_del_after_end
-check "nor does it hold up rmmod" rmmod_after_end
+check "nor does it delay rmmod" rmmod_after_end
 check "listeners that come and go in a storm of clients" accept_storm
-check "parameters of the pools are taken at load" reload_parameters
+check "the parameters of the pools take effect at load" reload_parameters
 check "after all this the module works" use_after_all
-check "and so it does in every namespace that is new" use_after_all
+check "and in every new namespace" use_after_all
 finish

@@ -15,7 +15,7 @@ def fallbacks():
     return sum(p["fallbacks"] for p in show("pool show"))
 
 
-@scene("more sessions and small messages than the pool has room for")
+@scene("more sessions and small messages than fit into the pool")
 def tiny_pool():
     expect([(p["pages"], p["sessions"]) for p in show("pool show")],
            [(1, 1)] * len(show("pool show")), "pages and sessions of the pools")
@@ -32,7 +32,7 @@ def tiny_pool():
         raise Failed("no fallback was counted")
 
 
-@scene("each session that finds no object in its pool is counted")
+@scene("each session that finds its pool empty is counted")
 def objects():
     count = 8
     before = fallbacks()
@@ -45,7 +45,7 @@ def objects():
     wait_gone()
 
 
-@scene("messages that nobody reads use up the pages, and they come back")
+@scene("unread messages use up the pages, and the pages come back")
 def pool_refills():
     before = fallbacks()
     ends = [pair({"nodelay": True}) for _ in range(8)]
@@ -77,7 +77,7 @@ def tcp_memory(pages):
         run("sysctl", "-qw", f"net.ipv4.tcp_mem={' '.join(old)}")
 
 
-@scene("little memory for TCP: nothing is wrong, nothing hangs")
+@scene("little memory for TCP: no wrong byte, no hang")
 def little_tcp_memory():
     for pages in 64, 600:
         over = threading.Event()

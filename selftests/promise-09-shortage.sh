@@ -21,5 +21,5 @@ no_pool() {
 	cat "$tmp/afterwards"
 	grep -q '^ok ' "$tmp/afterwards"
 }
-check "a pool without anything in it works, too" no_pool
+check "an empty pool works, too" no_pool
 finish

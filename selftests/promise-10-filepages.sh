@@ -20,7 +20,7 @@ else
 		"no TLS in this kernel"
 fi
 
-# One packet each: what is made of them is not for TCP's offloads.
+# One packet each: TCP's offloads must not change them.
 in_place_link() {
 	modprobe -q -a esp4 xfrm_user authenc seqiv ctr sch_ingress \
 		cls_matchall act_pedit act_csum || return

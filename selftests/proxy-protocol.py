@@ -68,7 +68,7 @@ MALFORMED = (
 
 @contextlib.contextmanager
 def options(listener="", upstream=""):
-    """Options of the two for a while; the end is without any of them."""
+    """Options of both for a while; afterwards they have none of them."""
     if listener:
         kp("listener set web " + listener)
     if upstream:
@@ -82,7 +82,7 @@ def options(listener="", upstream=""):
 
 
 def accepting(**more):
-    """A listener that wants a header, and its server."""
+    """A listener that requires a header, and its server."""
     words = "accept-proxy on connect-timeout 60s"
     for key, value in more.items():
         words += f" {key.replace('_', '-')} {value}"
@@ -105,7 +105,7 @@ def expect_refused(client, what):
         expect_reset(client, what)
 
 
-@scene("in: each kind of header, data in the same segment, who is shown")
+@scene("in: each kind of header, data in the same segment, the client shown")
 def kinds():
     listener = listen()
     with accepting():
@@ -125,7 +125,7 @@ def kinds():
                 wait_gone()
 
 
-@scene("in: what the header says is what a filter means")
+@scene("in: filters match the client of the header")
 def filtered():
     listener = listen()
     with accepting():
@@ -172,7 +172,7 @@ def bytewise():
     wait_gone()
 
 
-@scene("in: 65,535 bytes of extensions are passed over")
+@scene("in: 65,535 bytes of extensions are skipped")
 def long_header():
     listener = listen()
     with accepting():
@@ -217,7 +217,7 @@ def whole_in_one():
     wait_gone()
 
 
-@scene("in: what is no header is reset and counted, no server hears of it")
+@scene("in: an invalid header is reset and counted, no server is contacted")
 def malformed():
     listener = listen()
     listener.setblocking(False)
@@ -276,7 +276,7 @@ def closes_early():
             wait_gone()
 
 
-@scene("in: a client that says nothing yet is shown and can be killed")
+@scene("in: a client that has sent nothing yet is shown and can be killed")
 def killed():
     listen()
     with accepting():
@@ -300,7 +300,7 @@ def killed():
     wait_gone()
 
 
-@scene("in: limits are of the client that the header names, deny of the peer")
+@scene("in: limits apply to the client in the header, deny to the peer")
 def limits():
     echo = EchoServer()
     with accepting(client_maxconn=1, deny="192.0.2.0/24"):
@@ -327,7 +327,7 @@ def expect_header(server, client, version, to):
     expect(read_exactly(server, len(want)), want, "the header")
 
 
-@scene("out: the header comes first, also when the client says nothing")
+@scene("out: the header comes first, also when the client sends nothing")
 def out():
     for version in "v1", "v2":
         with options(upstream=f"send-proxy {version}"):
@@ -400,7 +400,7 @@ def out_retry():
             expect_alive(client, server)
             client.close()
             server.close()
-        # And one that nobody gets.
+        # And one that no server gets.
         expect_refused(knock(), "a client without a server")
     kp("server del app 10.2.0.3:9000")
     wait_gone()
@@ -424,7 +424,7 @@ def counts():
     return show("server show app")[0]["preconnect"]
 
 
-@scene("out: on a connection made ahead, when a client takes it")
+@scene("out: on an idle connection, when a client takes it")
 def out_ready():
     for version in "v1", "v2":
         for to in FRONT, FRONT6:
@@ -443,7 +443,7 @@ def out_ready():
             wait_gone()
 
 
-@scene("out: and when the server has spoken already, or dies in that moment")
+@scene("out: also when the server has sent already, or dies at that moment")
 def out_ready_greeted():
     for version in "v1", "v2":
         with options(upstream=f"send-proxy {version}"), \
@@ -474,13 +474,13 @@ def out_ready_greeted():
 
 
 def first_of(socks, seconds=20):
-    """The one to which something has come, or None."""
+    """The connection that has received something, or None."""
     found, _, _ = select.select([s for s in socks if s.fileno() >= 0], [], [],
                                 limit(seconds))
     return found[0] if found else None
 
 
-@scene("in and out: what one proxy says is said to the next")
+@scene("in and out: one proxy's header reaches the next")
 def both():
     with options("accept-proxy on", "send-proxy v2"):
         for said in (("192.0.2.1", "198.51.100.2", 1, 2),
@@ -492,7 +492,7 @@ def both():
             expect(read_exactly(server, len(want)), want, "what is said")
             expect_alive(client, server)
             listener.close()
-        # Who says nothing of it: the addresses of the connection.
+        # Without addresses in the header: those of the connection.
         listener, client = listen(), connect()
         client.sendall(MAGIC + b"\x20\0\0\0")
         server = accept(listener)
@@ -500,7 +500,7 @@ def both():
         expect_alive(client, server)
 
 
-@scene("in and out: many clients come and go, and some never say a word")
+@scene("in and out: many clients come and go, and some never send")
 def many():
     echo, count = EchoServer(), max(scaled(200), 40)
     with options("accept-proxy on connect-timeout 60s"):
@@ -522,7 +522,7 @@ def many():
     wait_gone()
 
 
-@scene("without the options nothing is read or sent of it")
+@scene("without the options no header is read or sent")
 def without():
     client, server = pair()
     client.sendall(V1)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The PROXY protocol: a listener that wants to be told who its client is, and an
-# upstream whose servers are told; by themselves, and with programs that speak it.
+# The PROXY protocol: a listener that requires a header, and an upstream that
+# sends one; alone, and with programs that speak it.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -34,7 +34,7 @@ options_shown() {
 		"$(kp_json '.[0] | has("send-proxy")' upstream show app)" false
 }
 
-# Both say what their client's address is.
+# Both report their client's address.
 start_receivers() {
 	mkdir -p "$tmp/nginx"
 	chmod 755 "$tmp"
@@ -73,7 +73,8 @@ start_receivers() {
 	wait_for 30 listens 10.2.0.2:8082
 }
 
-# For each receiver and version a listener, and one that must be told itself.
+# For each receiver and version a listener, and one that requires a header
+# itself.
 make_listeners() {
 	local receiver version name front
 
@@ -104,14 +105,14 @@ tells() { # RECEIVER
 	told "${1}02"
 }
 
-# What curl tells are the addresses that it really has.
+# curl sends its real addresses.
 tells_on() {
 	local port
 
 	for port in 9101 9102 9201 9202; do
 		told "$port" --haproxy-protocol
 	done
-	# And without it nobody gets through.
+	# Without a header no client gets through.
 	! get http://10.1.0.1:9101/
 }
 
@@ -145,11 +146,11 @@ scenes 21
 kp listener del web kill
 start_receivers
 make_listeners
-check "nginx is told who its client is" tells 81
-check "HAProxy is told who its client is" tells 82
-check "what curl tells is passed on to nginx and HAProxy" tells_on
-check "what HAProxy tells by version 1 is passed on" told_by_haproxy send-proxy 9102
-check "what HAProxy tells by version 2 is passed on" \
+check "nginx learns its client's address" tells 81
+check "HAProxy learns its client's address" tells 82
+check "curl's header is passed on to nginx and HAProxy" tells_on
+check "HAProxy's header of version 1 is passed on" told_by_haproxy send-proxy 9102
+check "HAProxy's header of version 2 is passed on" \
 	told_by_haproxy send-proxy-v2 9201
 check "with its extensions, too" told_by_haproxy \
 	"send-proxy-v2 proxy-v2-options crc32c" 9202

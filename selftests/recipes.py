@@ -27,7 +27,7 @@ homes = {}
 
 
 class NamedServer(EchoServer):
-    """Says first who it is, and who has connected."""
+    """Sends its own name first, and that of its client."""
 
     def _echo(self, sock):
         with contextlib.suppress(OSError):
@@ -78,7 +78,7 @@ class Load:
             self._over.set()
 
     def more(self, rounds=3):
-        """Until each has echoed again, so often."""
+        """Wait until each has echoed again, this often."""
         want = self.rounds + rounds + 1
         wait_for(lambda: self.rounds >= want or self._over.is_set(),
                  "the sessions go on", 60)
@@ -122,7 +122,7 @@ def next_hops():
 
 
 def wait_routed(*hosts):
-    """Sooner than BGP alone, which takes a silent peer for dead after 240 s."""
+    """Sooner than BGP alone, for which a silent peer is dead after 240 s."""
     wait_for(lambda: next_hops() == sorted(hosts),
              f"the router knows {' and '.join(hosts)}", 30)
 
@@ -160,7 +160,7 @@ def both_hosts():
         expect_between(came.count(host), 20, 80, f"clients by way of {host}")
 
 
-@scene("a client has the same server by way of either host")
+@scene("a client has the same server through either host")
 def same_server():
     with all_well():
         came = visits(6)
@@ -202,7 +202,7 @@ def host_dies():
                 f"{load.rounds} rounds, {len(others)} came again")
 
 
-@scene("new clients of a host that has died, and nobody knows, wait and are "
+@scene("new clients of a host whose death is not noticed yet wait and are "
        "served by the other")
 def meanwhile():
     with all_well():
@@ -218,7 +218,7 @@ def meanwhile():
                    "servers of the clients")
 
 
-@scene("a host that comes back has clients again, and they the same servers")
+@scene("a host that comes back gets clients again, with the same servers")
 def host_returns():
     with all_well():
         with dead(DIES):

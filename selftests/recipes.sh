@@ -96,7 +96,7 @@ has_multipath || skip_all "the kernel has no multipath routes"
 plan 9
 load
 hosts_topology
-# Where keepalived.conf has it, and where none but root can write.
+# Where keepalived.conf expects it, writable for root only.
 [[ -e /usr/sbin/kproxy ]] || {
 	defer rm -f /usr/sbin/kproxy
 	install "$(command -v kproxy)" /usr/sbin/kproxy
@@ -126,8 +126,8 @@ reorder
 scenes 3 one_has_it service_ends cable_pulled
 ((failures == 0)) || tail -n 40 "$tmp"/{bird,keepalived}.log | diag
 
-# What the host that died has left goes with it; the end of a session that a cable
-# kept from its client would be sent again and again, until fin-timeout.
+# The sessions of the dead host go with it; the end of a session that a cut link
+# kept from its client would be retransmitted until fin-timeout.
 stop_daemons
 ip netns del kp-second
 kp session kill client 0.0.0.0/0 || true

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Routes by the server name that a client of TLS asks for."""
+"""Routes by the server name that a TLS client requests."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ ROUTES = (("www.example.com", "exact"), ("*.example.com", "wild"),
 
 
 def hello(name=b"www.example.com", size=0):
-    """A ClientHello, without records, of so many bytes if that is more."""
+    """A ClientHello, without records, padded to this many bytes."""
     extensions = b"\0\x17\0\0"
     naming = b""
     if name is not None:
@@ -44,7 +44,7 @@ def hello(name=b"www.example.com", size=0):
 
 
 def records(message, size=16384):
-    """In records of so many bytes each."""
+    """In records of this many bytes each."""
     return b"".join(
         b"\x16\3\1" + struct.pack(">H", len(message[at:at + size])) +
         message[at:at + size] for at in range(0, len(message), size))
@@ -66,7 +66,7 @@ def openssl_hello(name):
 
 @contextlib.contextmanager
 def routed(*routes, options="connect-timeout 60s"):
-    """These routes for a while, and the servers that they lead to."""
+    """These routes for a while, and their servers."""
     listeners = {name: listen(at) for name, at in AT.items()}
     kp(f"listener set web {options}")
     for sni, upstream in routes or ROUTES:
@@ -120,20 +120,20 @@ def end(*sockets):
 
 
 def gone():
-    """All is closed here, and nothing is left there."""
+    """Everything is closed here, and nothing is left there."""
     close_all()
     wait_gone()
 
 
 def partly(data, size):
-    """A client that has sent so much, and the proxy has it."""
+    """A client that has sent this much, and the proxy has received it."""
     client = connect(nodelay=True)
     client.sendall(data[:size])
     wait_acked(client)
     return client
 
 
-@scene("routes are shown, listed in order, and refused for what is wrong")
+@scene("routes are shown, listed in order, and refused with the fault")
 def shown():
     with routed(("B.example", "exact"), ("*.example", "wild"),
                 ("a.example", "app")):
@@ -188,7 +188,7 @@ def in_use():
         kp("upstream del spare")
 
 
-@scene("a name goes before its ending, the longest ending before others")
+@scene("an exact name precedes a suffix, a longer suffix a shorter one")
 def names():
     with routed() as listeners:
         for name, upstream in (
@@ -203,7 +203,7 @@ def names():
         expect_led(listeners, "wild", openssl_hello("a.example.com"))
 
 
-@scene("who speaks no TLS or names no server goes to the listener's own")
+@scene("without TLS or a server name, clients go to the listener's own")
 def nameless():
     with routed() as listeners:
         for data in (records(hello(None)), openssl_hello(None),
@@ -305,7 +305,7 @@ def ends_early():
     gone()
 
 
-@scene("one that is reset while it greets leaves nothing")
+@scene("a client that resets while greeting leaves nothing")
 def reset_early():
     with routed() as listeners:
         total = stats()["sessions_total"]
@@ -354,7 +354,7 @@ def small_buffer():
     gone()
 
 
-@scene("routes change for clients to come, and for those who still greet")
+@scene("routes change for new clients, and for those that are still greeting")
 def changes():
     with routed(("a.example", "exact")) as listeners:
         data = records(hello(b"a.example"))
@@ -369,7 +369,7 @@ def changes():
         waits_too.sendall(data[30:])
         expect_at(waits_too, listeners, "wild", data, "another, a new route")
         expect_alive(live, there)
-        # Without routes nobody has to say anything.
+        # Without routes a client need not send anything.
         waits = partly(data, 30)
         kp("route del web sni *.example")
         quiet = connect()
@@ -380,7 +380,7 @@ def changes():
     gone()
 
 
-@scene("a deleted listener's clients go where they ask, and nobody else")
+@scene("a deleted listener's waiting clients are routed, and no others")
 def deleted():
     with routed() as listeners:
         kp("listener add more 10.1.0.1:8001 upstream app connect-timeout 60s")
@@ -396,7 +396,7 @@ def deleted():
     gone()
 
 
-@scene("an upstream without a server refuses its clients, nobody takes them")
+@scene("an upstream without servers refuses its clients, no other takes them")
 def no_server():
     kp("upstream add empty")
     with routed(("a.example", "empty")) as listeners:
@@ -435,7 +435,7 @@ def together():
         data = records(hello(b"a.example.com"))
         client = connect()
         client.sendall(data)
-        # It may be any of those that were made ahead.
+        # It may be any of the idle connections.
         listeners["wild"].setblocking(False)
         found = []
 
@@ -458,7 +458,7 @@ def together():
 
 
 def serve_tls(listener, word):
-    """Hand this word to each client, by TLS."""
+    """Send this word to each client, by TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERT)
     listener.settimeout(None)
@@ -478,7 +478,7 @@ def serve_tls(listener, word):
     threading.Thread(target=serve, daemon=True).start()
 
 
-@scene("programs that speak TLS reach the server of their name")
+@scene("TLS programs reach the server of their name")
 def programs():
     with routed() as listeners:
         for upstream, listener in listeners.items():
@@ -527,7 +527,7 @@ def pairs():
     return [(r["sni"], r["upstream"]) for r in show("route show web")]
 
 
-@scene("a file has routes, what was saved and is applied changes nothing")
+@scene("a file has routes, and a saved file that is applied changes nothing")
 def files():
     first = (("*.example", "wild"), ("a.example", "exact"))
     second = (("*.example", "exact"), ("b.example", "exact"))
@@ -560,7 +560,7 @@ def files():
     expect(show("route show"), [], "routes")
 
 
-@scene("a file is refused as a whole, and says where")
+@scene("a file is refused as a whole, and the error says where")
 def refused_files():
     first = (("*.example", "wild"), ("a.example", "exact"))
     apply(config(*first))
@@ -589,7 +589,7 @@ def refused_files():
     apply(config())
 
 
-@scene("routes change places under clients that keep coming, by files")
+@scene("routes are swapped by files while clients keep coming")
 def under_load():
     texts = [config(("a.example", "exact"), ("*.b.example", "wild")),
              config(("a.example", "wild"), ("*.b.example", "exact"))]
@@ -643,7 +643,7 @@ def under_load():
     gone()
 
 
-@scene("many routes, and many clients of which some never say a word")
+@scene("many routes, and many clients of which some never send")
 def many():
     count = max(scaled(1000), 100)
     kp("-b -", text="".join(
@@ -667,7 +667,7 @@ def many():
     apply(config())
 
 
-@scene("without routes a client needs to say nothing")
+@scene("without routes a client need not send anything")
 def afterwards():
     expect(show("route show"), [], "routes")
     listener = listen()

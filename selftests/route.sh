@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Routes: the upstream by the server name that a client of TLS asks for, however
-# its first message comes, while routes and files change.
+# Routes: the upstream by the server name that a TLS client requests, however
+# its first message is split, while routes and files change.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -38,8 +38,8 @@ def health():
 
 def connects_alone(address):
     """
-    What TCP does here, without a proxy: it connects a socket to itself. This is
-    what the scenes rely on.
+    TCP's behaviour without a proxy: it connects a socket to itself. The scenes
+    rely on that.
     """
     with netns(PROXY):
         sock = socket.socket(socket.AF_INET6 if ":" in address[0] else
@@ -53,7 +53,7 @@ def connects_alone(address):
 
 
 def expect_free(address):
-    """A server can have the port, now or soon; that server."""
+    """A server can have the port, now or soon; returns that server."""
     def bind():
         try:
             return listen(address, ns=PROXY)
@@ -78,7 +78,7 @@ def expect_refused(count):
     wait_gone()
 
 
-@scene("a client does not hear itself, and is reset")
+@scene("a client does not receive its own bytes, and is reset")
 def session():
     connects_alone(LOCAL)
     with server(LOCAL):
@@ -99,7 +99,7 @@ def header():
         expect_refused(TRIES)
 
 
-@scene("a check does not take itself for the server")
+@scene("a check does not mistake itself for the server")
 def check():
     for address in LOCAL, LOCAL6:
         with server(address, check="tcp", interval="50ms", rise=1, fall=1):
@@ -115,7 +115,7 @@ def check():
             wait_for(lambda: health() == "down", "and down again")
 
 
-@scene("a connection made ahead is none, and keeps no port from the server")
+@scene("an idle connection to itself is dropped, and frees the server's port")
 def ahead():
     with server(LOCAL, preconnect=2):
         end = time.monotonic() + limit(1)
@@ -127,7 +127,7 @@ def ahead():
         listener.close()
 
 
-@scene("two sockets that connect to each other at once are no such thing")
+@scene("a simultaneous open of two sockets is not a self-connection")
 def crossed():
     """
     Simultaneous open: the server's side connects to the proxy's port while the

@@ -22,8 +22,8 @@ def name(address):
 @contextlib.contextmanager
 def servers(*options):
     """
-    Servers of the upstream, for a while: an address and options each. Those
-    that are EchoServers tell who they are when they are connected to.
+    Servers of the upstream, for a while: an address and options each.
+    EchoServers send their name when a client connects.
     """
     for address, words in options:
         kp(f"server add app {name(address)} {words}")
@@ -46,7 +46,7 @@ def answering(*addresses):
 
 
 def who(sock):
-    """The server that a client has come to."""
+    """The server of a client."""
     return ("10.2.0.2", int(read_exactly(sock, 5)))
 
 
@@ -69,7 +69,7 @@ def wait_waiting(n):
 
 
 def served(sock):
-    """Whether a client has got something, without taking it."""
+    """Whether a client has received something, without reading it."""
     sock.setblocking(False)
     try:
         return bool(sock.recv(1, 2))  # MSG_PEEK
@@ -91,7 +91,7 @@ def in_order():
             queue.append(connect())
             wait_waiting(n)
         expect({s["state"] for s in waiting()}, {"connecting"},
-               "the state of who waits")
+               "the state of a waiting client")
         expect(state_of(ONE)["stats"]["sessions"], 2, "sessions of the server")
         while queue:
             inside.pop(0).close()
@@ -106,7 +106,7 @@ def in_order():
     wait_gone()
 
 
-@scene("who has waited for connect-timeout is reset, and counted")
+@scene("a client that has waited for connect-timeout is reset, and counted")
 def waits_in_vain():
     kp(f"listener set web connect-timeout {PATIENCE * 300}ms")
     with answering(ONE), servers((ONE, "maxconn 1")):
@@ -129,7 +129,7 @@ def waits_in_vain():
     wait_gone()
 
 
-@scene("who first tells where it comes from waits behind that")
+@scene("a client with a PROXY header waits after its header")
 def greets_and_waits():
     kp("listener set web accept-proxy on")
     hello = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
@@ -148,7 +148,7 @@ def greets_and_waits():
     wait_gone()
 
 
-@scene("whom one server has failed waits for the other, which is full")
+@scene("after one server has failed, a client waits for the full one")
 def fails_and_waits():
     with answering(TWO), servers((TWO, "maxconn 1")):
         inside = connect()
@@ -164,7 +164,7 @@ def fails_and_waits():
     wait_gone()
 
 
-@scene("who leaves the queue, or is killed in it, is not waited for")
+@scene("a client that leaves the queue, or is killed in it, blocks no other")
 def leaves():
     with answering(ONE), servers((ONE, "maxconn 1")):
         inside = connect()
@@ -186,7 +186,7 @@ def leaves():
     wait_gone()
 
 
-@scene("more room, or another server, lets in who waits")
+@scene("more room, or another server, serves waiting clients")
 def more_room():
     with answering(ONE, TWO), servers((ONE, "maxconn 1")):
         socks = [connect()]
@@ -205,7 +205,7 @@ def more_room():
     wait_gone()
 
 
-@scene("when the last server goes, who waits for it is reset")
+@scene("when the last server goes, waiting clients are reset")
 def server_goes():
     with answering(ONE), servers((ONE, "maxconn 1")):
         inside = connect()
@@ -221,7 +221,7 @@ def server_goes():
 
 
 class Counting:
-    """A server that knows how many it has at a time."""
+    """A server that counts its concurrent clients."""
 
     def __init__(self, address):
         self.now = self.most = self.total = 0
@@ -245,17 +245,17 @@ class Counting:
         with sock, contextlib.suppress(OSError):
             sock.sendall(b"hello")
             sock.recv(5)
-            # No session ends before this side has closed.
+            # A session ends only after this side has closed.
             with self._lock:
                 self.now -= 1
 
     def close(self):
-        # Closing alone does not wake who accepts.
+        # Closing alone does not wake a thread in accept().
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 
-@scene("a crowd: never more than maxconn at a server, and everybody is served")
+@scene("a crowd: never more than maxconn at a server, and all are served")
 def crowd():
     one, two = Counting(ONE), Counting(TWO)
     rounds = max(scaled(20), 5)
@@ -306,12 +306,12 @@ def full_is_up():
         outside = connect()
         wait_waiting(1)
         inside.close()
-        expect(who(outside), ONE, "the server of who waited")
+        expect(who(outside), ONE, "the server of the client that waited")
         outside.close()
     wait_gone()
 
 
-@scene("a client that all servers have failed comes to the backup")
+@scene("a client that all servers have failed gets the backup")
 def backup_after_failures():
     with answering(THREE), \
             servers((ONE, ""), (TWO, ""), (THREE, "backup on")):
@@ -320,7 +320,7 @@ def backup_after_failures():
 
 
 def fail(n):
-    """So many clients whose only connect fails."""
+    """A number of clients whose only connect fails."""
     for _ in range(n):
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             with connect() as sock:
@@ -328,7 +328,7 @@ def fail(n):
                 expect_reset(sock, "a client that can't be served")
 
 
-@scene("eject: so many failures in a row take a server out, for its time")
+@scene("eject: N failures in a row take a server out, for eject-time")
 def eject():
     kp(f"upstream set app eject 3 eject-time {PATIENCE * 1500}ms retries 0")
     with servers((ONE, "")):
@@ -364,7 +364,7 @@ def fail_or_visit():
         return True
 
 
-@scene("eject: the others serve, and nobody pays for a retry any more")
+@scene("eject: the others serve, and no client needs a retry")
 def eject_others():
     kp("upstream set app eject 2 balance leastconn")
     with answering(TWO), servers((ONE, ""), (TWO, "")):
@@ -379,7 +379,7 @@ def eject_others():
     wait_gone()
 
 
-@scene("eject 0 brings back who is out")
+@scene("eject 0 brings ejected servers back")
 def eject_off():
     kp("upstream set app eject 1 eject-time 1h retries 0")
     with servers((ONE, "")):

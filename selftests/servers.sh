@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The life of a server: its limit and who waits for it, backups, ejection.
+# The life of a server: its limit and its queue, backups, ejection.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

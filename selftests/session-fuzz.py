@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-What session-traffic.c's sessions go through: the configuration changes, sessions
-and sockets are killed, time-outs pass, and a CPU is delayed at any point. It runs
-until the traffic has come to its end.
+Disturbs session-traffic.c's sessions: the configuration changes, sessions and
+sockets are killed, time-outs pass, and a CPU is delayed at any point. It runs
+until the traffic ends.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from races import DOWN, DRAIN, POINTS, SENDS, UP, Control, write
 
 SERVERS = [(f"10.2.0.{n}", 9000 + m) for m in (0, 1) for n in (2, 3, 4)]
 SAFE_SERVERS = [("10.2.0.2", 9100), ("10.2.0.3", 9100)]
-# Listeners whose sessions may be hit by all that is done; the letters are for
+# Listeners whose sessions may be hit by every action; the letters are for
 # session-traffic.
 FRONTS = {"web": ("10.1.0.1", 8000), "short": ("10.1.0.1", 8001),
           "greet": ("10.1.0.1", 8002)}
@@ -73,7 +73,7 @@ class Chaos:
                      weight=1, maxconn=0, backup=0)
         self.ask("upstream-set", name="app", check=0, preconnect=0, eject=0)
 
-    # What is done
+    # Actions
 
     def server(self):
         return {"upstream": "app", "address": random.choice(SERVERS)}
@@ -111,7 +111,7 @@ class Chaos:
         self.ask("upstream-set", name="app", **{option: value})
 
     def calm(self):
-        """Options that no session may be hurt by."""
+        """Options that harm no session."""
         option, value = random.choice((
             ("balance", random.randrange(ENUM["balance"])),
             ("preconnect", random.choice((0, 1, 3))),
@@ -170,7 +170,7 @@ class Chaos:
                 found[ATTR["session"]["listener"]].rstrip(b"\0").decode())
 
     def kill_socket(self):
-        """One of the proxy's sockets is ended under it."""
+        """Destroy one of the proxy's sockets under it."""
         words = random.choice((
             f"sport = :{random.choice(list(FRONTS.values()))[1]}",
             f"dport = :{random.choice(SERVERS)[1]}"))

@@ -11,7 +11,7 @@ sessions=${SESSIONS:-400}
 export SEED=${SEED:-$RANDOM}
 
 plan 1
-# Built by "run"; a compiler in an emulated machine takes its time.
+# Built by "run", because a compiler is slow in an emulated machine.
 traffic=$here/../build/session-traffic
 if [[ ! $traffic -nt $here/session-traffic.c ]]; then
 	traffic=$tmp/session-traffic

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Options of sockets, looked at on the sockets, on the wire, and in effect."""
+"""Socket options, checked on the sockets, on the wire, and in effect."""
 
 import contextlib
 import re
@@ -39,7 +39,7 @@ def options(side, words):
 
 
 def sockets_of(side):
-    """What ss says of the live sockets of one side."""
+    """The live sockets of one side, from ss."""
     return run("ip", "netns", "exec", PROXY, "ss", "-HOtnimoe", "--tos",
                "state", "established", FILTERS[side]).stdout.splitlines()
 
@@ -82,7 +82,7 @@ def close_both(ends):
 
 
 def keepalive_of(line):
-    """About how many seconds there are left."""
+    """The seconds that are left, roughly."""
     found = re.search(r"timer:\(keepalive,(?:(\d+)min)?(?:(\d+)(?:sec|\.))?",
                       line)
     if not found:
@@ -92,7 +92,7 @@ def keepalive_of(line):
 
 
 def buffer_of(kind):
-    """Ours, or one that the kernel has chosen and may tune."""
+    """Ours, or one that the kernel has chosen and may change."""
     def look(line):
         size = number(line, rf"skmem:\(.*?,{kind}(\d+)")
         return size if size in OURS else "tuned"
@@ -107,8 +107,8 @@ def pattern(regex):
 # The kernel doubles them.
 OURS = {96 * KB: "48k", 160 * KB: "80k"}
 
-# Options that can be seen: a value for each side, how to look for it, and what
-# is found then.
+# Visible options: a value for each side, how to read it, and the expected
+# result.
 LOOKS = {
     "congestion": (("reno", "bbr"), pattern(r" (cubic|reno|bbr) "),
                    ("reno", "bbr")),
@@ -160,7 +160,7 @@ def each_in_force():
                 expect_alive(*ends)
                 line = settled(side)[0]
                 expect_look(line, name, look[2][side])
-                # BBR brings pacing with it, though no limit.
+                # BBR enables pacing, without a limit.
                 expect_unset(line, name)
                 expect_unset(settled(1 - side)[0])
                 close_both(ends)
@@ -182,7 +182,7 @@ def both_sides():
     kp("server del app [fd02::2]:9000")
 
 
-@scene("a change is for new sessions, live ones keep what they have")
+@scene("a change applies to new sessions, live ones keep their values")
 def run_time():
     old = pair()
     expect_alive(*old)
@@ -242,7 +242,7 @@ def congestion_default():
 
 @contextlib.contextmanager
 def capture(ns, device="eth0"):
-    """A function that returns the IP packets that came there so far."""
+    """A function that returns the IP packets received there so far."""
     with netns(ns):
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM,
                              socket.htons(3))
@@ -254,7 +254,7 @@ def capture(ns, device="eth0"):
         with contextlib.suppress(BlockingIOError):
             while True:
                 data, where = sock.recvfrom(1 << 16)
-                if where[2] != 4:  # not what the host itself sends
+                if where[2] != 4:  # without packets that the host itself sends
                     seen.append(data)
         return seen
 
@@ -336,7 +336,7 @@ def mark_steers():
 
 @contextlib.contextmanager
 def nothing_twice():
-    """The proxy sends nothing again, nor more because of that."""
+    """The proxy retransmits nothing, nor sends more because of that."""
     def change(*words):
         for device, net in (("front", 1), ("back", 2)):
             run("ip", "-n", PROXY, "route", "change", f"10.{net}.0.0/24",
@@ -380,7 +380,7 @@ def nodelay():
                 expect(waiting_bytes(side), 0, f"bytes that wait, side {side}")
 
 
-@scene("keepalive finds a peer that is gone, in its time; off, nobody asks")
+@scene("keepalive finds a dead peer in time; off, no probe is sent")
 def keepalive():
     for side in (0, 1):
         ns = SERVER if side else CLIENT
@@ -388,7 +388,7 @@ def keepalive():
             ends = pair()
             expect_alive(*ends)
             begun = time.monotonic()
-            # What it sends is lost, so that no answer comes.
+            # Its packets are lost, so that no answer comes.
             with netem(ns, "eth0", "loss", "100%"):
                 wait_for(lambda: not sessions(), "the session is gone", 10)
             expect_between(time.monotonic() - begun, 1.9, 4 + limit(2),
@@ -430,7 +430,7 @@ def user_timeout():
             close_both(ends)
 
 
-@scene("notsent-lowat bounds what waits in the socket, and the stream is whole")
+@scene("notsent-lowat bounds unsent data in the socket, and the stream is whole")
 def notsent_lowat():
     for side in (0, 1):
         for words, low, high in (("notsent-lowat 0", 256 * KB, 1 << 30),
@@ -467,9 +467,9 @@ def lowat_no_stall():
         wait_gone()
 
 
-@scene("pacing: nothing is sent faster, on its side alone")
+@scene("pacing: data is sent no faster, on its side alone")
 def pacing():
-    # Slower than a kernel that looks for bugs itself can do unpaced.
+    # Slower than a debug kernel is without pacing.
     size, seconds = (128 * KB, 4) if SLOW else (MB, 1)
     rate = size * 8 // 1000 // seconds
     for side in (0, 1):
@@ -485,7 +485,7 @@ def pacing():
                 receive_stream(ends[1 - way], Stream(13), size, end=False)
                 threads.join()
                 took[way] = time.monotonic() - begun
-            # The socket to the server sends what the client does.
+            # The socket to the server sends as the client does.
             slow, fast = took[1 - side], took[side]
             say(f"# paced {slow:.2f} s, not paced {fast:.2f} s")
             # But for the first burst.
@@ -502,7 +502,7 @@ SPARE = ("10.2.0.3", 9000)
 
 
 def cookies():
-    """A session by which the proxy gets a cookie of the server's."""
+    """A session that gives the proxy a cookie of the server."""
     ends = fast_pair()
     expect_alive(*ends)
     close_both(ends)
@@ -532,7 +532,7 @@ def forget_cookies():
 
 @contextlib.contextmanager
 def one_at_a_time():
-    """Clients wait in the backlog, and what they send with them."""
+    """Clients wait in the backlog, with their data."""
     kp("listener set web maxconn 1")
     try:
         yield
@@ -551,7 +551,8 @@ def held_up(word):
 
 
 def let_on(first):
-    """The client behind that session is let on, to a server that listens now."""
+    """The client behind that session continues, to a server that listens
+    now."""
     listener = fast_listen()
     for sock in first:
         sock.close()
@@ -620,7 +621,7 @@ def fastopen_header():
             close_both((waiting, server))
 
 
-@scene("fastopen of an upstream: more than fits in a SYN arrives whole")
+@scene("fastopen of an upstream: data larger than a SYN arrives whole")
 def fastopen_large():
     total = scaled(256 * KB, 32 * KB)
     with options(1, "fastopen on"), one_at_a_time():
@@ -671,12 +672,12 @@ def silent(address):
 
 
 def second_gets(word, answer):
-    """The first server does not take the bytes, so that a backup must."""
+    """The first server does not accept the bytes, so that a backup must."""
     first, waiting = held_up(word)
     listener = listen(SPARE)
     before = show("server show app")[0]["stats"]["connect_failures"]
     with answer:
-        # Not closed: the end of a silent server would be waited for.
+        # Not closed: the session would wait for a silent server's end.
         for sock in first:
             reset(sock)
         server = accept(listener)
@@ -745,7 +746,7 @@ def fastopen_accept():
            "accepted with data without it")
 
 
-# The same for what has no client
+# Connections without a client
 
 
 FAR = ("10.9.0.2", 9000)
@@ -775,14 +776,14 @@ def far_health():
     return show("server show far")[0]["health"]
 
 
-@scene("a session, a check and a connection made ahead have the same options")
+@scene("a session, a check and an idle connection have the same options")
 def all_kinds():
     words = "mark 7 dscp 10 source 10.2.0.11 fastopen on"
     run("ip", "-n", PROXY, "addr", "add", "10.2.0.11/24", "dev", "back")
     with far_server(), listen(FAR) as listener:
         kp(f"upstream set far {words} check tcp interval 100ms")
         with capture(SERVER) as to_server:
-            # It is reset at once, so that it can't be asked.
+            # It is reset at once, so its options cannot be read.
             check, peer = listener.accept()
             expect(peer[0], "10.2.0.11", "where it came from")
             wait_for(lambda: far_health() == "up", "the server is up")
@@ -791,7 +792,7 @@ def all_kinds():
             expect(classes_from(to_server(), ("10.2.0.1", 0)), set(),
                    "DSCP from elsewhere")
         check.close()
-        # Without the mark it is not reached, and the checks say so.
+        # Without the mark it is unreachable, and the checks fail.
         kp("upstream set far mark 0 timeout 100ms fall 1")
         wait_for(lambda: far_health() == "down", "the server is down")
         kp("upstream set far mark 7 rise 1 timeout 1s")
@@ -828,7 +829,7 @@ def accepted_now(listener):
 
 
 def with_data(listener):
-    """The first that comes with something, which is read; others are kept."""
+    """The first one with data, which is read; others are kept."""
     waiting = []
     while True:
         waiting.append(accept(listener))

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Options of sockets, a listener's and an upstream's: in force on the sockets of
-# that side and on no other, for the sessions that begin from then on; refused
-# when the kernel refuses them; shown where they differ from the default.
+# Socket options of listeners and upstreams: in force on the sockets of that
+# side only, for sessions that begin from then on; refused when the kernel
+# refuses them; shown where they differ from the default.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -20,7 +20,7 @@ everything() {
 	printf 'upstream show\nlistener show\n' | kp -j -b -
 }
 
-# A command that is refused, after which the configuration is what it was.
+# A command that is refused, and leaves the configuration unchanged.
 is_refused() { # STATUS PATTERN ARGUMENT...
 	local before
 
@@ -102,7 +102,8 @@ refusals() {
 		upstream set app fastopen on
 }
 
-# Who owns a namespace but not the machine has the machine's limits.
+# The owner of a namespace, but not of the machine, is bound by the machine's
+# limits.
 limits() {
 	local max
 
@@ -117,14 +118,14 @@ limits() {
 	refused 2 'sndbuf 512m is more than net.core.wmem_max' \
 		unshare --user --map-root-user --net \
 		kproxy upstream add big sndbuf 512m
-	# Who owns the machine has none.
+	# The owner of the machine is not.
 	kp upstream add big rcvbuf 512m sndbuf 512m
 	kp upstream del big
 }
 
 check "a default configuration shows none of them" none_by_default
-check "what was set is shown, as it is written" given_back
-check "what is refused has a reason, and nothing is changed" refusals
+check "set options are shown as they are written" given_back
+check "a refusal has a reason, and changes nothing" refusals
 check "buffers beyond the limits of the machine are refused" limits
 scenes 21
 finish

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Where servers are connected from."""
+"""The addresses that servers are connected from."""
 
 import contextlib
 import time
@@ -17,7 +17,7 @@ OTHER = ("10.2.0.3", 9000)
 
 @contextlib.contextmanager
 def source(words, *addresses):
-    """Connect from there to these servers, for a while."""
+    """Connect from these addresses to these servers, for a while."""
     kp(f"upstream set app source {words}")
     try:
         with servers(*addresses) as listeners:
@@ -27,14 +27,15 @@ def source(words, *addresses):
 
 
 def come(listener):
-    """A client, a server's socket, and where that was connected from."""
+    """A client, a server's socket, and the address that it was connected
+    from."""
     client = connect()
     server = accept(listener)
     return client, server, server.getpeername()[0]
 
 
 def turned_away():
-    """A client that is reset, perhaps before it knows it is connected."""
+    """A client that is reset, perhaps before connect() returns."""
     client = knock()
     if client:
         expect_reset(client, "a client")
@@ -44,7 +45,7 @@ def shown():
     return show("upstream show app")[0].get("source")
 
 
-@scene("what can't be connected from is refused, and says why")
+@scene("an unusable address is refused with the reason")
 def refused():
     kp(f"upstream set app source {ELEVEN}")
     for words, why in (("10.9.9.9", "not local"),
@@ -74,7 +75,7 @@ def refused():
     expect(shown(), None, "the default")
 
 
-@scene("addresses are taken in turn, by each server for itself")
+@scene("addresses are taken in turn, separately for each server")
 def in_turn():
     with source(f"{ELEVEN},{TWELVE},{SIX}", BACK, OTHER) as listeners:
         expect(shown(), f"{ELEVEN},{TWELVE},{SIX}", "source as it is shown")
@@ -113,7 +114,7 @@ def families():
         wait_gone()
 
 
-@scene("the next port that is free is taken, even or odd, up to the last")
+@scene("the next free port is taken, even or odd, up to the last")
 def even_and_odd():
     first, last = 40000, 40015
     with source("default", BACK) as (listener,), \
@@ -130,7 +131,7 @@ def even_and_odd():
     wait_gone()
 
 
-@scene("a change is for the next session")
+@scene("a change applies to the next session")
 def change():
     with source(ELEVEN, BACK) as (listener,):
         first = come(listener)
@@ -147,7 +148,7 @@ def change():
     wait_gone()
 
 
-@scene("health checks come from there, too")
+@scene("health checks come from these addresses, too")
 def checks():
     with source(ELEVEN, BACK) as (listener,):
         kp("upstream set app check tcp interval 50ms")
@@ -163,7 +164,7 @@ def checks():
     wait_gone()
 
 
-@scene("an address that the host has lost is passed over")
+@scene("an address that the host has lost is skipped")
 def lost():
     with source(f"{ELEVEN},{TWELVE}", BACK) as (listener,):
         before = stats()["connect_failures"]
@@ -185,7 +186,7 @@ def lost():
 PORTS = scaled(400, 25)
 
 
-@scene("two addresses have twice the ports, for each server again")
+@scene("two addresses have twice the ports, for each server")
 def ports():
     kp("upstream set app eject 1 retries 0")
     low = 20000

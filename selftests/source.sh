@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Servers are connected to from the addresses that an upstream is told.
+# Servers are connected to from an upstream's source addresses.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

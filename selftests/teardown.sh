@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Whatever is taken away, in whatever order, under load and again and again:
-# it takes no longer than a second, what goes on goes on right, and in the end
-# nothing is left. LOOPS=N (12), SEED=N.
+# Any removal, in any order, under load and repeatedly: it takes no longer than
+# a second, everything else goes on, and nothing is left at the end. LOOPS=N
+# (12), SEED=N.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -18,8 +18,8 @@ load
 topology
 modprobe -q sch_netem || true
 
-# The kernel takes a namespace down afterwards, after some grace periods, and
-# lets no module go meanwhile.
+# The kernel takes a namespace down later, after some grace periods, and unloads
+# no module meanwhile.
 netns_out() {
 	ip netns del kp-proxy
 }
@@ -96,7 +96,7 @@ module_unused() {
 	same "references to the module" "$(</sys/module/kproxy/refcnt)" 0
 }
 
-# In a life before: what is allocated once is not counted.
+# Once before: one-time allocations must not count.
 warm_up() {
 	restore
 	start_traffic
@@ -108,14 +108,14 @@ warm_up() {
 }
 
 echo "# SEED=$SEED LOOPS=$loops"
-check "traffic comes through" warm_up
+check "traffic gets through" warm_up
 sockets_before=$(sockets_allocated)
 namespaces_before=$(namespaces)
 kernel_before=$(kernel_kb)
-check "all that can be taken away is taken away under load" churn
+check "everything that can be removed is removed under load" churn
 diag <"$tmp/numbers"
 check "no socket is left" wait_for 20 sockets_gone
 check "no namespace is left" wait_for 20 namespaces_gone
 check "no memory is left" wait_for 20 memory_back
-check "nobody holds the module" wait_for 5 module_unused
+check "nothing holds the module" wait_for 5 module_unused
 finish

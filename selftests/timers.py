@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""When a listener's time-outs hit, what its limits hold back, what both cost."""
+"""When a listener's time-outs fire, what its limits delay, and the cost of
+both."""
 
 import contextlib
 import pathlib
@@ -35,7 +36,7 @@ def options(words):
 
 @contextlib.contextmanager
 def large_buffers():
-    """The proxy takes much more than a peer with a small window."""
+    """The proxy accepts much more than a peer with a small window."""
     sides = "listener set web", "upstream set app"
     for side in sides:
         kp(f"{side} sndbuf 1m")
@@ -47,7 +48,7 @@ def large_buffers():
 
 
 def expect_time(begun, seconds, what):
-    """It has taken so long, and not less but for a tick."""
+    """It has taken this long, and at most a tick less."""
     expect_between(time.monotonic() - begun, seconds - 0.05,
                    seconds + limit(1.5), what)
 
@@ -86,7 +87,7 @@ def idle_timeout():
 
 @scene("fin-timeout counts from the last byte after one end has closed")
 def fin_timeout():
-    # The other one does not count any more.
+    # The other one no longer counts.
     with options("fin-timeout 2s idle-timeout 1s"):
         for way in (0, 1):
             ends = pair()
@@ -118,7 +119,7 @@ def slow_reader():
             if half_close:
                 writer.shutdown(socket.SHUT_WR)
             readers.append((reader, writer, Stream(way), half_close))
-        # The proxy has everything, and passes nothing on any more.
+        # The proxy has everything, and no longer passes anything on.
         for _ in range(total // piece):
             time.sleep(0.2)
             for reader, _, stream, _ in readers:
@@ -135,7 +136,7 @@ def slow_reader():
         wait_gone()
 
 
-@scene("a reader that has stopped is not waited for, whatever it is sent")
+@scene("a stopped reader is not waited for, whatever it is sent")
 def stopped_reader():
     with options("fin-timeout 2s idle-timeout 2s"), large_buffers():
         for half_close in True, False:
@@ -177,7 +178,7 @@ def max_age():
             wait_gone()
 
 
-@scene("0 switches idle-timeout and fin-timeout off")
+@scene("0 disables idle-timeout and fin-timeout")
 def zero():
     with options("idle-timeout 0 fin-timeout 0"):
         idle, half = pair(), pair()
@@ -191,10 +192,10 @@ def zero():
         expect(len(sessions()), 2, "sessions")
         expect_alive(*idle)
         half[1].sendall(b"on")
-        expect(half[0].recv(9), b"on", "bytes to who has closed")
+        expect(half[0].recv(9), b"on", "bytes to the side that has closed")
 
 
-@scene("a time-out that is set is for new sessions, live ones keep theirs")
+@scene("a changed time-out applies to new sessions, live ones keep theirs")
 def run_time():
     old = pair()
     expect_alive(*old)
@@ -264,7 +265,7 @@ def maxconn_change():
 
 
 def queue():
-    """Waiting clients and how many may wait, as the kernel has it."""
+    """Waiting clients and their limit, from the kernel."""
     line = run("ip", "netns", "exec", PROXY, "ss", "-Hltn",
                "src 10.1.0.1:8000").stdout.split()
     return int(line[1]), int(line[2])
@@ -278,7 +279,7 @@ def backlog():
     with options("maxconn 1 backlog 3"):
         expect(queue(), (0, 3), "clients that may wait")
         first = connect(), accept(listener)
-        # The kernel lets one more in than it is told.
+        # The kernel admits one more than configured.
         waiting = [connect() for _ in range(4)]
         wait_for(lambda: queue() == (4, 3), "all wait")
         late = new_socket(CLIENT, FRONT)
@@ -298,7 +299,7 @@ def backlog():
         expect_alive(*first)
 
 
-# What timers cost
+# The cost of timers
 
 
 def function_address(name):
@@ -351,7 +352,7 @@ def lazily():
         if started:
             say(f"# {trips} round trips in {took:.1f} s, "
                 f"timer set {started()} times")
-            # For the connect, when that is over, and then every two seconds.
+            # For the connect, after it, and then every two seconds.
             expect_between(started(), 2, 4 + took / 1.9, "times it was set")
         for sock in ends:
             sock.close()

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Time-outs and limits of a listener: in time and not early, for the sessions
-# that begin after they were set, and cheap, however many sessions there are.
+# Time-outs and limits of a listener: in time and not early, for sessions that
+# begin after they were set, and cheap for any number of sessions.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

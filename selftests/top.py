@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What moves now, and who is slow."""
+"""The live view: rates, and the slowest peers."""
 
 import contextlib
 import fcntl
@@ -20,7 +20,7 @@ from peer import (BACK, PROXY, EchoServer, Stream, Threads, close_all,
 
 
 class Traffic:
-    """An echo that never stops, until it is told to."""
+    """An echo that continues until it is told to stop."""
 
     def __init__(self):
         self.echo = EchoServer()
@@ -69,7 +69,7 @@ def document():
             expect_between(now["rates"][key], 1, 1 << 40, key)
 
 
-@scene("what does not move has a rate of 0")
+@scene("an idle session has a rate of 0")
 def idle():
     client, server = pair()
     row, = json.loads(top())["sessions"]
@@ -80,7 +80,7 @@ def idle():
     wait_gone()
 
 
-@scene("servers and clients: what their sessions have in common")
+@scene("servers and clients: totals of their sessions")
 def peers():
     pairs = [pair() for _ in range(3)]
     for subject, tcp, peer in (("servers", "server_tcp", "%s:%d" % BACK),
@@ -96,7 +96,7 @@ def peers():
     wait_gone()
 
 
-@scene("the one that does not read is the first, sorted by what waits for it")
+@scene("sorted by waiting data, the side that does not read comes first")
 def slow():
     pairs = [pair(server={"rcvbuf": 4096}) for _ in range(3)]
     client, _ = pairs[1]
@@ -127,7 +127,7 @@ def text():
 
 
 class Screen:
-    """The command on a terminal, and all that it has drawn."""
+    """The command on a terminal, and everything that it has drawn."""
 
     def __init__(self, *words, term="xterm", rows=24, columns=120):
         master, slave = pty.openpty()
@@ -146,7 +146,7 @@ class Screen:
     def _read(self):
         with contextlib.suppress(OSError):
             while True:
-                # Not in one: what is drawn is forgotten meanwhile.
+                # Not in one step: output is forgotten in between.
                 data = os.read(self._master, 1 << 16)
                 self.drawn += data
 
@@ -159,7 +159,7 @@ class Screen:
         self.process.send_signal(signal.SIGWINCH)
 
     def press(self, keys):
-        """Press them; from then on the whole screen is drawn anew."""
+        """Press them; from then on the whole screen is redrawn."""
         self.drawn = b""
         os.write(self._master, keys + b"\x0c")
 
@@ -167,7 +167,7 @@ class Screen:
         wait_for(lambda: word in self.drawn, f"{word} on the screen", 20)
 
     def wait_narrow(self):
-        """What was drawn before may still be on its way."""
+        """Earlier output may still be on its way."""
         def narrow():
             self.press(b"")
             self.wait_for(b"sessions 1, ")
@@ -218,7 +218,7 @@ def screen():
         expect(shown.end(), 0, "status without a screen")
 
 
-@scene("a line that is wrong changes nothing")
+@scene("a wrong command line changes nothing")
 def refused():
     for words, says in (
             ("sort colour",

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# "kproxy top" shows what moves, and who is slow, on a terminal and elsewhere.
+# "kproxy top" shows rates and the slowest peers, on a terminal and elsewhere.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-Traffic for churn.bash, until SIGTERM: clients of every kind, whose sessions
-may be reset at any time, but never bring a wrong byte or an end of stream that
-came too early. Says how much came through.
+Traffic for churn.bash, until SIGTERM: clients of every kind, whose sessions may
+be reset at any time, but never have a wrong byte or an early end of stream.
+Prints how much got through.
 """
 
 import collections
@@ -28,7 +28,7 @@ over = threading.Event()
 
 
 class Ended(Failed):
-    """The end of a stream came, and not yet all of it."""
+    """The stream ended early."""
 
 
 def receive(sock, stream, size):
@@ -50,7 +50,7 @@ def talk(sock, rng, out, back):
 
 
 def bulk(sock, rng, out, back):
-    """Much at once, and an end of stream."""
+    """Bulk, and an end of stream."""
     size = scaled(1 << rng.randrange(16, 22), 1 << 14)
     broken = []
     sender = threading.Thread(target=send_all, args=(sock, out, size, broken))
@@ -60,8 +60,8 @@ def bulk(sock, rng, out, back):
         if sock.recv(1):
             raise Failed("a byte came after the last one")
     except Ended:
-        # The kernel tells of a reset once: to who sent, and then there is
-        # nothing left for who receives but the end.
+        # The kernel reports a reset once: to the sending thread, and then the
+        # receiving one only sees the end.
         sender.join()
         if broken:
             raise broken[0]
@@ -83,7 +83,7 @@ def send_all(sock, out, size, broken):
 
 
 def idle(sock, rng, out, back):
-    """A word, and silence until somebody ends it."""
+    """A word, and silence until the session is ended."""
     sock.sendall(out.take(10))
     receive(sock, back, 10)
     sock.settimeout(rng.uniform(0.2, 3))

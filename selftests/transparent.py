@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Addresses that are not the proxy's own."""
+"""Transparent listeners and source client."""
 
 import contextlib
 import errno
@@ -13,7 +13,8 @@ from peer import (BACK, BACK6, CLIENT, MB, accept, both_ways, connect, expect,
 
 NOBODY, NOBODY6 = ("10.9.0.7", 80), ("fd09::7", 80)
 HERE, HERE6 = "10.1.0.2", "fd01::2"
-# Whom a client connects to, a server of the same family, who the client is.
+# The address that a client connects to, a server of the same family, the
+# client's address.
 FAMILIES = ((NOBODY, BACK, HERE), (NOBODY6, BACK6, HERE6))
 
 
@@ -26,7 +27,7 @@ def as_client():
         kp("upstream set app source default")
 
 
-@scene("a client of an address that is nobody's is accepted")
+@scene("a client of an address that no host has is accepted")
 def nobody():
     for to, at, _ in FAMILIES:
         with servers(at) as (listener,):
@@ -43,7 +44,7 @@ def nobody():
 
 
 def turned_away(to):
-    """A client that is reset, perhaps before it knows it is connected."""
+    """A client that is reset, perhaps before connect() returns."""
     client = knock(to)
     if client:
         expect_reset(client, "a client")
@@ -77,7 +78,7 @@ def switched():
     wait_gone()
 
 
-@scene("a transparent listener may stand at an address that is nobody's")
+@scene("a transparent listener may have an address that no host has")
 def bound():
     for address in (("10.9.0.8", 80), ("fd09::8", 80)):
         words = f"listener add other {written(address)} upstream app"
@@ -143,7 +144,7 @@ def from_port(port, to):
     return sock
 
 
-@scene("a client's port that is taken, or is none for clients, is another one")
+@scene("a client's port that is in use or out of range is replaced")
 def port_taken():
     with as_client(), servers(BACK) as (listener,):
         pairs = []
@@ -184,7 +185,7 @@ def other_family():
     wait_gone()
 
 
-@scene("a server that resets, and one that refuses, is told to such a client")
+@scene("a server's reset or refusal reaches such a client")
 def resets():
     with as_client():
         kp(f"server add app {written(BACK)}")

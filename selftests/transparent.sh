@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Clients of addresses that are nobody's are accepted, and servers see the
-# client's address, by the rules of docs/transparent.md.
+# Clients of addresses that no host has are accepted, and servers see the
+# client's address, with the rules of docs/transparent.md.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What one user without rights can do with thousands of namespaces."""
+"""What an unprivileged user can do with thousands of namespaces."""
 
 import ctypes
 import errno
@@ -14,7 +14,7 @@ from peer import QUICK, Failed, expect, limit, main, run, scene, show, wait_for
 
 NOBODY = 65534
 NEWUSER, NEWNET = 0x10000000, 0x40000000
-# As the script has loaded the module.
+# The parameters that the script has loaded the module with.
 OBJECTS, SHARE = 12, 16
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -27,7 +27,7 @@ def unshare(what):
 
 
 def become_root():
-    """Of the user namespace that this has just made."""
+    """Of the user namespace that this process has just made."""
     for file, text in (("uid_map", f"0 {NOBODY} 1"),
                        ("setgroups", "deny"),
                        ("gid_map", f"0 {NOBODY} 1")):
@@ -36,7 +36,7 @@ def become_root():
 
 
 def as_nobody(function):
-    """Run it in a process of a user without rights; what it has raised."""
+    """Run it in a process of an unprivileged user; returns its exception."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
@@ -64,7 +64,7 @@ def as_nobody(function):
 
 
 def new_namespace():
-    """Go there, and keep it."""
+    """Enter it, and keep it."""
     unshare(NEWNET)
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY)
 
@@ -80,7 +80,7 @@ def add(nl, name):
 
 
 def kernel_objects():
-    """Bytes that the kernel has allocated by size, and for each CPU."""
+    """Bytes of the kernel in slabs by size, and per CPU."""
     total = 0
     for line in open("/proc/slabinfo"):
         words = line.split()
@@ -91,7 +91,7 @@ def kernel_objects():
 
 
 def settle():
-    """Free namespaces are gone, and what a CPU keeps back."""
+    """Wait until namespaces are freed, and free per-CPU caches."""
     time.sleep(1)
     for name in os.listdir("/sys/kernel/slab"):
         if name.startswith((":", "kmalloc")):
@@ -103,7 +103,7 @@ def settle():
 
 
 def cost(count):
-    """Bytes for each of so many namespaces in which nothing is configured."""
+    """Bytes per namespace without a configuration."""
     def hold():
         kept = [new_namespace() for _ in range(count)]
         os.write(ready, b"x")
@@ -146,7 +146,7 @@ def unused():
         raise Failed(f"{with_module - without:.0f} bytes for each")
 
 
-@scene("a user's namespaces have so much together, and give it back")
+@scene("a user's namespaces share a limit, and give back what they free")
 def owner_limit():
     def fill():
         kept = []
@@ -162,11 +162,12 @@ def owner_limit():
         expect(answer.errno, errno.EDQUOT, "one more")
         if "a user's namespaces have at most 192 objects" not in answer.message:
             raise Failed(f"it said {answer}")
-        # Another user below is the same: it could be any number of them.
+        # A nested user counts as the same user, because there could be any
+        # number of them.
         unshare(NEWUSER)
         kept.append(new_namespace())
         expect(add(here(), "more").errno, errno.EDQUOT, "of one below")
-        # What one of them has no more is there for another.
+        # What one of them frees is available to another.
         for fd in kept[:1]:
             os.close(fd)
 
@@ -190,7 +191,7 @@ def come_and_go(count, configure):
                 continue
             nl = here()
             begun = time.monotonic()
-            # Those that are gone are counted until the kernel has them down.
+            # Deleted ones count until the kernel has taken them down.
             while True:
                 answer = add(nl, "app")
                 if answer.errno != errno.EDQUOT:

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Network namespaces of user namespaces, which any user can make: nothing is
-# configured there unless the module was loaded for that, and then there are
-# limits.
+# Network namespaces of user namespaces, which any user can create: nothing can
+# be configured there unless the module was loaded with userns=1, and then
+# within limits.
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -13,13 +13,13 @@ plan 13
 unshare --user --map-root-user --net true 2>/dev/null ||
 	skip_all "user namespaces are not allowed here"
 
-# inside COMMAND...: of kproxy, by the root of a user namespace, in a new network
-# namespace of that.
+# inside COMMAND...: a kproxy command by the root of a user namespace, in a new
+# network namespace of its own.
 inside() {
 	unshare --user --map-root-user --net kproxy "$@"
 }
 
-# The same, of a script.
+# The same, for a script.
 script_inside() {
 	unshare --user --map-root-user --net bash -ec "$1"
 }
@@ -43,7 +43,7 @@ nothing_inside() {
 	refused 2 "$refusal" inside config apply "$tmp/empty"
 }
 
-# What needs no capability elsewhere needs none here.
+# Requests that need no capability elsewhere need none here.
 reading_inside() {
 	same "upstreams" "$(inside -j upstream show)" '[]'
 	same "listeners" "$(inside -j -s listener show)" '[]'
@@ -57,7 +57,7 @@ host_pools() {
 	at_least "pools of the host" "$(kproxy -j pool show | jq length)" 1
 }
 
-# The root of a user namespace administers the network namespaces of that.
+# The root of a user namespace administers its network namespaces.
 owner_administers() {
 	script_inside '
 		ip link set lo up
@@ -97,7 +97,7 @@ limit_objects() {
 		fails kproxy listener add more 127.0.0.1:81 upstream app
 		fails kproxy listener set web address 127.0.0.1:80,127.0.0.2:80
 		fails kproxy route add web sni n4 upstream app
-		# A refusal has cost nothing, and what goes makes room.
+		# A refusal costs nothing, and a deletion makes room.
 		for i in 1 2 3; do
 			kproxy server del app 127.0.0.1:9001
 			for try in $(seq 100); do
@@ -114,7 +114,7 @@ limit_objects() {
 		rm -r "$PWD"'
 }
 
-# 20 checks a second; those of a transaction are looked at by its commit.
+# 20 checks per second; those of a transaction are checked by its commit.
 limit_checks() {
 	# shellcheck disable=SC2016 # the inner shell's
 	script_inside '
@@ -192,19 +192,19 @@ no_limit_outside() {
 
 load
 topology
-check "in a user namespace nothing is configured, and no session listed" \
+check "in a user namespace nothing can be configured, and no session listed" \
 	nothing_inside
-check "but what anybody may see is seen" reading_inside
-check "of which the host's pools are no part" host_pools
+check "public information is shown" reading_inside
+check "but not the host's pools" host_pools
 load userns=1 userns_objects=12 userns_checks=20 \
 	userns_connections=$((3 * $(nproc)))
 topology
 check "with userns=1 its owner administers its namespaces" owner_administers
-check "but not the one that it is in" others_do_not
-check "a namespace has so many objects at most" limit_objects
-check "and so many checks a second" limit_checks
-check "and so many connections made ahead" limit_connections
-check "other namespaces have no such limit" no_limit_outside
+check "but not the one around it" others_do_not
+check "objects of a namespace are limited" limit_objects
+check "and checks per second" limit_checks
+check "and idle connections" limit_connections
+check "other namespaces have no limit" no_limit_outside
 chmod 755 "$tmp"
 scenes 4
 finish

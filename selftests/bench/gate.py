@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Compare runs with the baseline: gate.py BASELINE RESULTS... [--update]
 
-What is compared is what kproxy costs in units of the direct connection of the
-same boot, so that another version of the kernel or of iperf3 changes little; of
-several boots the cheapest counts. One result a line, "ok" or "not ok"; past LIMIT
-more than the baseline it fails.
+The measure is kproxy's cost in units of the direct connection of the same boot,
+so that another version of the kernel or of iperf3 changes little; of several
+boots the cheapest counts. Prints one result per line, "ok" or "not ok"; it
+fails beyond LIMIT more than the baseline.
 """
 
 import json

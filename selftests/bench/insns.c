@@ -6,7 +6,7 @@
  * When the guest has put a name into the file "mark" of the folder DIR, what was
  * counted since the last mark goes to DIR/NAME.insns, a line for each block that
  * has run: its address, its length in instructions, how often it ran. Then the
- * file is removed, which is what the guest waits for, and counting begins anew.
+ * file is removed, for which the guest waits, and the counts restart at 0.
  *
  * usage: qemu -plugin insns.so,dir=DIR
  */

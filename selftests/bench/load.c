@@ -67,7 +67,7 @@ static void conn_open(struct conn *conn)
 	watch(epoll, EPOLL_CTL_ADD, conn->fd, EPOLLOUT, conn);
 }
 
-/* What is written at once always fits in an empty socket buffer. */
+/* A write always fits in an empty socket buffer. */
 static void conn_write(struct conn *conn, const char *data, size_t len)
 {
 	ssize_t n = send(conn->fd, data, len, MSG_NOSIGNAL);

@@ -70,7 +70,8 @@ void set_nodelay(int fd)
 }
 
 /*
- * Whoever does not ask for it gets an even port, and when all of these are in use,
+ * Without that request a socket gets an even port, and when all of these are in
+ * use,
  * the kernel looks at each of them before it takes another.
  */
 static void use_any_port(int fd)

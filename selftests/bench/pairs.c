@@ -9,7 +9,7 @@
 #include "net.h"
 #include "pairs.h"
 
-/* What is watched: a listener, or one side of a pair. A side has a pair. */
+/* A watched socket: a listener, or one side of a pair. A side has a pair. */
 struct listener {
 	struct side side;
 	struct sockaddr_storage server;

@@ -1,25 +1,25 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Who is compared: peer_NAME starts one, between $front and $back on every one
-# of $ports, and is done when it serves; the end of the stage ends it.
+# The peers: peer_NAME starts one, between $front and $back on every one of
+# $ports, and returns when it serves; the end of the stage ends it.
 #
 # shellcheck disable=SC2034,SC2154 # front, back, direct, target: of stage.sh
 
-# Not everything can be played everywhere.
+# Not every peer works on every topology.
 offered() { # TOPOLOGY PEER
 	case $1-$2 in
 	loopback-routed | loopback-ipvs) return 1 ;;
 	esac
 }
 
-# The client and the server, and nothing between.
+# The client and the server, and nothing in between.
 peer_direct() {
 	target=$direct
 }
 
-# One connection that the proxy's namespace forwards: the floor of all that
-# does not end the connection.
+# One connection that the proxy's namespace forwards: the least cost of passing
+# through it.
 peer_routed() {
 	target=$back
 }
@@ -42,7 +42,7 @@ peer_kproxy() {
 	kproxy_between
 }
 
-# With connections to the server that are made before a client comes.
+# With idle connections to the server.
 peer_kproxy_preconnect() {
 	kproxy_between preconnect 16
 }

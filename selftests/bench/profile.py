@@ -41,7 +41,7 @@ def units(row):
         return row["bytes"] / PACKET
     if row["work"] == "wrk":
         return row["count"]
-    # The tenth of the time before, which does not count, is in the profile.
+    # The warm-up, a tenth of the time, is in the profile.
     return row["count"] * 1.1
 
 

@@ -23,7 +23,7 @@ def number(value):
 
 
 class Report:
-    """What can be asked of the rows of one topology."""
+    """The rows of one topology."""
 
     def __init__(self, rows, topology):
         self.rows = {key[1:]: row for key, row in rows.items()
@@ -117,7 +117,7 @@ def tables(report, where):
 
 
 def counted(row):
-    """What kproxy has counted of a work: sessions, bytes, its pools."""
+    """kproxy's counters of a work: sessions, bytes, its pools."""
     before, after = row["counters"]
 
     def grown(what, name):
@@ -132,8 +132,8 @@ def counted(row):
 
 
 def pool_table(report, where):
-    """How often the pools had what was wanted: a session for each, and for
-    copies a page whenever the one before is full."""
+    """How often the pools could serve: a session for each client, and a page
+    for copies whenever the one before is full."""
     lines = []
     for (peer, work), row in report.rows.items():
         if "counters" not in row:

@@ -6,7 +6,7 @@ import statistics
 
 
 def latency_work(work):
-    """One connection: what counts is how long, not how many."""
+    """One connection: latency counts, not the rate."""
     return work.startswith("rr-") and work.endswith("-1")
 
 
@@ -39,7 +39,7 @@ def load(path):
 
 
 def flat(row):
-    """What the program has found, beside what was measured around it."""
+    """The program's own findings, beside what was measured around it."""
     found = row.pop("found")
     for part in (found, found.pop("rr", {}), found.pop("bulk", {})):
         row.update(iperf(part) if "end" in part else part)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The server of "load": one process, epoll. A connection begins with struct
- * hello; then for each so many bytes that came, so many go back.
+ * hello; it gives the size of each request and of each reply.
  *
  * usage: serve ADDR:PORT
  */

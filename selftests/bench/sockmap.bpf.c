@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What comes in on a socket of the map goes out on another: the one that the
- * map holds under the first one's addresses.
+ * Data that a socket of the map receives goes out on another: the one that the
+ * map has under the first one's addresses.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

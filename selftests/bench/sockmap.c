@@ -45,7 +45,7 @@ static int join(int from, int to)
 	return !bpf_map_update_elem(map, &key, &value, BPF_NOEXIST);
 }
 
-/* What had come before the socket was in the map, nobody tells the map of. */
+/* The map is not told of data that came before the socket was in it. */
 static int move_early(int from, int to)
 {
 	char buf[65536];

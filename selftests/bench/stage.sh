@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Where the benchmark plays: namespaces, addresses, and the servers. Every peer
+# The stage of the benchmark: namespaces, addresses, and the servers. Every peer
 # gets a new one, so that none inherits another's TIME-WAIT sockets.
 #
 #	 kp-client               kp-proxy                kp-server
@@ -27,10 +27,9 @@ tune() { # NS
 	ip netns exec "$1" sysctl -qw "${sysctls[@]}"
 }
 
-# What comes out of a virtual cable is received by the processor that sent it, so
-# that one does the client's work, the proxy's and half of the server's. Spread
-# connections over all, as a network card with many queues would, where the kernel
-# can (User Mode Linux is built without).
+# A veth has the processor that sends a packet also receive it, so that one
+# processor does the client's work, the proxy's and half of the server's. Spread
+# connections over all, as a network card with many queues would.
 spread() { # NS
 	local mask
 

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What is measured: bulk-STREAMS, far-STREAMS (50 ms away), rr-SIZE-CONNECTIONS, crr-CONNECTIONS (a new
-# connection for each request), wrk, mixed, idle-SESSIONS, calibrate. A work
-# leaves in $tmp/result what its program found, and the processors' time.
+# The works: bulk-STREAMS, far-STREAMS (50 ms away), rr-SIZE-CONNECTIONS,
+# crr-CONNECTIONS (a new connection for each request), wrk, mixed, idle-SESSIONS,
+# calibrate. A work leaves its program's findings and the processors' time in
+# $tmp/result.
 #
 # shellcheck disable=SC2154 # tmp, target, bench: of those who source this
 
@@ -14,7 +15,7 @@ span() {
 	printf '%d.%03d' $((ms / 1000)) $((ms % 1000))
 }
 
-# in_time COMMAND...: what hangs is stopped, and has failed.
+# in_time COMMAND...: a command that hangs is stopped, and has failed.
 in_time() {
 	client timeout "$(span 100)" "$@"
 }
@@ -38,7 +39,7 @@ mark() {
 	done
 }
 
-# counters prints what kproxy counts, where there is one.
+# counters prints kproxy's counters, if the peer is kproxy.
 counters() {
 	[[ -d /sys/module/kproxy ]] || return 0
 	printf '{"pool": %s, "stats": %s}' "$(proxy kproxy -j pool show)" \
@@ -74,7 +75,7 @@ bulk() { # STREAMS
 	echo "${found//[$'\n\t']/}"
 }
 
-# The client's cable gets longer: windows must grow to fill it.
+# A longer link to the client: windows must grow to fill it.
 far() { # STREAMS
 	local ends=(kp-client:eth0 kp-proxy:front) end
 
@@ -132,7 +133,7 @@ kernel_memory() {
 		}' /proc/meminfo
 }
 
-# idle SESSIONS: what they take, and how the path does beside them.
+# idle SESSIONS: their memory, and the speed beside them.
 idle() {
 	local slab=0 all=0 slab_after all_after
 
@@ -173,7 +174,7 @@ warm_up() {
 	in_time curl -sS -o /dev/null "http://$target:8080/1k?[1-100]"
 }
 
-# What a system call and a copy cost on this clock.
+# The cost of a system call and of a copy on this clock.
 calibrate() {
 	command calibrate "$tmp/calibrate"
 }

@@ -42,7 +42,7 @@ static void check_same(const struct kproxy_proxy_header *a,
 		      sizeof(a->destination)));
 }
 
-/* What is said of a part must hold of the whole. */
+/* The verdict on a part must hold for the whole. */
 static void check_parts(const u8 *data, unsigned int len, int whole,
 			const struct kproxy_proxy_header *header)
 {

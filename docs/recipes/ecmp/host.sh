@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# On each kproxy host, beside bird with host.conf. The address comes last: with
-# it the host is announced, and clients come.
+# On each kproxy host, beside bird with host.conf. The address comes last, because it
+# makes BIRD announce the host.
 set -e
 
 cd "$(dirname "$0")"

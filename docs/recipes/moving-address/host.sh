@@ -5,6 +5,6 @@
 set -e
 
 cd "$(dirname "$0")"
-# The listener is to be there before the address is.
+# The listener must exist before the address does.
 sysctl -qw net.ipv4.ip_nonlocal_bind=1
 kproxy config apply kproxy.yaml

@@ -277,11 +277,16 @@ load() {
 	[[ ! -w $suites ]] || echo none >$suites
 	[[ ! -d /sys/module/kproxy ]] || rmmod kproxy
 	echo "kproxy-selftest: $test_name" >/dev/kmsg
-	[[ ! -w /sys/kernel/debug/kmemleak ]] ||
-		echo clear >/sys/kernel/debug/kmemleak
+	! has_kmemleak || echo clear >$leaks
 	insmod "$ko" "$@"
 	loaded=1
 	defer rmmod kproxy
+}
+
+leaks=/sys/kernel/debug/kmemleak
+
+has_kmemleak() {
+	[[ -w $leaks ]] && ! grep -qw kmemleak=off /proc/cmdline
 }
 
 kp() {
@@ -476,9 +481,7 @@ leaks_of_ours() {
 }
 
 no_leak() {
-	local leaks=/sys/kernel/debug/kmemleak
-
-	[[ -w $leaks ]] || return 0
+	has_kmemleak || return 0
 	# kmemleak does not report objects younger than five seconds.
 	echo scan >$leaks
 	sleep 6

@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 
-from netlink_raw import (ACK, DUMP, NETLINK_CAP_ACK, NETLINK_EXT_ACK,
+from netlink_raw import (ACK, DUMP, DUMP_INTERRUPTED, NETLINK_CAP_ACK, NETLINK_EXT_ACK,
                          NETLINK_GENERIC, NLMSG_DONE, NLMSG_ERROR, REQUEST,
                          SOL_NETLINK, Netlink, attr, attrs, message, messages)
 from netlink_spec import (ATTR, COMMAND, CONSTANT, L, R, S, U, endpoint,
@@ -21,7 +21,6 @@ from peer import (CLIENT, FRONT, PROXY, QUICK, SERVER, Failed, accept, connect,
 
 SESSION = ATTR["session"]
 SESSIONS = int(os.environ.get("SESSIONS") or (1000 if QUICK else 4000))
-DUMP_INTERRUPTED = 0x10
 # Requests that are sent in one go.
 BATCH = 200
 

@@ -633,7 +633,7 @@ def changed_meanwhile():
 
 @scene("a list of sessions has each once, whoever comes and goes meanwhile")
 def sessions_meanwhile():
-    """Or it says that it may not; without a change of its table it is true."""
+    """Or the list says that it may not, when the table was resized."""
     stay = [pair() for _ in range(60)]
     goes = [pair() for _ in range(60)]
     ids = {s["id"] for s in sessions()}

@@ -5,6 +5,7 @@ what the kernel answers, with the extended acknowledgement.
 """
 
 import contextlib
+import itertools
 import os
 import socket
 import struct
@@ -162,9 +163,14 @@ class Netlink:
 
     def join_all(self):
         """Join every group, also those that no family has yet."""
-        for number in range(1, 257):
-            with contextlib.suppress(OSError):
+        for number in itertools.count(1):
+            try:
                 self._join(number)
+            except PermissionError:
+                pass
+            except OSError:
+                # There are no more.
+                return
 
     def is_member(self, number):
         words = self.socket.getsockopt(SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS,

@@ -248,19 +248,7 @@ static int points_show(struct seq_file *seq, void *unused)
 	return 0;
 }
 
-static int points_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, points_show, NULL);
-}
-
-static const struct file_operations points_fops = {
-	.owner = THIS_MODULE,
-	.open = points_open,
-	.read = seq_read,
-	.write = points_write,
-	.llseek = seq_lseek,
-	.release = single_release,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(points);
 
 static ssize_t hits_write(struct file *file, const char __user *from,
 			  size_t count, loff_t *pos)
@@ -284,19 +272,7 @@ static int hits_show(struct seq_file *seq, void *unused)
 	return 0;
 }
 
-static int hits_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, hits_show, NULL);
-}
-
-static const struct file_operations hits_fops = {
-	.owner = THIS_MODULE,
-	.open = hits_open,
-	.read = seq_read,
-	.write = hits_write,
-	.llseek = seq_lseek,
-	.release = single_release,
-};
+DEFINE_SHOW_STORE_ATTRIBUTE(hits);
 
 static int release_set(void *data, u64 value)
 {

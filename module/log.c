@@ -22,6 +22,9 @@
  *   can take back (F_SEAL_SEAL). A descriptor that is opened again through
  *   /proc for writing runs into them too.
  *
+ * The files are on a mount of the module's, where nothing can be executed or mapped
+ * executable, which no mode of an inode and no seal can do. A file holds the mount.
+ *
  * When the log is closed, its pages are marked dirty before they are released,
  * so that they are not taken for the zeros that a hole reads as.
  */
@@ -33,6 +36,7 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mount.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -159,13 +163,17 @@ err:
 	return -ENOMEM;
 }
 
+/* Where the files are; NULL when there are none. */
+static struct vfsmount *log_mount __ro_after_init;
+
 /* Only the module's own mappings can change it, whatever descriptors exist. */
 static void seal(struct file *file)
 {
 	struct inode *inode = file_inode(file);
 
 	SHMEM_I(inode)->seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
-				F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+				F_SEAL_WRITE | F_SEAL_FUTURE_WRITE |
+				F_SEAL_EXEC;
 	inode->i_mode = S_IFREG | 0400;
 	inode->i_flags |= S_IMMUTABLE;
 	/* Or FS_IOC_SETFLAGS, which the owner may, would clear it. */
@@ -240,6 +248,43 @@ static void log_free(struct kproxy_log *log)
 }
 
 /**
+ * kproxy_log_init() - set up what the logs of all namespaces share
+ *
+ * Context: process, may sleep.
+ * Return: 0 or a negative errno.
+ */
+int kproxy_log_init(void)
+{
+	/* Built in: there is no module of which this is a reference. */
+	struct file_system_type *tmpfs = get_fs_type("tmpfs");
+	struct vfsmount *mount;
+
+	if (!log_records)
+		return 0;
+	if (!tmpfs)
+		return -ENODEV;
+	mount = kern_mount(tmpfs);
+	if (IS_ERR(mount))
+		return PTR_ERR(mount);
+	mount->mnt_sb->s_iflags |= SB_I_NOEXEC | SB_I_NODEV;
+	log_mount = mount;
+	return 0;
+}
+
+/**
+ * kproxy_log_exit() - undo kproxy_log_init(); no namespace has a log
+ *
+ * Readers may still have files open.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_log_exit(void)
+{
+	if (log_mount)
+		kern_unmount(log_mount);
+}
+
+/**
  * kproxy_log_enabled() - whether namespaces have a log
  *
  * Context: any.
@@ -282,9 +327,10 @@ struct kproxy_log *kproxy_log_open(void)
 	log->ring_size = PAGE_ALIGN(log->records *
 				    sizeof(struct kproxy_log_record));
 	/* Its rings are memory only when they are made. */
-	file = shmem_file_setup("kproxy-log",
-				log->header_size + (loff_t)(nr_cpu_ids + 1) *
-				log->ring_size, KPROXY_NORESERVE);
+	file = shmem_file_setup_with_mnt(log_mount, "kproxy-log",
+					 log->header_size +
+					 (loff_t)(nr_cpu_ids + 1) *
+					 log->ring_size, KPROXY_NORESERVE);
 	if (IS_ERR(file))
 		goto err;
 	log->file = file;

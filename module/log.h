@@ -11,6 +11,8 @@ struct kproxy_session;
 
 #if IS_ENABLED(CONFIG_SHMEM)
 
+int kproxy_log_init(void);
+void kproxy_log_exit(void);
 bool kproxy_log_enabled(void);
 struct kproxy_log *kproxy_log_open(void);
 void kproxy_log_close(struct kproxy_log *log);
@@ -18,6 +20,15 @@ struct file *kproxy_log_file(const struct kproxy_log *log);
 void kproxy_log_session(struct kproxy_log *log, const struct kproxy_session *s);
 
 #else
+
+static inline int kproxy_log_init(void)
+{
+	return 0;
+}
+
+static inline void kproxy_log_exit(void)
+{
+}
 
 static inline bool kproxy_log_enabled(void)
 {

@@ -15,6 +15,7 @@
 #include "admission.h"
 #include "compat.h"
 #include "fault.h"
+#include "log.h"
 #include "main.h"
 #include "netlink.h"
 #include "netns.h"
@@ -78,9 +79,12 @@ static int __init kproxy_init(void)
 	kproxy_bh_wq = alloc_workqueue("kproxy_bh", KPROXY_WQ_BH_PERCPU, 0);
 	if (!kproxy_bh_wq)
 		goto err_wq;
-	err = kproxy_netns_init();
+	err = kproxy_log_init();
 	if (err)
 		goto err_bh_wq;
+	err = kproxy_netns_init();
+	if (err)
+		goto err_log;
 	err = kproxy_netlink_init();
 	if (err)
 		goto err_netns;
@@ -89,6 +93,8 @@ static int __init kproxy_init(void)
 
 err_netns:
 	kproxy_netns_exit();
+err_log:
+	kproxy_log_exit();
 err_bh_wq:
 	destroy_workqueue(kproxy_bh_wq);
 err_wq:
@@ -104,6 +110,7 @@ static void __exit kproxy_exit(void)
 {
 	kproxy_netlink_exit();
 	kproxy_netns_exit();
+	kproxy_log_exit();
 	/* Balancers that were replaced are on their way to the queue. */
 	rcu_barrier();
 	destroy_workqueue(kproxy_wq);

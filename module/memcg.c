@@ -181,50 +181,36 @@ bool kproxy_memcg_same(const struct sock *a, const struct sock *b)
 }
 
 /**
- * kproxy_memcg_give() - charge a new socket's buffers to another one's cgroup
- * @sk: the socket, which has no buffers yet; nobody else knows it
- * @owner: whose cgroup it is; it is not closed meanwhile
- *
- * Context: process.
- */
-void kproxy_memcg_give(struct sock *sk, const struct sock *owner)
-{
-	if (owner->sk_memcg)
-		css_get(&owner->sk_memcg->css);
-	if (sk->sk_memcg)
-		css_put(&sk->sk_memcg->css);
-	sk->sk_memcg = owner->sk_memcg;
-}
-
-/**
- * kproxy_memcg_inherit() - charge a socket's buffers to another one's cgroup
- * @sk: the socket, which has sent nothing yet
- * @from: whose cgroup it is; it is not closed meanwhile
+ * kproxy_memcg_give() - charge a socket's buffers to another one's cgroup
+ * @sk: the socket, which has sent nothing yet; no one else changes its cgroup
+ * @owner: whose cgroup it is; it is not freed meanwhile
  *
  * What @sk has received is taken off the account and put on it again, where it
  * is the cgroup's, too. With bottom halves off it is charged as it would have
  * been when it came: at once, above a limit of the cgroup if need be.
  *
  * Context: process, may sleep.
- * Return: false if TCP has no memory; @sk can only be closed then.
+ * Return: false if TCP has no memory for what was received; @sk can only be
+ * closed then.
  */
-bool kproxy_memcg_inherit(struct sock *sk, const struct sock *from)
+bool kproxy_memcg_give(struct sock *sk, const struct sock *owner)
 {
-	struct mem_cgroup *memcg = from->sk_memcg;
+	struct mem_cgroup *memcg = owner->sk_memcg;
 	bool charged = true;
 	int bytes;
 
-	if (!memcg)
+	if (sk->sk_memcg == memcg)
 		return true;
 
 	lock_sock(sk);
-	if (sk->sk_memcg)
-		goto out;
 	bytes = sk_mem_pages(sk->sk_forward_alloc +
 			     atomic_read(&sk->sk_rmem_alloc)) << PAGE_SHIFT;
 	if (bytes)
 		__sk_mem_reclaim(sk, bytes);
-	css_get(&memcg->css);
+	if (memcg)
+		css_get(&memcg->css);
+	if (sk->sk_memcg)
+		css_put(&sk->sk_memcg->css);
 	sk->sk_memcg = memcg;
 	if (bytes) {
 		local_bh_disable();
@@ -232,7 +218,6 @@ bool kproxy_memcg_inherit(struct sock *sk, const struct sock *from)
 		charged = __sk_mem_schedule(sk, bytes, SK_MEM_RECV);
 		local_bh_enable();
 	}
-out:
 	release_sock(sk);
 	return charged;
 }

@@ -8,22 +8,16 @@ struct mem_cgroup;
 struct sock;
 
 #ifdef CONFIG_MEMCG
-bool kproxy_memcg_inherit(struct sock *sk, const struct sock *from);
-void kproxy_memcg_give(struct sock *sk, const struct sock *owner);
+bool kproxy_memcg_give(struct sock *sk, const struct sock *owner);
 bool kproxy_memcg_same(const struct sock *a, const struct sock *b);
 bool kproxy_memcg_room(const struct sock *owner);
 struct mem_cgroup *kproxy_memcg_enter(const struct sock *owner);
 void kproxy_memcg_leave(struct mem_cgroup *before);
 u64 kproxy_memcg_id(const struct sock *owner);
 #else
-static inline bool kproxy_memcg_inherit(struct sock *sk,
-					const struct sock *from)
+static inline bool kproxy_memcg_give(struct sock *sk, const struct sock *owner)
 {
 	return true;
-}
-
-static inline void kproxy_memcg_give(struct sock *sk, const struct sock *owner)
-{
 }
 
 static inline bool kproxy_memcg_same(const struct sock *a,

@@ -530,7 +530,9 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 	},
 	{
 		.cmd		= KPROXY_CMD_ROUTE_GET,
+		.start		= kproxy_nl_route_get_start,
 		.dumpit		= kproxy_nl_route_get_dumpit,
+		.done		= kproxy_nl_route_get_done,
 		.policy		= kproxy_route_get_dump_nl_policy,
 		.maxattr	= KPROXY_A_ROUTE_LISTENER,
 		.flags		= GENL_CMD_CAP_DUMP,

@@ -28,7 +28,9 @@ int kproxy_nl_admin_bare_doit(const struct genl_split_ops *ops,
 int kproxy_nl_listener_get_start(struct netlink_callback *cb);
 int kproxy_nl_bare_start(struct netlink_callback *cb);
 int kproxy_nl_session_get_start(struct netlink_callback *cb);
+int kproxy_nl_route_get_start(struct netlink_callback *cb);
 int kproxy_nl_session_get_done(struct netlink_callback *cb);
+int kproxy_nl_route_get_done(struct netlink_callback *cb);
 
 int kproxy_nl_listener_get_doit(struct sk_buff *skb, struct genl_info *info);
 int kproxy_nl_listener_get_dumpit(struct sk_buff *skb,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Requests about routes. */
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <net/genetlink.h>
 #include <uapi/linux/kproxy.h>
 
@@ -178,45 +180,90 @@ int kproxy_nl_route_get_doit(struct sk_buff *skb, struct genl_info *info)
 }
 
 /*
- * Where a dump goes on: at this route of this listener, which is where the
- * pointer says as long as the configuration has not changed.
+ * Where a dump goes on. As long as the configuration has not changed, it is at this
+ * place of this listener; otherwise behind the last name of the listener that has
+ * the id.
  */
-struct dump_ctx {
+struct route_dump {
 	u64 listener;
 	u64 changes;
 	const struct kproxy_listener *at;
 	u32 place;
+	char last[KPROXY_SNI_MAX + 1];
 };
 
-/* The routes of one listener that were not dumped yet. */
-static int dump_listener(struct sk_buff *skb, struct netlink_callback *cb,
-			 const struct kproxy_listener *l, struct dump_ctx *ctx)
+struct dump_ctx {
+	struct route_dump *dump;
+};
+
+int kproxy_nl_route_get_start(struct netlink_callback *cb)
 {
-	const struct kproxy_routes *routes = kproxy_routes_now(l);
-	int err;
+	struct dump_ctx *ctx = (void *)cb->ctx;
 
-	if (l->id < ctx->listener)
-		return 0;
-	if (l->id > ctx->listener) {
-		ctx->listener = l->id;
-		ctx->place = 0;
-	}
-	ctx->at = l;
-	for (; routes && ctx->place < routes->n; ctx->place++) {
-		const struct told_route told = {
-			.listener = l,
-			.route = routes->route[ctx->place],
-		};
+	ctx->dump = kzalloc(sizeof(*ctx->dump), GFP_KERNEL);
+	return ctx->dump ? 0 : -ENOMEM;
+}
 
-		err = kproxy_netlink_dump(skb, cb, put_route, &told);
-		if (err)
-			return err;
-	}
+int kproxy_nl_route_get_done(struct netlink_callback *cb)
+{
+	struct dump_ctx *ctx = (void *)cb->ctx;
+
+	kfree(ctx->dump);
 	return 0;
 }
 
+/* Return: how many routes have names that do not come after @last. */
+static u32 place_behind(const struct kproxy_routes *routes, const char *last)
+{
+	u32 low = 0, high = routes ? routes->n : 0;
+
+	while (low < high) {
+		u32 middle = (low + high) / 2;
+
+		if (strcmp(routes->route[middle]->sni, last) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The routes of one listener that were not dumped yet. */
+static int dump_listener(struct sk_buff *skb, struct netlink_callback *cb,
+			 const struct kproxy_listener *l,
+			 struct route_dump *dump)
+{
+	const struct kproxy_routes *routes = kproxy_routes_now(l);
+	int err = 0;
+
+	if (l->id < dump->listener)
+		return 0;
+	if (l->id > dump->listener) {
+		dump->listener = l->id;
+		dump->place = 0;
+		dump->last[0] = '\0';
+	} else if (dump->changes != l->kn->changes) {
+		dump->place = place_behind(routes, dump->last);
+	}
+	dump->at = l;
+	while (!err && routes && dump->place < routes->n) {
+		const struct told_route told = {
+			.listener = l,
+			.route = routes->route[dump->place],
+		};
+
+		err = kproxy_netlink_dump(skb, cb, put_route, &told);
+		if (!err)
+			dump->place++;
+	}
+	if (err && dump->place)
+		strscpy(dump->last, routes->route[dump->place - 1]->sni,
+			sizeof(dump->last));
+	return err;
+}
+
 static int dump_routes(struct sk_buff *skb, struct netlink_callback *cb,
-		       struct kproxy_net *kn, struct dump_ctx *ctx)
+		       struct kproxy_net *kn, struct route_dump *dump)
 {
 	const struct genl_info *info = genl_info_dump(cb);
 	const struct kproxy_listener *l;
@@ -224,15 +271,15 @@ static int dump_routes(struct sk_buff *skb, struct netlink_callback *cb,
 
 	if (info->attrs[KPROXY_A_ROUTE_LISTENER]) {
 		l = find_listener(kn, info);
-		return l ? dump_listener(skb, cb, l, ctx) : -ENOENT;
+		return l ? dump_listener(skb, cb, l, dump) : -ENOENT;
 	}
-	if (ctx->changes != kn->changes)
-		ctx->at = NULL;
-	ctx->changes = kn->changes;
-	l = ctx->at ?: list_first_entry(&kn->listeners,
-					const struct kproxy_listener, node);
+	if (dump->changes == kn->changes && dump->at)
+		l = dump->at;
+	else
+		l = list_first_entry(&kn->listeners,
+				     const struct kproxy_listener, node);
 	list_for_each_entry_from(l, &kn->listeners, node) {
-		err = dump_listener(skb, cb, l, ctx);
+		err = dump_listener(skb, cb, l, dump);
 		if (err)
 			return err;
 	}
@@ -242,9 +289,11 @@ static int dump_routes(struct sk_buff *skb, struct netlink_callback *cb,
 int kproxy_nl_route_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct kproxy_net *kn = kproxy_netlink_dump_lock(cb);
+	struct dump_ctx *ctx = (void *)cb->ctx;
 	int err;
 
-	err = dump_routes(skb, cb, kn, (void *)cb->ctx);
+	err = dump_routes(skb, cb, kn, ctx->dump);
+	ctx->dump->changes = kn->changes;
 	kproxy_netlink_unlock(kn);
 	return err;
 }

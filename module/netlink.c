@@ -4,10 +4,13 @@
  * themselves translate between attributes and the functions of the object that
  * they are about; they decide nothing.
  */
+#include <linux/capability.h>
 #include <linux/ctype.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
+#include <net/sock.h>
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
@@ -281,6 +284,30 @@ int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 	return -EMSGSIZE;
 }
 
+/*
+ * Return: nonzero if a socket must not receive a message of a group that needs
+ * CAP_NET_ADMIN. Generic netlink checks that when a socket joins the group, but a
+ * number below the size of the table can be joined before any family has it. The
+ * socket is in the table, which is locked, so that its file stays.
+ */
+static int lacks_capability(struct sock *sk, struct sk_buff *skb, void *data)
+{
+	const struct net *net = data;
+	const struct file *file = sk->sk_socket->file;
+
+	return !file || !file_ns_capable(file, net->user_ns, CAP_NET_ADMIN);
+}
+
+static void multicast(const struct kproxy_net *kn, unsigned int group,
+		      struct sk_buff *skb, gfp_t gfp)
+{
+	bool admin = kproxy_groups[group].flags & GENL_MCAST_CAP_NET_ADMIN;
+
+	genlmsg_multicast_netns_filtered(&kproxy_family, kn->net, skb, 0, group,
+					 gfp, admin ? lacks_capability : NULL,
+					 kn->net);
+}
+
 /**
  * kproxy_netlink_notify() - tell those who listen of one object
  * @kn: the namespace's root
@@ -313,8 +340,7 @@ void kproxy_netlink_notify(const struct kproxy_net *kn, unsigned int group,
 		header = genlmsg_put(skb, 0, 0, &kproxy_family, 0, cmd);
 		if (header && !put(skb, object)) {
 			genlmsg_end(skb, header);
-			genlmsg_multicast_netns(&kproxy_family, kn->net, skb, 0,
-						group, gfp);
+			multicast(kn, group, skb, gfp);
 			return;
 		}
 		nlmsg_free(skb);

@@ -162,6 +162,7 @@ void kproxy_owner_free(struct sock *owner)
  */
 void kproxy_owner_give(struct sock *sk, const struct sock *owner)
 {
+	/* It has received nothing, so that this cannot fail. */
 	kproxy_memcg_give(sk, owner);
 	give_cgroup(sk, owner);
 	security_sk_clone(owner, sk);

@@ -863,7 +863,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 				     l->name, hops);
 		goto err_client;
 	}
-	if (!kproxy_memcg_inherit(client->sk, from->sk))
+	if (!kproxy_memcg_give(client->sk, from->sk))
 		goto err_client;
 	up = kproxy_listener_upstream(l);
 	if (!up)

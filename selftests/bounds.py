@@ -5,23 +5,25 @@
 import contextlib
 import errno
 import os
+import resource
 import socket
 import struct
+import subprocess
 import threading
 import time
 
-from netlink_raw import (ACK, DUMP, NETLINK_CAP_ACK, NETLINK_EXT_ACK,
-                         NETLINK_GENERIC, NLMSG_DONE, NLMSG_ERROR, REQUEST,
-                         SOL_NETLINK, Netlink, attr, attrs, message, messages)
+from netlink_raw import (ACK, DUMP, DUMP_INTERRUPTED, NETLINK_CAP_ACK,
+                         NETLINK_EXT_ACK, NETLINK_GENERIC, NLMSG_DONE,
+                         NLMSG_ERROR, REQUEST, SOL_NETLINK, Netlink, attr,
+                         attrs, message, messages)
 from netlink_spec import (ATTR, COMMAND, CONSTANT, L, R, S, U, endpoint,
                           open_netlink)
 from peer import (CLIENT, FRONT, PROXY, QUICK, SERVER, Failed, accept, connect,
-                  expect, keep, kp, limit, listen, main, netns, scene,
-                  sessions, show, stats, wait_for)
+                  expect, idle_sessions, kp, limit, listen, main, netns, pair,
+                  run, scene, sessions, show, stats, wait_for)
 
 SESSION = ATTR["session"]
 SESSIONS = int(os.environ.get("SESSIONS") or (1000 if QUICK else 4000))
-DUMP_INTERRUPTED = 0x10
 # Requests that are sent in one go.
 BATCH = 200
 
@@ -279,9 +281,11 @@ def open_sessions(count):
 def reuse_port(port, before, after):
     """
     A socket with this port does the first, and is closed while another waits for
-    the port and then does the second at once.
+    the port and then does the second at once. The kernel gives up the port first,
+    then leaves the groups one by one, then tells that the socket is closed.
     """
     first = big_netlink(port=port)
+    first.join_all()
     before(first)
     second = big_netlink()
     # One that is not bound yet.
@@ -390,17 +394,6 @@ def resized():
     wait_for(lambda: not sessions(), "all are gone")
 
 
-def idle_sessions(count):
-    """Sessions on which nothing happens; their server accepts none of them."""
-    listen()
-    with netns(CLIENT):
-        socks = [keep(socket.socket()) for _ in range(count)]
-    for sock in socks:
-        sock.setblocking(False)
-        sock.connect_ex(FRONT)
-    wait_for(lambda: stats()["sessions"] == count, "all are there", 60)
-
-
 def cost(one, other, seconds=1):
     """What it costs to read the counters of one, compared to another's."""
     spent, begun = [0, 0], time.monotonic()
@@ -412,20 +405,80 @@ def cost(one, other, seconds=1):
     return spent[0] / spent[1]
 
 
+def percentiles(client, server, seconds=4):
+    """Milliseconds there and back, of half and of 99 % of the messages."""
+    times, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        client.sendall(b"x")
+        server.sendall(server.recv(1))
+        client.recv(1)
+        times.append(time.monotonic() - begun)
+    times.sort()
+    return "%.2f and %.2f ms" % (times[len(times) // 2] * 1000,
+                                 times[len(times) * 99 // 100] * 1000)
+
+
+@contextlib.contextmanager
+def read_in_a_loop(ns):
+    """A user without rights reads the counters of a namespace."""
+    process = subprocess.Popen(
+        ("ip", "netns", "exec", ns, "setpriv", "--reuid", "65534", "--regid",
+         "65534", "--clear-groups", "sh", "-c",
+         "while kproxy stats show >/dev/null; do :; done"))
+    try:
+        yield
+        expect(process.poll(), None, "status of the loop")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def many_sessions(count):
+    """With ports and files for as many as are wanted."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 10000, count + 10000))
+    shares = 1 + count // 50000
+    for ns in CLIENT, PROXY:
+        run("ip", "netns", "exec", ns, "sysctl", "-qw",
+            "net.ipv4.ip_local_port_range=2048 65000")
+    run("ip", "netns", "exec", SERVER, "sysctl", "-qw",
+        f"net.core.somaxconn={count + 4096}")
+    listen(backlog=count + 4096)
+    for n in range(1, shares):
+        listen(("10.2.0.2", 9030 + n), backlog=count + 4096)
+        kp(f"server add app 10.2.0.2:{9030 + n}")
+        kp(f"listener add web{n} 10.1.0.1:{8030 + n} upstream app")
+    for n in range(shares):
+        idle_sessions(count // shares, ("10.1.0.1", 8030 + n) if n else FRONT)
+
+
 @scene("reading counters in a loop looks at the sessions now and then only")
 def readers():
+    """The latency of others is printed only: a busy machine does more to it."""
     with_sessions, without = open_netlink(), big_netlink(SERVER)
     add = without.ask(COMMAND["upstream-add"], attr(U["name"], "x"))
     expect(add.errno, 0, "the upstream")
-    idle_sessions(SESSIONS)
+    echo = pair(client={"nodelay": True}, server={"nodelay": True})
+    many_sessions(SESSIONS)
     ratio = min(cost(with_sessions, without) for _ in range(4))
+    print(f"# with {stats()['sessions']} sessions {ratio:.2f} of what it is "
+          "without", flush=True)
+    print(f"# an echo: {percentiles(*echo)}", flush=True)
+    for ns in SERVER, PROXY:
+        with read_in_a_loop(ns):
+            print(f"# while counters of {ns} are read: {percentiles(*echo)}",
+                  flush=True)
     without.ask(COMMAND["upstream-del"], attr(U["name"], "x"))
     with_sessions.close()
     without.close()
-    print(f"# with {SESSIONS} sessions {ratio:.2f} of what it is without",
-          flush=True)
-    kp("session kill listener web")
-    wait_for(lambda: not sessions(), "all are gone", 30)
+    kp("session kill upstream app")
+    wait_for(lambda: not stats()["sessions"], "all are gone", 60)
+    for row in show("listener show"):
+        if row["name"] != "web":
+            kp(f"listener del {row['name']}")
+    for row in show("server show app"):
+        if row["address"] != "10.2.0.2:9000":
+            kp(f"server del app {row['address']}")
     if ratio > 1.3:
         raise Failed("the sessions make it slow")
 
@@ -472,6 +525,55 @@ def check_fairness():
           f"{max(during, default=0):.2f} s, {len(during)} times", flush=True)
     if len(during) < 4 or max(during) > 3 * interval:
         raise Failed("they come too late")
+
+
+def sockets_in_use(ns):
+    """TCP sockets of a namespace."""
+    with netns(ns):
+        for line in open("/proc/thread-self/net/sockstat"):
+            if line.startswith("TCP: inuse"):
+                return int(line.split()[2])
+
+
+@scene("connections made ahead in one namespace do not delay another's")
+def preconnect_fairness():
+    """All of the first are asked for before the one of the second."""
+    count, ports = 1000 if QUICK else 4000, 8
+    home = listen(("10.2.0.2", 9020))
+    for n in range(ports):
+        listen(("0.0.0.0", 9600 + n), backlog=4 * count)
+    nl, ours = big_netlink(SERVER), open_netlink()
+    many(nl, "upstream-add", [[attr(U["name"], "flood")]])
+    many(nl, "server-add",
+         ([attr(S["upstream"], "flood"),
+           endpoint(S["address"], f"127.1.{n // 200}.{1 + n % 200}",
+                    9600 + n % ports)] for n in range(count)))
+    kp("upstream add watched")
+    kp("server add watched 10.2.0.2:9020")
+
+    def preconnect(which, name, number):
+        answer = which.ask(COMMAND["upstream-set"], attr(U["name"], name),
+                           attr(U["preconnect"], number))
+        expect(answer.errno, 0, f"preconnect {number} of {name}")
+
+    before = sockets_in_use(SERVER)
+    want = 2 * count * os.cpu_count()
+    begun = time.monotonic()
+    preconnect(nl, "flood", 1)
+    preconnect(ours, "watched", 1)
+    accept(home).close()
+    there = sockets_in_use(SERVER) - before
+    took = time.monotonic() - begun
+    wait_for(lambda: sockets_in_use(SERVER) - before >= want, "all are there",
+             30)
+    print(f"# ours after {took:.2f} s and {there} sockets, all {want} after "
+          f"{time.monotonic() - begun:.2f} s", flush=True)
+    for which, name in (nl, "flood"), (ours, "watched"):
+        answer = which.ask(COMMAND["upstream-del"], attr(U["name"], name))
+        expect(answer.errno, 0, "the deletion")
+        which.close()
+    if there > want / 2:
+        raise Failed("it came too late")
 
 
 class Crowd:

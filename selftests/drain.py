@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Listeners that are drained."""
 
+import contextlib
 import os
 import pathlib
 import time
 
-from peer import (BACK, PROXY, Failed, accept, close_all, connect,
-                  expect, expect_alive, expect_between, expect_reset, kp,
-                  limit, listen, main, pair, run, scene, sessions, show,
-                  wait_for)
+from peer import (BACK, PROXY, QUICK, TRACING, Failed, accept, close_all,
+                  connect, expect, expect_alive, expect_between, expect_reset,
+                  idle_sessions, kp, limit, listen, main, pair, run, scene,
+                  sessions, show, stats, wait_for)
 
 KO = os.environ.get("KPROXY_KO", str(pathlib.Path(__file__).parent.parent /
                                      "module" / "kproxy.ko"))
@@ -127,6 +128,51 @@ def service_stop():
     kp("listener add web 10.1.0.1:8000,[fd01::1]:8000 upstream app")
     expect(run("ip", "netns", "exec", PROXY, SCRIPT, "2",
                check=False).returncode, 1, "status of a time without a unit")
+
+
+@contextlib.contextmanager
+def calls(function):
+    """
+    How often a function of the kernel is called; a list of one number. A kernel
+    that cannot say that says 0.
+    """
+    if not (TRACING / "kprobe_events").exists():
+        yield [0]
+        return
+    (TRACING / "kprobe_events").write_text(f"p:kproxytest/calls {function}\n")
+    enable = TRACING / "events/kproxytest/calls/enable"
+    counted = []
+    try:
+        enable.write_text("1")
+        yield counted
+        for line in (TRACING / "kprobe_profile").read_text().splitlines():
+            if line.split()[0] == "calls":
+                counted.append(sum(int(n) for n in line.split()[1:3]))
+    finally:
+        enable.write_text("0")
+        (TRACING / "kprobe_events").write_text("")
+
+
+@scene("all steps of a drain together look at each session about once")
+def steps():
+    others, count, rate_ = (1000 if QUICK else 3000), 100, 25
+    listener = listen(BACK)
+    idle_sessions(others)
+    kp("listener add second 10.1.0.1:8001 upstream app")
+    idle_sessions(count, SECOND)
+    # One for each session that a walk looks at. Reading counters walks as well.
+    with calls("kproxy:kproxy_session_walk_next") as counted:
+        kp(f"listener drain second rate {rate_}/s")
+        time.sleep(count / rate_)
+    left_ = stats()["sessions"] - others
+    expect_between(left_, 0, count / 2, "sessions left")
+    wait_for(lambda: stats()["sessions"] == others, "all are ended", 20)
+    listener.close()
+    kp("session kill listener web")
+    wait_for(lambda: not stats()["sessions"], "all are gone", 30)
+    print(f"# {counted[0]} looks at {others + count} sessions", flush=True)
+    if counted[0] > 3 * (others + count):
+        raise Failed("each step begins at the beginning")
 
 
 @scene("a namespace and the module go away while a listener drains")

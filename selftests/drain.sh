@@ -7,9 +7,10 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 7
+plan 8
 load
 topology
 simple_proxy
-scenes 7
+mount_tracefs
+scenes 8
 finish

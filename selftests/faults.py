@@ -32,6 +32,7 @@ SIZE = scaled(256 * KB, 20 * KB)
 
 SLAB, PAGES, SEND = "failslab", "fail_page_alloc", "fail_kproxy_send"
 INSERT = "fail_kproxy_insert"
+POINT = DEBUG / "fail_kproxy_point"
 # The sizes of writes. Copied bytes take pages.
 PIECES = {SLAB: 5000, PAGES: 400}
 
@@ -342,6 +343,33 @@ def retries_apart():
              if name == "pump" and "result=retry" in text]
     # A tick is 4 ms at most.
     expect_between(len(tries), 5, 60, "tries in two seconds")
+
+
+@scene("while a step of a drain takes its time, others configure")
+def drain_step():
+    kp("listener add second 10.1.0.1:8001 upstream app")
+    pair(to=("10.1.0.1", 8001))
+
+    def delaying():
+        return int((POINT / "delaying").read_text())
+
+    with contextlib.closing(open_netlink()) as nl:
+        for key, value in {"verbose": 0, "times": 1, "space": 0, "cpu": -1,
+                           "delay": 2000000, "points": "drain_step",
+                           "probability": 100}.items():
+            (POINT / key).write_text(str(value))
+        try:
+            kp("listener drain second rate 1/s")
+            wait_for(delaying, "the drain is in a step")
+            answer = nl.ask(COMMAND["upstream-set"], attr(U["name"], "app"),
+                            attr(U["retries"], 2))
+            expect((answer.errno, delaying()), (0, 1),
+                   "errno, and whether the step goes on")
+        finally:
+            (POINT / "release").write_text("1")
+            (POINT / "points").write_text("none")
+            (POINT / "probability").write_text("0")
+    wait_for(no_session, "no session is left")
 
 
 @scene("a reset after such sends does not overtake the bytes before it")

@@ -11,14 +11,14 @@ debug=/sys/kernel/debug
 
 [[ -d $debug/failslab && -d $debug/fail_page_alloc ]] ||
 	skip_all "this kernel can't make allocations fail"
-plan 14
+plan 15
 # Small pools, so that they fall back to the kernel's allocator.
 load pool_pages=1 pool_sessions=1
 topology
 simple_proxy
 mount_tracefs
-scenes 13 one_object every_nth_object every_nth_page ends fragments everywhere \
-	full_table short_sends retries_apart reset_behind configure first_listener afterwards
+scenes 14 one_object every_nth_object every_nth_page ends fragments everywhere \
+	full_table short_sends retries_apart drain_step reset_behind configure first_listener afterwards
 rmmod kproxy
 scenes 1 loading
 insmod "$ko"

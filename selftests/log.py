@@ -297,6 +297,24 @@ def map_writable(fd):
               mmap.PROT_READ | mmap.PROT_WRITE).close()
 
 
+def map_executable(fd, how):
+    mmap.mmap(fd, mmap.PAGESIZE, how, mmap.PROT_READ | mmap.PROT_EXEC).close()
+
+
+def make_executable(fd):
+    """A mapping that is readable so far."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    size = ctypes.c_size_t(mmap.PAGESIZE)
+    at = ctypes.c_void_p(libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED,
+                                   fd, ctypes.c_long(0)))
+    failed = libc.mprotect(at, size, mmap.PROT_READ | mmap.PROT_EXEC)
+    number = ctypes.get_errno()
+    libc.munmap(at, size)
+    if failed:
+        raise OSError(number, "mprotect")
+
+
 def punch(fd):
     """A hole where the header is."""
     keep_size, punch_hole = 1, 2
@@ -316,6 +334,12 @@ def read_only():
         expect(struct.unpack_from("=I", shown)[0], MAGIC, "what is mapped")
         shown.close()
         expect_refused("a writable mapping", lambda: map_writable(fd))
+        for how in mmap.MAP_SHARED, mmap.MAP_PRIVATE:
+            expect_refused("an executable mapping",
+                           lambda how=how: map_executable(fd, how),
+                           errno.EPERM)
+        expect_refused("an executable mapping later",
+                       lambda: make_executable(fd), errno.EACCES)
         expect_refused("a write", lambda: os.pwrite(fd, b"x", 0))
         expect_refused("a smaller size", lambda: os.ftruncate(fd, 0))
         expect_refused("another mode", lambda: os.fchmod(fd, 0o666))
@@ -331,11 +355,15 @@ def read_only():
             expect_refused("a smaller size of it",
                            lambda: os.ftruncate(again, 0))
             expect_refused("a hole in it", lambda: punch(again))
+            expect_refused("the right to execute it",
+                           lambda: os.fchmod(again, 0o755))
             os.close(again)
         expect_refused("fewer seals", lambda: fcntl.fcntl(
             fd, fcntl.F_ADD_SEALS, 0))
         expect(struct.unpack("=I", os.pread(fd, 4, 0))[0], MAGIC,
                "what is there afterwards")
+
+
 @scene("it needs the capability in the namespace's own user namespace")
 def private():
     one_session()

@@ -4,15 +4,17 @@
 
 import errno
 import os
+import socket
 import struct
 
-from netlink_raw import (ACK, CTRL_GETPOLICY, DUMP, GENL_CTRL, REQUEST,
-                         Netlink, attr, attrs, configuration)
+from netlink_raw import (ACK, CTRL_GETPOLICY, DUMP, DUMP_INTERRUPTED,
+                         GENL_CTRL, NLMSG_DONE, REQUEST, Netlink, attr, attrs,
+                         configuration, messages, opened_by_nobody)
 from netlink_spec import (ATTR, COMMAND, CONSTANT, HEADERS, OPERATIONS, SETS,
                           SPEC, WIDTH, E, L, R, S, U, bounds, constant,
                           endpoint, open_netlink, requested)
 from peer import (PROXY, Failed, expect, expect_alive, expect_between, kp,
-                  main, pair, run, scene, show, wait_gone)
+                  main, pair, run, scene, sessions, show, wait_gone)
 
 SESSION, SOURCE = ATTR["session"], ATTR["source"]
 # source-mode
@@ -547,6 +549,118 @@ def room():
     wait_gone()
 
 
+def dump_by_parts(command, between):
+    """
+    What a dump gives, and whether it says that there were changes. After each
+    part something is done; the kernel has the next one ready by then.
+    """
+    nl = Netlink()
+    nl.room = 4096
+    nl.find_family()
+    nl.send(nl.family, struct.pack("=BBH", COMMAND[command], 1, 0),
+            REQUEST | DUMP)
+    found, told, part, over = [], False, 0, False
+    while not over:
+        for kind, flags, _, payload in messages(nl.socket.recv(nl.room)):
+            over |= kind == NLMSG_DONE
+            told |= bool(flags & DUMP_INTERRUPTED)
+            if kind == nl.family:
+                found.append(dict(attrs(payload[4:])))
+        if not over:
+            between(part)
+            part += 1
+    nl.close()
+    if part < 5:
+        raise Failed(f"{command} came in {part + 1} parts")
+    print(f"# {command}: {len(found)} in {part + 1} parts", flush=True)
+    return found, told
+
+
+def text(number):
+    return lambda row: row[number].rstrip(b"\0").decode()
+
+
+def server_address(row):
+    address = dict(attrs(row[S["address"]]))
+    return "%s:%d" % (socket.inet_ntoa(address[E["ipv4"]]),
+                      struct.unpack("=H", address[E["port"]])[0])
+
+
+# Of each kind: the dump, how many, the names, how to add one and to delete it,
+# and its name in the dump. Those above 1000 come while it goes on.
+CHANGING = (
+    ("upstream-get", 160, lambda n: f"d{n}", "upstream add {}",
+     "upstream del {}", text(U["name"])),
+    ("listener-get", 120, lambda n: f"d{n}",
+     "listener add {0} 10.1.0.1:{1} upstream app", "listener del {}",
+     text(L["name"])),
+    ("server-get", 120, lambda n: f"10.2.{100 + n // 100}.{n % 100}:80",
+     "server add app {} state down", "server del app {}", server_address),
+    ("route-get", 600, lambda n: f"{'m' if n < 1000 else 'az'[n % 2]}{n}.x",
+     "route add web sni {} upstream app", "route del web sni {}",
+     text(R["sni"])))
+
+
+def batch(lines):
+    kp("-b -", text="".join(f"{line}\n" for line in lines))
+
+
+@scene("a dump gives each object once, whatever comes and goes meanwhile")
+def changed_meanwhile():
+    for command, count, name, add, remove, key in CHANGING:
+        there, fresh = set(range(count)), iter(range(1000, 2000))
+        # In each part some that were dumped already, and some that were not.
+        goes = [n for at in range(0, count // 4, 2)
+                for n in (at + 1, count - 1 - at)]
+        stay = {name(n) for n in there - set(goes)}
+
+        def between(part):
+            gone, goes[:4] = set(goes[:4]), []
+            more = {next(fresh) for _ in range(4)}
+            batch([remove.format(name(n)) for n in gone] +
+                  [add.format(name(n), 10000 + n) for n in more])
+            there.difference_update(gone)
+            there.update(more)
+
+        batch(add.format(name(n), 10000 + n) for n in sorted(there))
+        rows, told = dump_by_parts(command, between)
+        found = [key(row) for row in rows]
+        twice = {one for one in found if found.count(one) > 1}
+        expect((stay - set(found), twice), (set(), set()),
+               f"{command}: what is missing, and what came twice")
+        expect(told, True, f"{command}: whether it says that all this was")
+        batch(remove.format(name(n)) for n in there)
+
+
+@scene("a list of sessions has each once, whoever comes and goes meanwhile")
+def sessions_meanwhile():
+    """Or the list says that it may not, when the table was resized."""
+    stay = [pair() for _ in range(60)]
+    goes = [pair() for _ in range(60)]
+    ids = {s["id"] for s in sessions()}
+    ports = {client.getsockname()[1] for client, _ in stay}
+    want = {s["id"] for s in sessions()
+            if int(s["client"].rsplit(":", 1)[1]) in ports}
+    expect((len(ids), len(want)), (120, 60), "sessions")
+    fresh = []
+
+    def between(part):
+        for sock in goes.pop() if goes else ():
+            sock.close()
+        if part % 2:
+            fresh.append(pair())
+
+    rows, told = dump_by_parts("session-get", between)
+    found = [int.from_bytes(row[SESSION["id"]], "little") for row in rows]
+    expect(want - set(found), set(), "what is missing")
+    if len(set(found)) < len(found) and not told:
+        raise Failed("some came twice, and no message says so")
+    for ends in stay + goes + fresh:
+        for sock in ends:
+            sock.close()
+    wait_gone()
+
+
 @scene("an unfinished dump, and many at once, leave nothing behind")
 def dumps():
     kp("upstream add many")
@@ -588,6 +702,46 @@ def unprivileged():
             os._exit(status)
     expect(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0,
            "the child's verdict")
+
+
+def told(nl, family, last):
+    """The commands of the family's events, up to the last one."""
+    commands = []
+    while last not in commands:
+        for kind, _, _, payload in messages(nl.socket.recv(1 << 17)):
+            if kind == family:
+                commands.append(payload[0])
+    return commands
+
+
+@scene("a number joined before the module had it tells of no session")
+def joined_before():
+    """Which generic netlink lets anybody do."""
+    begin, last = COMMAND["session-begin-ntf"], COMMAND["upstream-set-ntf"]
+    run("rmmod", "kproxy")
+    try:
+        stranger, admin = opened_by_nobody(Netlink.join_all), Netlink()
+        admin.join_all()
+    finally:
+        run("insmod", os.environ["KPROXY_KO"])
+    kp("upstream add app")
+    kp("server add app 10.2.0.2:9000")
+    kp("listener add web 10.1.0.1:8000,[fd01::1]:8000 upstream app")
+    family = open_netlink()
+    for nl in stranger, admin:
+        for group in "events", "session":
+            if not nl.is_member(family.group(group)):
+                raise Failed(f"the number of {group} was not to be had")
+    for sock in pair():
+        sock.close()
+    wait_gone()
+    kp("upstream set app retries 2")
+    if begin not in told(admin, family.family, last):
+        raise Failed("the administrator is told of no session")
+    expect(set(told(stranger, family.family, last)) &
+           {begin, COMMAND["session-end-ntf"]}, set(), "what a stranger is told")
+    for nl in stranger, admin, family:
+        nl.close()
 
 
 @scene("afterwards everything works")

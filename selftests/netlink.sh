@@ -7,9 +7,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 17
+plan 20
 load
 topology
 simple_proxy
-scenes 17
+scenes 20
 finish

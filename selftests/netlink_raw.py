@@ -5,6 +5,7 @@ the kernel's answers, with the extended acknowledgement.
 """
 
 import contextlib
+import itertools
 import os
 import socket
 import struct
@@ -14,10 +15,12 @@ from peer import PROXY, limit, netns, show
 NETLINK_GENERIC = 16
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT = (
     270, 10, 11, 12)
-NETLINK_ADD_MEMBERSHIP = 1
+NETLINK_ADD_MEMBERSHIP, NETLINK_LIST_MEMBERSHIPS = 1, 9
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 REQUEST, MULTI, ACK, DUMP = 1, 2, 4, 0x300
 ACK_TLVS = 0x200
+# Flag of a part of a dump: there was a change meanwhile.
+DUMP_INTERRUPTED = 0x10
 NESTED = 0x8000
 
 GENL_CTRL = 16
@@ -143,13 +146,36 @@ class Netlink:
         self.family = struct.unpack("=H", found[1])[0]
         return found
 
-    def join(self, group):
-        """Get the family's events of this group."""
+    def group(self, name):
+        """The number of one of the family's groups."""
         found = (dict(attrs(entry)) for _, entry in
                  attrs(self.find_family()[7]))
-        number = next(entry[2] for entry in found
-                      if entry[1] == group.encode() + b"\0")
+        return struct.unpack("=I", next(
+            entry[2] for entry in found
+            if entry[1] == name.encode() + b"\0"))[0]
+
+    def join(self, group):
+        """Get the family's events of this group."""
+        self._join(self.group(group))
+
+    def _join(self, number):
         self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, number)
+
+    def join_all(self):
+        """Join every group, also those that no family has yet."""
+        for number in itertools.count(1):
+            try:
+                self._join(number)
+            except PermissionError:
+                pass
+            except OSError:
+                # There are no more.
+                return
+
+    def is_member(self, number):
+        words = self.socket.getsockopt(SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS,
+                                       256)
+        return bool(int.from_bytes(words, "little") >> (number - 1) & 1)
 
     def event(self):
         """The next event: its command and its attributes."""
@@ -160,13 +186,16 @@ class Netlink:
         self.socket.close()
 
 
-def opened_by_nobody():
+def opened_by_nobody(act=None):
     """A socket of the proxy's namespace that an unprivileged user has
-    opened."""
+    opened and done something with."""
     with netns(PROXY):
         os.seteuid(65534)
         try:
-            return Netlink(ns=None)
+            nl = Netlink(ns=None)
+            if act:
+                act(nl)
+            return nl
         finally:
             os.seteuid(0)
 

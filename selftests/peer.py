@@ -289,6 +289,20 @@ def pair(client=None, server=None, to=FRONT, at=BACK):
     return here, there
 
 
+def idle_sessions(count, to=FRONT):
+    """Sessions on which nothing happens; a server listens and accepts none."""
+    there = stats()["sessions"]
+    while count:
+        with netns(CLIENT):
+            socks = [keep(socket.socket()) for _ in range(min(count, 4000))]
+        for sock in socks:
+            sock.setblocking(False)
+            sock.connect_ex(to)
+        there, count = there + len(socks), count - len(socks)
+        wait_for(lambda there=there: stats()["sessions"] == there,
+                 f"{there} are there", 60)
+
+
 def close_all():
     while _echoes:
         _echoes.pop().close()

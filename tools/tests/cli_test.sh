@@ -76,6 +76,18 @@ prints 'pool show' p help
 for object in $(./kproxy help | awk '/^  kproxy [a-z]/ { print $2 }' | uniq); do
 	prints "  kproxy $object" "$object" help
 done
+
+# Every option has its place in the manual.
+for object in listener upstream server; do
+	missing=$(./kproxy $object help | awk 'on { print $1 } /^Options:/ { on = 1 }' |
+		while read -r option; do
+			grep -qE "Cm $option( |$)" ../docs/man/kproxy.8 ||
+				echo "$option"
+		done)
+	ok=0
+	[ -z "$missing" ] && ok=1
+	result $ok "options of $object that kproxy.8 lacks: ${missing:-none}"
+done
 prints 'kproxy 0.' version
 prints 'kproxy 0.' -V
 prints '[{"cli":"0.' -j version

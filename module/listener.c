@@ -807,8 +807,8 @@ void kproxy_listener_put(struct kproxy_listener *l)
  */
 void kproxy_listener_refused(struct kproxy_listener *l)
 {
-	kproxy_stats_inc(l->kn->stats, KPROXY_REFUSED);
-	kproxy_stats_inc(l->stats, KPROXY_REFUSED);
+	kproxy_stats_inc(l->kn->stats, KPROXY_A_COUNTERS_REFUSED);
+	kproxy_stats_inc(l->stats, KPROXY_A_COUNTERS_REFUSED);
 }
 
 /**

@@ -480,10 +480,24 @@ static int put_ends(struct sk_buff *skb, const struct kproxy_stats *sum)
 	for (reason = KPROXY_REASON_NONE + 1; reason <= KPROXY_REASON_MAX;
 	     reason++)
 		if (nla_put_uint(skb, reason,
-				 sum->count[KPROXY_ENDS + reason]))
+				 sum->count[KPROXY_COUNTS_ENDS + reason]))
 			return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
+}
+
+static u64 counter_value(const struct kproxy_stats *sum, int counter,
+			 unsigned int sessions)
+{
+	switch (counter) {
+	case KPROXY_A_COUNTERS_SESSIONS:
+		return sessions;
+	case KPROXY_A_COUNTERS_STALL_CLIENT_US:
+	case KPROXY_A_COUNTERS_STALL_SERVER_US:
+		return sum->count[counter] / NSEC_PER_USEC;
+	default:
+		return sum->count[counter];
+	}
 }
 
 /**
@@ -499,31 +513,16 @@ int kproxy_netlink_put_counters(struct sk_buff *skb, int attr,
 				const struct kproxy_stats *sum,
 				unsigned int sessions)
 {
-	static const u8 attrs[] = {
-		[KPROXY_SESSIONS_TOTAL] = KPROXY_A_COUNTERS_SESSIONS_TOTAL,
-		[KPROXY_REFUSED] = KPROXY_A_COUNTERS_REFUSED,
-		[KPROXY_CONNECT_FAILURES] = KPROXY_A_COUNTERS_CONNECT_FAILURES,
-		[KPROXY_BYTES_IN] = KPROXY_A_COUNTERS_BYTES_IN,
-		[KPROXY_BYTES_OUT] = KPROXY_A_COUNTERS_BYTES_OUT,
-		[KPROXY_BYTES_SPLICED] = KPROXY_A_COUNTERS_BYTES_SPLICED,
-		[KPROXY_BYTES_COPIED] = KPROXY_A_COUNTERS_BYTES_COPIED,
-		[KPROXY_PUMPS_INLINE] = KPROXY_A_COUNTERS_PUMPS_INLINE,
-		[KPROXY_PUMPS_DEFERRED] = KPROXY_A_COUNTERS_PUMPS_DEFERRED,
-	};
 	struct nlattr *nest = nla_nest_start(skb, attr);
-	int i;
+	int counter;
 
-	if (!nest || nla_put_uint(skb, KPROXY_A_COUNTERS_SESSIONS, sessions))
+	if (!nest || put_ends(skb, sum))
 		return -EMSGSIZE;
-	for (i = 0; i < ARRAY_SIZE(attrs); i++)
-		if (nla_put_uint(skb, attrs[i], sum->count[i]))
+	for (counter = 1; counter <= KPROXY_A_COUNTERS_MAX; counter++)
+		if (counter != KPROXY_A_COUNTERS_ENDS &&
+		    nla_put_uint(skb, counter,
+				 counter_value(sum, counter, sessions)))
 			return -EMSGSIZE;
-	if (nla_put_uint(skb, KPROXY_A_COUNTERS_STALL_CLIENT_US,
-			 sum->count[KPROXY_STALL_CLIENT] / NSEC_PER_USEC) ||
-	    nla_put_uint(skb, KPROXY_A_COUNTERS_STALL_SERVER_US,
-			 sum->count[KPROXY_STALL_SERVER] / NSEC_PER_USEC) ||
-	    put_ends(skb, sum))
-		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
 }

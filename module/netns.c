@@ -70,7 +70,7 @@ void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
 		return;
 	mutex_lock(&kn->lock);
 	kproxy_stats_sum(kn->stats, &now);
-	for (i = 0; i < KPROXY_COUNTERS; i++)
+	for (i = 0; i < KPROXY_COUNTS; i++)
 		sum->count[i] = now.count[i] - kn->base.count[i];
 	if (reset)
 		kn->base = now;

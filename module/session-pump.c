@@ -27,15 +27,15 @@ static const enum kproxy_reason failed_reason[KPROXY_SIDES] = {
 	[KPROXY_SERVER] = KPROXY_REASON_SERVER_RESET,
 };
 
-static const enum kproxy_counter bytes_counter[KPROXY_SIDES] = {
-	[KPROXY_CLIENT] = KPROXY_BYTES_IN,
-	[KPROXY_SERVER] = KPROXY_BYTES_OUT,
+static const unsigned int bytes_counter[KPROXY_SIDES] = {
+	[KPROXY_CLIENT] = KPROXY_A_COUNTERS_BYTES_IN,
+	[KPROXY_SERVER] = KPROXY_A_COUNTERS_BYTES_OUT,
 };
 
 /* Who does not take it is the other side. */
-static const enum kproxy_counter stall_counter[KPROXY_SIDES] = {
-	[KPROXY_CLIENT] = KPROXY_STALL_SERVER,
-	[KPROXY_SERVER] = KPROXY_STALL_CLIENT,
+static const unsigned int stall_counter[KPROXY_SIDES] = {
+	[KPROXY_CLIENT] = KPROXY_A_COUNTERS_STALL_SERVER_US,
+	[KPROXY_SERVER] = KPROXY_A_COUNTERS_STALL_CLIENT_US,
 };
 
 /**
@@ -89,8 +89,10 @@ static void session_account(struct kproxy_session *s, enum kproxy_side source,
 	if (!bytes)
 		return;
 	kproxy_stats_add(s->net_stats, bytes_counter[source], bytes);
-	kproxy_stats_add(s->net_stats, KPROXY_BYTES_SPLICED, moved->spliced);
-	kproxy_stats_add(s->net_stats, KPROXY_BYTES_COPIED, moved->copied);
+	kproxy_stats_add(s->net_stats, KPROXY_A_COUNTERS_BYTES_SPLICED,
+			 moved->spliced);
+	kproxy_stats_add(s->net_stats, KPROXY_A_COUNTERS_BYTES_COPIED,
+			 moved->copied);
 	kproxy_stats_add(s->listener_stats, bytes_counter[source], bytes);
 	kproxy_stats_add(s->server_stats, bytes_counter[source], bytes);
 }
@@ -352,7 +354,7 @@ void kproxy_session_data_ready(struct kproxy_session *s,
 		goto busy;
 	}
 	session_run(s, source);
-	kproxy_stats_inc(s->net_stats, KPROXY_PUMPS_INLINE);
+	kproxy_stats_inc(s->net_stats, KPROXY_A_COUNTERS_PUMPS_INLINE);
 	spin_unlock(&dst->sk_lock.slock);
 	local_bh_enable();
 	return;
@@ -443,8 +445,9 @@ static void session_pump_wanted(struct kproxy_session *s)
 			continue;
 		deferred = test_and_clear_bit(KPROXY_SESSION_DEFERRED + side,
 					      &s->flags);
-		kproxy_stats_inc(s->net_stats, deferred ?
-				 KPROXY_PUMPS_DEFERRED : KPROXY_PUMPS_INLINE);
+		kproxy_stats_inc(s->net_stats,
+				 deferred ? KPROXY_A_COUNTERS_PUMPS_DEFERRED :
+					    KPROXY_A_COUNTERS_PUMPS_INLINE);
 		session_run(s, side);
 		if (test_and_clear_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags))
 			session_held_in_vain(s, side,

@@ -102,8 +102,7 @@ void kproxy_session_connect_failed(struct kproxy_session *s)
 		kproxy_session_schedule_life(s);
 }
 
-static void session_count(const struct kproxy_session *s,
-			  enum kproxy_counter counter)
+static void session_count(const struct kproxy_session *s, unsigned int counter)
 {
 	kproxy_stats_inc(s->net_stats, counter);
 	kproxy_stats_inc(s->listener_stats, counter);
@@ -256,7 +255,7 @@ void kproxy_session_use(struct kproxy_session *s, struct kproxy_server *server)
 
 	if (server) {
 		s->server_stats = server->stats;
-		kproxy_stats_inc(server->stats, KPROXY_SESSIONS_TOTAL);
+		kproxy_stats_inc(server->stats, KPROXY_A_COUNTERS_SESSIONS_TOTAL);
 	}
 	rcu_assign_pointer(s->server, server);
 	if (old) {
@@ -347,7 +346,7 @@ static bool session_next_server(struct kproxy_session *s, int err)
 	struct kproxy_server *server = kproxy_session_server(s);
 
 	trace_kproxy_connect(s, server, err);
-	session_count(s, KPROXY_CONNECT_FAILURES);
+	session_count(s, KPROXY_A_COUNTERS_CONNECT_FAILURES);
 	if (kproxy_health_blames(err))
 		kproxy_health_failed(server);
 	s->tried |= kproxy_choice_bit(server);

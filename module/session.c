@@ -481,8 +481,8 @@ static int session_enter(struct kproxy_session *s)
 static void session_begun(struct kproxy_session *s)
 {
 	s->begun = true;
-	kproxy_stats_inc(s->net_stats, KPROXY_SESSIONS_TOTAL);
-	kproxy_stats_inc(s->listener_stats, KPROXY_SESSIONS_TOTAL);
+	kproxy_stats_inc(s->net_stats, KPROXY_A_COUNTERS_SESSIONS_TOTAL);
+	kproxy_stats_inc(s->listener_stats, KPROXY_A_COUNTERS_SESSIONS_TOTAL);
 	kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_BEGIN_NTF);
 }
 
@@ -542,7 +542,7 @@ static void session_greet(struct kproxy_session *s)
 /* By the reason, which is final, and by how long it was. */
 static void session_count_end(const struct kproxy_session *s)
 {
-	enum kproxy_counter counter = KPROXY_ENDS + s->reason;
+	unsigned int counter = KPROXY_COUNTS_ENDS + s->reason;
 
 	kproxy_stats_inc(s->net_stats, counter);
 	kproxy_stats_inc(s->listener_stats, counter);

@@ -51,7 +51,7 @@ void kproxy_stats_sum(const struct kproxy_stats __percpu *stats,
 	for_each_possible_cpu(cpu) {
 		const struct kproxy_stats *one = per_cpu_ptr(stats, cpu);
 
-		for (i = 0; i < KPROXY_COUNTERS; i++)
+		for (i = 0; i < KPROXY_COUNTS; i++)
 			sum->count[i] += READ_ONCE(one->count[i]);
 	}
 }

@@ -6,28 +6,18 @@
 #include <linux/types.h>
 #include <uapi/linux/kproxy.h>
 
-enum kproxy_counter {
-	KPROXY_SESSIONS_TOTAL,
-	KPROXY_REFUSED,
-	KPROXY_CONNECT_FAILURES,
-	KPROXY_BYTES_IN,
-	KPROXY_BYTES_OUT,
-	KPROXY_BYTES_SPLICED,
-	KPROXY_BYTES_COPIED,
-	KPROXY_PUMPS_INLINE,
-	KPROXY_PUMPS_DEFERRED,
-	/* nanoseconds that clients, servers did not take what was theirs */
-	KPROXY_STALL_CLIENT,
-	KPROXY_STALL_SERVER,
-	/* sessions that have ended, by enum kproxy_reason */
-	KPROXY_ENDS,
-
-	KPROXY_COUNTERS = KPROXY_ENDS + KPROXY_REASON_MAX + 1
-};
+/*
+ * A counter's index is its attribute, KPROXY_A_COUNTERS_*, so that the
+ * specification is the only list of counters. Those whose name ends in _US count
+ * nanoseconds here. The counters of ended sessions, one for each enum
+ * kproxy_reason, come after all others.
+ */
+#define KPROXY_COUNTS_ENDS (KPROXY_A_COUNTERS_MAX + 1)
+#define KPROXY_COUNTS (KPROXY_COUNTS_ENDS + KPROXY_REASON_MAX + 1)
 
 /* One CPU's counters; written only by that CPU, read by any. */
 struct kproxy_stats {
-	u64 count[KPROXY_COUNTERS];
+	u64 count[KPROXY_COUNTS];
 };
 
 struct kproxy_stats __percpu *kproxy_stats_new(void);
@@ -37,13 +27,13 @@ void kproxy_stats_sum(const struct kproxy_stats __percpu *stats,
 
 /* Context: any; safe against interrupts and preemption. */
 static inline void kproxy_stats_add(struct kproxy_stats __percpu *stats,
-				    enum kproxy_counter counter, u64 n)
+				    unsigned int counter, u64 n)
 {
 	this_cpu_add(stats->count[counter], n);
 }
 
 static inline void kproxy_stats_inc(struct kproxy_stats __percpu *stats,
-				    enum kproxy_counter counter)
+				    unsigned int counter)
 {
 	this_cpu_inc(stats->count[counter]);
 }

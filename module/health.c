@@ -13,6 +13,7 @@
 #include "fault.h"
 #include "health.h"
 #include "netlink.h"
+#include "server.h"
 #include "upstream.h"
 
 /* Softirq. */

@@ -9,6 +9,7 @@
 #include "sock.h"
 
 struct kproxy_listener;
+struct kproxy_view;
 
 /* One address of a listener. */
 struct kproxy_listener_port {
@@ -29,7 +30,7 @@ struct kproxy_listener_port *
 kproxy_ports_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
 		 unsigned int n);
 int kproxy_ports_bind(struct kproxy_listener_port *ports, unsigned int n,
-		      bool transparent, unsigned int *bad);
+		      bool transparent, struct kproxy_view *view);
 void kproxy_port_take(struct kproxy_listener_port *port);
 bool kproxy_port_dead(const struct kproxy_listener_port *port);
 void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n);

@@ -13,6 +13,7 @@
 #include "netlink-gen.h"
 #include "netns.h"
 #include "quota.h"
+#include "server.h"
 #include "session.h"
 #include "session-table.h"
 #include "upstream.h"
@@ -176,9 +177,9 @@ static int put_session(struct sk_buff *skb, const void *object)
 	bool linked = get_sockets(&sockets, s, state);
 
 	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
-	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->name) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->obj.name) ||
 	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
-			   READ_ONCE(s->upstream)->name) ||
+			   READ_ONCE(s->upstream)->obj.name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
@@ -206,9 +207,9 @@ static int put_session_event(struct sk_buff *skb, const void *object)
 		rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
 
 	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
-	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->name) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->obj.name) ||
 	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
-			   READ_ONCE(s->upstream)->name) ||
+			   READ_ONCE(s->upstream)->obj.name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||

@@ -123,9 +123,7 @@ struct sock *kproxy_netlink_sock(const struct genl_info *info)
 
 /**
  * kproxy_netlink_lock() - take the configuration lock of a request's namespace
- * @info: the request
- *
- * What is done until the unlock is staged, if the requester has a transaction.
+ * @info: the request, one that changes nothing or is done at once
  *
  * Context: process, may sleep.
  * Return: the namespace's root, for kproxy_netlink_unlock().
@@ -135,8 +133,6 @@ struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info)
 	struct kproxy_net *kn = kproxy_net(genl_info_net(info));
 
 	mutex_lock(&kn->lock);
-	if (can_be_staged(info->genlhdr->cmd))
-		kproxy_transaction_enter(kn, kproxy_netlink_sock(info));
 	return kn;
 }
 
@@ -162,8 +158,44 @@ struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb)
  */
 void kproxy_netlink_unlock(struct kproxy_net *kn)
 {
-	kproxy_transaction_leave(kn);
 	mutex_unlock(&kn->lock);
+}
+
+/**
+ * kproxy_netlink_begin() - take the lock of what a request changes
+ * @info: the request, one of can_be_staged()
+ * @own: the view of who has no transaction
+ *
+ * Context: process, may sleep.
+ * Return: the view that it is to look at and to change, for kproxy_netlink_end().
+ */
+struct kproxy_view *kproxy_netlink_begin(const struct genl_info *info,
+					 struct kproxy_view *own)
+{
+	struct kproxy_net *kn = kproxy_netlink_lock(info);
+
+	return kproxy_transaction_enter(kn, kproxy_netlink_sock(info), own);
+}
+
+/**
+ * kproxy_netlink_end() - make what a request has changed, if it is not staged
+ * @info: the request
+ * @view: its view, whose lock is still to be dropped by kproxy_netlink_unlock()
+ * @attr: the attribute that a refusal is about which names none; 0 for none
+ * @err: what has come of the request
+ *
+ * Context: process, may sleep.
+ * Return: @err, or what kproxy_transaction_leave() says.
+ */
+int kproxy_netlink_end(const struct genl_info *info, struct kproxy_view *view,
+		       int attr, int err)
+{
+	struct netlink_ext_ack *extack = info->extack;
+
+	err = kproxy_transaction_leave(view, err, extack);
+	if (err && attr && extack && !extack->bad_attr)
+		NL_SET_BAD_ATTR(extack, info->attrs[attr]);
+	return err;
 }
 
 /*

@@ -15,6 +15,7 @@ struct kproxy_session;
 struct kproxy_source;
 struct kproxy_stats;
 struct kproxy_upstream;
+struct kproxy_view;
 struct netlink_callback;
 struct netlink_ext_ack;
 struct nlattr;
@@ -37,6 +38,10 @@ struct sock *kproxy_netlink_sock(const struct genl_info *info);
 struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info);
 struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb);
 void kproxy_netlink_unlock(struct kproxy_net *kn);
+struct kproxy_view *kproxy_netlink_begin(const struct genl_info *info,
+					 struct kproxy_view *own);
+int kproxy_netlink_end(const struct genl_info *info, struct kproxy_view *view,
+		       int attr, int err);
 int kproxy_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
 			kproxy_netlink_put put, const void *object);
 int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,

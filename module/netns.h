@@ -9,6 +9,7 @@
 #include <linux/workqueue.h>
 
 #include "admission.h"
+#include "object.h"
 #include "stats.h"
 
 struct kproxy_log;
@@ -16,7 +17,7 @@ struct kproxy_quota;
 struct net;
 struct sock;
 
-/* Size of the hash table of upstream names, in bits. */
+/* Size of the hash table of names, in bits. */
 #define KPROXY_NAME_BITS 8
 
 /* Everything that kproxy has in one network namespace. */
@@ -24,7 +25,7 @@ struct kproxy_net {
 	struct net *net;
 	/*
 	 * Set under @lock before the first object is added, then constant:
-	 * @stats, @upstream_names, @sessions, @admission and @quota are
+	 * @stats, @names, @sessions, @admission and @quota are
 	 * allocated. Read by any through kproxy_net_used().
 	 */
 	bool used;
@@ -44,30 +45,25 @@ struct kproxy_net {
 	struct mutex lock;
 	/* Opened under @lock with a listener, read by any; then constant. */
 	struct kproxy_log *log;
-	/* Under @lock, in the order of their ids. */
+	/* Under @lock, of all views, in the order of their ids. */
 	struct list_head listeners;
 	struct list_head upstreams;
-	/* Under @lock: upstreams, also those of a transaction, by name. */
-	struct hlist_head *upstream_names;
+	/* Under @lock: both, by name. */
+	struct hlist_head *names;
 	u64 last_object;
 	/* Under @lock: changes so far, for dumps to notice them. */
 	u64 changes;
 	/*
 	 * Under @lock, the transaction: whose port it is, which others may
-	 * read, or 0, and the socket, held; its number; the value of @changes
-	 * that it is for; how many requests it has had, which others may read;
-	 * what is staged; the new objects among it; and whether what is done is
-	 * to be staged.
+	 * read, or 0, and the socket, held; the value of @changes that it is
+	 * for; how many requests it has had, which others may read; and the
+	 * view that they are staged in.
 	 */
 	u32 owner;
 	struct sock *owner_sk;
-	u64 transaction;
 	u64 generation;
 	unsigned int nr_staged;
-	struct list_head staged;
-	struct list_head new_upstreams;
-	struct list_head new_listeners;
-	bool staging;
+	struct kproxy_view staged;
 	/* Deleted listeners whose sessions are being ended; under @lock. */
 	struct list_head draining;
 	struct delayed_work drain;

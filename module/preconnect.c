@@ -26,6 +26,7 @@
 #include "netns.h"
 #include "owner.h"
 #include "preconnect.h"
+#include "server.h"
 #include "sock.h"
 #include "source.h"
 #include "upstream.h"
@@ -92,7 +93,7 @@ struct idle {
 
 static struct workqueue_struct *preconnect_wq(const struct kproxy_server *server)
 {
-	return READ_ONCE(server->upstream->kn->preconnect_wq);
+	return READ_ONCE(server->upstream->obj.kn->preconnect_wq);
 }
 
 /* Take one out of the lists; it is the caller's now. */
@@ -490,7 +491,7 @@ void kproxy_preconnect_flush(struct kproxy_server *server)
 {
 	struct kproxy_preconnect *p = &server->preconnect;
 
-	lockdep_assert_held(&server->upstream->kn->lock);
+	lockdep_assert_held(&server->upstream->obj.kn->lock);
 	/* The options come first: pairs with that of idle_connect(). */
 	smp_wmb();
 	WRITE_ONCE(p->generation, p->generation + 1);

@@ -19,6 +19,7 @@
 #include "netns.h"
 #include "preconnect.h"
 #include "queue.h"
+#include "server.h"
 #include "session.h"
 #include "session-pump.h"
 #include "session-reach.h"

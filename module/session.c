@@ -31,6 +31,7 @@
 #include "netlink.h"
 #include "netns.h"
 #include "route.h"
+#include "server.h"
 #include "session.h"
 #include "session-pump.h"
 #include "session-reach.h"
@@ -422,7 +423,7 @@ static bool session_admit(struct kproxy_session *s)
 
 	if (!limits.maxconn && !limits.rate)
 		return true;
-	client = kproxy_admission_enter(&s->kn->admission, s->listener->id,
+	client = kproxy_admission_enter(&s->kn->admission, s->listener->obj.id,
 					&s->client, &limits, jiffies);
 	if (IS_ERR(client))
 		return false;
@@ -754,7 +755,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 					  const struct sock *client,
 					  unsigned int hops)
 {
-	struct kproxy_net *kn = l->kn;
+	struct kproxy_net *kn = l->obj.kn;
 	struct kproxy_session *s = kproxy_pool_get(&kproxy_pool);
 
 	if (!s)
@@ -860,7 +861,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 
 	if (hops >= HOPS_MAX) {
 		net_warn_ratelimited("kproxy: listener %s: %u sessions in a row lead here, does one lead to itself?\n",
-				     l->name, hops);
+				     l->obj.name, hops);
 		goto err_client;
 	}
 	if (!kproxy_memcg_inherit(client->sk, from->sk))

@@ -12,6 +12,7 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "server.h"
 #include "sock.h"
 #include "source.h"
 #include "upstream.h"
@@ -129,7 +130,7 @@ static int connect_as(const struct kproxy_server *server, struct socket *socket,
 
 	if (client->sa.sa_family != server->addr.sa.sa_family) {
 		net_warn_ratelimited("kproxy: upstream %s: client %pISpc has no address to connect to %pISpc from\n",
-				     server->upstream->name, client,
+				     server->upstream->obj.name, client,
 				     &server->addr);
 		return -EAFNOSUPPORT;
 	}

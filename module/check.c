@@ -21,7 +21,7 @@
 #include "connect.h"
 #include "fault.h"
 #include "health.h"
-#include "netns.h"
+#include "root.h"
 #include "server.h"
 #include "upstream.h"
 

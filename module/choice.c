@@ -17,9 +17,9 @@
 #include "balance.h"
 #include "choice.h"
 #include "fault.h"
-#include "main.h"
 #include "memcg.h"
 #include "server.h"
+#include "shared.h"
 #include "upstream.h"
 
 /* Changes that come within this time are built together. */
@@ -84,7 +84,7 @@ static unsigned int choice_fill(struct kproxy_balancer *b,
 	return nr;
 }
 
-/* What a tier will be with the servers of a view. */
+/* Build a tier from the servers of a view. */
 static struct kproxy_balancer *choice_new(struct kproxy_choice *c,
 					  enum kproxy_tier tier,
 					  enum kproxy_balance balance,
@@ -96,7 +96,7 @@ static struct kproxy_balancer *choice_new(struct kproxy_choice *c,
 
 	if (!nr)
 		return NULL;
-	/* A change has the memory of its task; what is current is the owner's. */
+	/* A change is charged to its task, the current choice to the owner. */
 	if (!view && !kproxy_memcg_room(up->owner))
 		return ERR_PTR(-ENOMEM);
 	b = kproxy_balance_new(balance, &c->turns, nr);

@@ -7,7 +7,7 @@
 #include <linux/net.h>
 
 #include "connect.h"
-#include "netns.h"
+#include "root.h"
 #include "server.h"
 #include "sock.h"
 #include "sockopts.h"

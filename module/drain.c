@@ -12,9 +12,9 @@
 #include "drain.h"
 #include "fault.h"
 #include "listener.h"
-#include "main.h"
-#include "netns.h"
+#include "root.h"
 #include "session-table.h"
+#include "shared.h"
 
 #define DRAIN_TICK (HZ / 20 ?: 1)
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes of listeners: what they are to be like, on which addresses they accept,
- * for whom. Addresses are traded: one that a listener has and will not have in a
- * view may go to another with its socket, and the clients that wait there.
+ * Changes of listeners: their options, addresses and upstream. An address that a
+ * listener gives up in a view can go to another listener, together with its socket
+ * and the clients in the backlog.
  */
 #include <linux/jiffies.h>
 #include <linux/netlink.h>
@@ -11,17 +11,18 @@
 #include <net/inet_sock.h>
 #include <net/sock.h>
 
+#include "drain.h"
+#include "events.h"
 #include "listener.h"
 #include "listener-change.h"
 #include "listener-port.h"
 #include "log.h"
-#include "main.h"
-#include "netlink.h"
-#include "netns.h"
 #include "quota.h"
+#include "root.h"
 #include "route.h"
 #include "route-change.h"
 #include "session-table.h"
+#include "shared.h"
 #include "source.h"
 #include "transaction.h"
 #include "upstream.h"
@@ -53,7 +54,7 @@ static struct listener_change *to_listener_change(struct kproxy_change *change)
 	return container_of(change, struct listener_change, change);
 }
 
-/* What a view makes of it, if anything. */
+/* The change of a view, if there is one. */
 static struct listener_change *
 listener_change_of(const struct kproxy_listener *l,
 		   const struct kproxy_view *view)
@@ -134,7 +135,7 @@ static void listener_use(struct kproxy_listener *l, struct kproxy_upstream *up)
 		kproxy_upstream_put(old);
 }
 
-/* What it leads to now is used by one more, or one less. */
+/* Count the user of the current upstream. */
 static void listener_count_now(const struct kproxy_listener *l, int one)
 {
 	if (l->upstream)
@@ -345,11 +346,11 @@ static void listener_publish(struct kproxy_change *change)
 					       lockdep_is_held(&l->obj.kn->lock));
 	/* There may be room for clients that wait, also for their rate. */
 	kproxy_ports_accept(l->ports, l->nr_ports, fresh);
-	kproxy_netlink_listener_event(l, c->add ? KPROXY_CMD_LISTENER_ADD_NTF :
-						  KPROXY_CMD_LISTENER_SET_NTF);
+	kproxy_events->listener(l, c->add ? KPROXY_CMD_LISTENER_ADD_NTF :
+					    KPROXY_CMD_LISTENER_SET_NTF);
 }
 
-/* It is used by nobody already. The caller puts it. */
+/* Its upstreams do not count it any more. The caller puts it. */
 static void listener_unlink(struct kproxy_listener *l, bool kill)
 {
 	struct kproxy_listener_port *ports = NULL;
@@ -384,7 +385,7 @@ static void listener_finish(struct kproxy_change *change, bool published)
 	if (published && change->grace)
 		kproxy_ports_kick(l->ports, l->nr_ports);
 	if (published && c->next.gone) {
-		kproxy_netlink_listener_event(l, KPROXY_CMD_LISTENER_DEL_NTF);
+		kproxy_events->listener(l, KPROXY_CMD_LISTENER_DEL_NTF);
 		listener_unlink(l, c->kill);
 		kproxy_listener_put(l);
 	}
@@ -476,7 +477,7 @@ static int change_addresses(struct listener_change *c, struct kproxy_view *view,
 
 /**
  * kproxy_listener_add() - accept clients on some addresses
- * @view: where it is added, the lock of its namespace's configuration held
+ * @view: the view to add it to, the lock of its namespace's configuration held
  * @name: a valid name
  * @addrs: the addresses, each different
  * @nr_addrs: how many, at least one
@@ -545,7 +546,7 @@ err_prefixes:
 
 /**
  * kproxy_listener_set() - change a listener for sessions to come
- * @view: where it is changed
+ * @view: the view to change it in
  * @l: the listener, found there, its namespace's lock held
  * @addrs: its addresses from then on, each different
  * @nr_addrs: how many, 0 to leave them as they are
@@ -588,7 +589,7 @@ int kproxy_listener_set(struct kproxy_view *view, struct kproxy_listener *l,
 
 /**
  * kproxy_listener_del() - stop accepting
- * @view: where it is removed
+ * @view: the view to remove it from
  * @l: the listener, found there, its namespace's lock held
  * @kill: reset its live sessions, which go on otherwise
  * @extack: gets the reason of a refusal
@@ -613,7 +614,7 @@ int kproxy_listener_del(struct kproxy_view *view, struct kproxy_listener *l,
 	return 0;
 }
 
-/* Outside of any change. The caller puts it. */
+/* Remove it at once, without a change. The caller puts it. */
 static void listener_withdraw(struct kproxy_listener *l)
 {
 	listener_count_now(l, -1);
@@ -634,7 +635,7 @@ void kproxy_listener_drain(struct kproxy_listener *l, unsigned int rate,
 			   unsigned int deadline)
 {
 	lockdep_assert_held(&l->obj.kn->lock);
-	kproxy_netlink_listener_event(l, KPROXY_CMD_LISTENER_DEL_NTF);
+	kproxy_events->listener(l, KPROXY_CMD_LISTENER_DEL_NTF);
 	listener_withdraw(l);
 	kproxy_drain_start(l, rate, deadline);
 }
@@ -678,8 +679,8 @@ static void deaths_work(struct work_struct *work)
 	mutex_lock(&kn->lock);
 	list_for_each_entry(l, &kn->listeners, obj.node)
 		if (listener_tell_death(l))
-			kproxy_netlink_listener_event(l,
-						      KPROXY_CMD_LISTENER_DOWN_NTF);
+			kproxy_events->listener(l,
+						KPROXY_CMD_LISTENER_DOWN_NTF);
 	mutex_unlock(&kn->lock);
 }
 
@@ -701,19 +702,4 @@ void kproxy_listener_init(struct kproxy_net *kn)
 void kproxy_listener_stop(struct kproxy_net *kn)
 {
 	disable_work_sync(&kn->deaths);
-}
-
-/**
- * kproxy_listener_port_died() - announce that a port's socket is dead
- * @port: the port, whose accept work calls this
- *
- * Another work does it, because the accept work is waited for under the
- * configuration lock, which the event needs.
- *
- * Context: process.
- */
-void kproxy_listener_port_died(const struct kproxy_listener_port *port)
-{
-	if (!READ_ONCE(port->death_told))
-		queue_work(kproxy_wq, &port->listener->obj.kn->deaths);
 }

@@ -6,7 +6,6 @@
 
 struct kproxy_listener;
 struct kproxy_listener_options;
-struct kproxy_listener_port;
 struct kproxy_net;
 struct kproxy_upstream;
 struct kproxy_view;
@@ -30,6 +29,5 @@ void kproxy_listener_drain(struct kproxy_listener *l, unsigned int rate,
 void kproxy_listener_del_all(struct kproxy_net *kn);
 void kproxy_listener_init(struct kproxy_net *kn);
 void kproxy_listener_stop(struct kproxy_net *kn);
-void kproxy_listener_port_died(const struct kproxy_listener_port *port);
 
 #endif /* _KPROXY_LISTENER_CHANGE_H */

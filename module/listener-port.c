@@ -16,14 +16,13 @@
 #include "compat.h"
 #include "fault.h"
 #include "listener.h"
-#include "listener-change.h"
 #include "listener-port.h"
-#include "main.h"
 #include "memcg.h"
-#include "netns.h"
 #include "owner.h"
 #include "quota.h"
+#include "root.h"
 #include "session.h"
+#include "shared.h"
 
 /* Clients accepted in one go, before others get the worker. */
 #define ACCEPT_BATCH 64
@@ -177,6 +176,16 @@ static int port_accept_one(struct kproxy_listener_port *port)
 	return err;
 }
 
+/*
+ * Have the port's death announced. Another work does it, because this one is
+ * waited for under the configuration lock, which the event needs.
+ */
+static void port_tell_death(const struct kproxy_listener_port *port)
+{
+	if (!READ_ONCE(port->death_told))
+		queue_work(kproxy_wq, &port->listener->obj.kn->deaths);
+}
+
 static void port_accept(struct work_struct *work)
 {
 	struct kproxy_listener_port *port =
@@ -187,7 +196,7 @@ static void port_accept(struct work_struct *work)
 	int n, err;
 
 	if (unlikely(kproxy_port_dead(port))) {
-		kproxy_listener_port_died(port);
+		port_tell_death(port);
 		return;
 	}
 	for (n = 0; n < ACCEPT_BATCH; n++) {
@@ -335,19 +344,6 @@ kproxy_ports_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
 		disable_delayed_work(&ports[i].accept);
 	}
 	return ports;
-}
-
-/**
- * kproxy_ports_kick() - accept who waits, unless that is to happen already
- * @ports: the ports
- * @n: how many
- *
- * Context: any. Does nothing for those that do not accept.
- */
-void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n)
-{
-	while (n--)
-		port_kick(&ports[n], 0);
 }
 
 /**

@@ -3,28 +3,11 @@
 #define _KPROXY_LISTENER_PORT_H
 
 #include <linux/types.h>
-#include <linux/workqueue.h>
-
-#include "addr.h"
-#include "sock.h"
 
 struct kproxy_listener;
+struct kproxy_listener_port;
 struct kproxy_view;
-
-/* One address of a listener. */
-struct kproxy_listener_port {
-	struct kproxy_sock ks;
-	struct kproxy_listener *listener;
-	/* accepts what waits; runs once at a time */
-	struct delayed_work accept;
-	union kproxy_addr addr;
-	/* Under the configuration lock: whose socket it is to take over. */
-	struct kproxy_listener_port *donor;
-	bool claims;
-	bool donates;
-	/* Its death is announced. Under the configuration lock; a hint elsewhere. */
-	bool death_told;
-};
+union kproxy_addr;
 
 struct kproxy_listener_port *
 kproxy_ports_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
@@ -33,7 +16,6 @@ int kproxy_ports_bind(struct kproxy_listener_port *ports, unsigned int n,
 		      bool transparent, struct kproxy_view *view);
 void kproxy_port_take(struct kproxy_listener_port *port);
 bool kproxy_port_dead(const struct kproxy_listener_port *port);
-void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n);
 void kproxy_ports_accept(struct kproxy_listener_port *ports, unsigned int n,
 			 bool fresh);
 void kproxy_ports_close(struct kproxy_listener_port *ports, unsigned int n);

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Listeners: accept clients on some addresses (listener-port.c), each for a
- * session with a server of their upstream. A listener is counted by the
- * configuration, by its sessions, and by changes of it.
+ * session with a server of their upstream. References are held by the
+ * configuration, by sessions and by changes.
  */
 #include <linux/jiffies.h>
 #include <linux/slab.h>
 
 #include "listener.h"
-#include "listener-port.h"
-#include "netns.h"
+#include "root.h"
 #include "route.h"
+#include "shared.h"
+#include "stats.h"
 #include "upstream.h"
 
 const struct kproxy_listener_options kproxy_listener_defaults = {
@@ -44,11 +45,11 @@ static const struct kproxy_object_kind listener_kind = {
 };
 
 /**
- * kproxy_listener_new() - make a listener that no view has yet
+ * kproxy_listener_new() - allocate a listener that is in no view yet
  * @kn: the namespace's root, its lock held
  * @name: a valid name
  *
- * It is counted in the quota of objects already.
+ * The caller has charged it to the quota of objects.
  *
  * Context: process, may sleep.
  * Return: the listener, the caller's; NULL when there is no memory.
@@ -76,7 +77,7 @@ struct kproxy_listener *kproxy_listener_new(struct kproxy_net *kn,
  * kproxy_listener_find() - a listener by its name
  * @kn: the namespace's root, its lock held
  * @name: the name
- * @view: where to look; one that the view deletes is found, too
+ * @view: the view to look in; a listener that it deletes is found, too
  *
  * Return: the listener, not held, or NULL.
  */
@@ -110,6 +111,19 @@ void kproxy_listener_hold(struct kproxy_listener *l)
 void kproxy_listener_put(struct kproxy_listener *l)
 {
 	kproxy_object_put(&l->obj);
+}
+
+/**
+ * kproxy_ports_kick() - accept who waits, unless that is to happen already
+ * @ports: the ports
+ * @n: how many
+ *
+ * Context: any. Does nothing for those that do not accept.
+ */
+void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n)
+{
+	while (n--)
+		queue_delayed_work(kproxy_wq, &ports[n].accept, 0);
 }
 
 /**

@@ -5,17 +5,19 @@
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
-#include "drain.h"
 #include "object.h"
 #include "prefixes.h"
 #include "rate.h"
+#include "sock.h"
 #include "sockopts.h"
 #include "stats.h"
+#include "walk.h"
 
-struct kproxy_listener_port;
+struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_routes;
 struct kproxy_upstream;
@@ -37,6 +39,36 @@ struct kproxy_listener_options {
 	unsigned int accept_proxy;
 	/* Clients let in or not; NULL: all are. */
 	struct kproxy_prefixes __rcu *prefixes;
+};
+
+/* How the sessions of a deleted listener are ended; times in milliseconds. */
+struct kproxy_drain {
+	/* sessions a second, 0 for as many as the deadline needs */
+	unsigned int rate;
+	/* when all are ended, 0 for never */
+	unsigned int deadline;
+
+	/* Constant while it is drained. */
+	unsigned long began;
+	unsigned int total;
+	/* The drain work's: how many were ended, and where it goes on. */
+	unsigned int killed;
+	struct kproxy_session_walk walk;
+};
+
+/* One address of a listener. */
+struct kproxy_listener_port {
+	struct kproxy_sock ks;
+	struct kproxy_listener *listener;
+	/* accepts what waits; runs once at a time */
+	struct delayed_work accept;
+	union kproxy_addr addr;
+	/* Under the configuration lock: whose socket it is to take over. */
+	struct kproxy_listener_port *donor;
+	bool claims;
+	bool donates;
+	/* Its death is announced. Under the configuration lock; a hint elsewhere. */
+	bool death_told;
 };
 
 /* Accepts clients on some addresses for an upstream. */
@@ -80,6 +112,7 @@ struct kproxy_listener *kproxy_listener_find(struct kproxy_net *kn,
 					     const struct kproxy_view *view);
 void kproxy_listener_hold(struct kproxy_listener *l);
 void kproxy_listener_put(struct kproxy_listener *l);
+void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n);
 void kproxy_listener_refused(struct kproxy_listener *l);
 void kproxy_listener_session_ended(struct kproxy_listener *l);
 struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);

@@ -51,6 +51,7 @@
 #include "param.h"
 #include "server.h"
 #include "session.h"
+#include "session-event.h"
 #include "upstream.h"
 
 /* No more than 4 MiB for each CPU. */

@@ -10,7 +10,7 @@
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netlink-prefixes.h"
-#include "netns.h"
+#include "root.h"
 #include "session-table.h"
 #include "upstream.h"
 

@@ -6,7 +6,7 @@
 #include "listener.h"
 #include "netlink.h"
 #include "netlink-gen.h"
-#include "netns.h"
+#include "root.h"
 #include "route.h"
 #include "route-change.h"
 #include "upstream.h"

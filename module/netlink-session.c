@@ -8,14 +8,16 @@
 #include <uapi/linux/kproxy.h>
 
 #include "listener.h"
-#include "main.h"
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netns.h"
 #include "quota.h"
+#include "root.h"
 #include "server.h"
 #include "session.h"
+#include "session-event.h"
 #include "session-table.h"
+#include "shared.h"
 #include "upstream.h"
 
 static enum kproxy_session_state session_state(enum kproxy_state state)

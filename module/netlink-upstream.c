@@ -6,6 +6,7 @@
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netns.h"
+#include "root.h"
 #include "server.h"
 #include "session-table.h"
 #include "upstream.h"
@@ -125,7 +126,8 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	view = kproxy_netlink_begin(info, &own);
-	err = kproxy_upstream_add(view, name, &options, info->extack);
+	err = kproxy_net_use(view->kn) ?:
+	      kproxy_upstream_add(view, name, &options, info->extack);
 	err = kproxy_netlink_end(info, view, KPROXY_A_UPSTREAM_NAME, err);
 	kproxy_netlink_unlock(view->kn);
 	return err;

@@ -11,10 +11,11 @@
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
+#include "events.h"
 #include "netlink.h"
 #include "netlink-gen.h"
-#include "netns.h"
 #include "quota.h"
+#include "root.h"
 #include "stats.h"
 #include "transaction.h"
 
@@ -49,7 +50,8 @@ static int socket_notify(struct notifier_block *nb, unsigned long event,
 	struct netlink_notify *notify = data;
 
 	if (event == NETLINK_URELEASE && notify->protocol == NETLINK_GENERIC)
-		kproxy_transaction_port_closed(notify->net, notify->portid);
+		kproxy_transaction_port_closed(kproxy_net(notify->net),
+					       notify->portid);
 	return NOTIFY_DONE;
 }
 
@@ -63,10 +65,11 @@ static struct notifier_block socket_notifier = {
  * Context: process, may sleep.
  * Return: 0 or a negative errno.
  */
-int kproxy_netlink_init(void)
+int __init kproxy_netlink_init(void)
 {
 	int err;
 
+	kproxy_events = &kproxy_netlink_events;
 	err = netlink_register_notifier(&socket_notifier);
 	if (err)
 		return err;
@@ -164,10 +167,10 @@ void kproxy_netlink_unlock(struct kproxy_net *kn)
 /**
  * kproxy_netlink_begin() - take the lock of what a request changes
  * @info: the request, one of can_be_staged()
- * @own: the view of who has no transaction
+ * @own: storage for the view of a requester without a transaction
  *
  * Context: process, may sleep.
- * Return: the view that it is to look at and to change, for kproxy_netlink_end().
+ * Return: the view to look objects up in and to change, for kproxy_netlink_end().
  */
 struct kproxy_view *kproxy_netlink_begin(const struct genl_info *info,
 					 struct kproxy_view *own)
@@ -178,11 +181,11 @@ struct kproxy_view *kproxy_netlink_begin(const struct genl_info *info,
 }
 
 /**
- * kproxy_netlink_end() - make what a request has changed, if it is not staged
+ * kproxy_netlink_end() - commit the changes of a request without a transaction
  * @info: the request
- * @view: its view, whose lock is still to be dropped by kproxy_netlink_unlock()
- * @attr: the attribute that a refusal is about which names none; 0 for none
- * @err: what has come of the request
+ * @view: its view; its lock stays held until kproxy_netlink_unlock()
+ * @attr: the attribute to blame for an error that names none; 0 for none
+ * @err: the result so far
  *
  * Context: process, may sleep.
  * Return: @err, or what kproxy_transaction_leave() says.

@@ -2,11 +2,13 @@
 #ifndef _KPROXY_NETLINK_H
 #define _KPROXY_NETLINK_H
 
+#include <linux/init.h>
 #include <linux/types.h>
 
 #include "sockopts.h"
 
 struct genl_info;
+struct kproxy_event_ops;
 struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_route;
@@ -32,7 +34,9 @@ union kproxy_addr;
 /* Writes the attributes of an object: 0, or -EMSGSIZE when there is no room. */
 typedef int (*kproxy_netlink_put)(struct sk_buff *skb, const void *object);
 
-int kproxy_netlink_init(void);
+extern const struct kproxy_event_ops kproxy_netlink_events;
+
+int __init kproxy_netlink_init(void);
 void kproxy_netlink_exit(void);
 struct sock *kproxy_netlink_sock(const struct genl_info *info);
 struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The root of what kproxy has in a network namespace. It holds no reference to
- * the namespace: when that goes away, or the module does, everything in it is
- * taken down first.
+ * The life of kproxy in a network namespace. It holds no reference to the
+ * namespace: when that goes away, or the module does, everything in it is taken
+ * down first.
  *
  * Any user can make thousands of namespaces. One in which nothing was ever
  * configured has no memory but the root itself; tables and counters come with
@@ -19,33 +19,10 @@
 #include "log.h"
 #include "netns.h"
 #include "quota.h"
+#include "root.h"
 #include "session-table.h"
 #include "transaction.h"
 #include "upstream-change.h"
-
-static unsigned int kproxy_net_id __read_mostly;
-
-/**
- * kproxy_net() - what kproxy has in a namespace
- * @net: the namespace, held by the caller
- *
- * Context: any.
- * Return: the root; it lives as long as the namespace and the module.
- */
-struct kproxy_net *kproxy_net(struct net *net)
-{
-	return net_generic(net, kproxy_net_id);
-}
-
-/**
- * kproxy_net_changed() - note that the configuration has changed
- * @kn: the namespace's root, its lock held
- */
-void kproxy_net_changed(struct kproxy_net *kn)
-{
-	lockdep_assert_held(&kn->lock);
-	kn->changes++;
-}
 
 /**
  * kproxy_net_totals() - the counters of a namespace

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the configuration is made of, and in which views of it something is. A
- * view has changes that are not made yet: an object that it adds is in the lists
- * from then on, but found in that view only; one that it changes or deletes stays
- * what it is for all others. Each view knows what it makes of an object by a
- * struct kproxy_next there. There are two at most: a transaction's, and that of a
- * request of somebody else's.
+ * Named objects of the configuration, and views of it. A view holds changes that
+ * are not committed yet. An object added by a view is linked into the lists at
+ * once, but look-ups find it in that view only. An object that a view changes or
+ * deletes stays as it is for everybody else; the view's plan for it is a struct
+ * kproxy_next at the object. An object has two of these at most: one of the
+ * transaction's view, and one of a single request by another socket.
  *
- * So nothing depends on a mode: who looks for something says in which view.
+ * No look-up depends on a mode: each caller passes the view that it means.
  */
 #include <linux/hash.h>
 #include <linux/jhash.h>
 #include <linux/string.h>
 
-#include "netns.h"
 #include "object.h"
 #include "quota.h"
+#include "root.h"
 
 /**
- * kproxy_next() - what a view makes of something
- * @states: where it is, the configuration lock held
+ * kproxy_next() - look up the pending change of a view
+ * @states: the state to look at, the configuration lock held
  * @view: the view
  *
- * Return: NULL if it stays what it is.
+ * Return: the pending change; NULL if the view leaves it as it is.
  */
 struct kproxy_next *kproxy_next(const struct kproxy_states *states,
 				const struct kproxy_view *view)
 {
 	struct kproxy_next *next;
 
-	/* Who builds a choice of what is current has another lock. */
+	/* A build of the current choice holds the choice's lock only. */
 	if (!view)
 		return NULL;
 	next = states->next;
@@ -39,11 +39,11 @@ struct kproxy_next *kproxy_next(const struct kproxy_states *states,
 }
 
 /**
- * kproxy_in_view() - whether something is in a view
- * @states: where it is, the configuration lock held
+ * kproxy_in_view() - whether a view contains an object
+ * @states: the state of the object, the configuration lock held
  * @view: the view
  *
- * Return: true if the configuration would have it with the view's changes.
+ * Return: true if the object would exist with the view's changes committed.
  */
 bool kproxy_in_view(const struct kproxy_states *states,
 		    const struct kproxy_view *view)
@@ -54,11 +54,11 @@ bool kproxy_in_view(const struct kproxy_states *states,
 }
 
 /**
- * kproxy_known() - whether who has a view knows of something
- * @states: where it is, the configuration lock held
+ * kproxy_known() - whether look-ups in a view find an object
+ * @states: the state of the object, the configuration lock held
  * @view: the view
  *
- * Return: true if it is in the view, or deleted by it.
+ * Return: true if the view contains the object or deletes it.
  */
 bool kproxy_known(const struct kproxy_states *states,
 		  const struct kproxy_view *view)
@@ -67,10 +67,10 @@ bool kproxy_known(const struct kproxy_states *states,
 }
 
 /**
- * kproxy_next_add() - have a view make something else of it
- * @states: where it is, the configuration lock held
- * @next: what it will be
- * @view: the view, which has made nothing of it yet
+ * kproxy_next_add() - attach the pending change of a view
+ * @states: the state to be changed, the configuration lock held
+ * @next: the pending change
+ * @view: the view, which has no pending change of it yet
  */
 void kproxy_next_add(struct kproxy_states *states, struct kproxy_next *next,
 		     struct kproxy_view *view)
@@ -81,9 +81,9 @@ void kproxy_next_add(struct kproxy_states *states, struct kproxy_next *next,
 }
 
 /**
- * kproxy_next_del() - a view makes nothing of it any more
- * @states: where it is, the configuration lock held
- * @next: what it would have been, or is now
+ * kproxy_next_del() - detach a pending change
+ * @states: the state, the configuration lock held
+ * @next: its pending change, committed or dropped
  */
 void kproxy_next_del(struct kproxy_states *states, struct kproxy_next *next)
 {
@@ -103,10 +103,10 @@ static struct hlist_head *name_head(const struct kproxy_net *kn,
 }
 
 /**
- * kproxy_object_init() - make an object that no view has yet
- * @obj: the object, zeroed; it is counted in the quota of objects
+ * kproxy_object_init() - initialize an object that is in no view yet
+ * @obj: the object, zeroed and already charged to the quota of objects
  * @kn: the namespace's root, its lock held
- * @kind: what it is
+ * @kind: its kind
  * @name: a valid name
  */
 void kproxy_object_init(struct kproxy_object *obj, struct kproxy_net *kn,
@@ -123,7 +123,7 @@ void kproxy_object_init(struct kproxy_object *obj, struct kproxy_net *kn,
 }
 
 /**
- * kproxy_object_link() - let an object be found in those views that have it
+ * kproxy_object_link() - make an object visible to the views that contain it
  * @obj: the object, its namespace's lock held
  * @list: the objects of its kind
  */
@@ -135,7 +135,7 @@ void kproxy_object_link(struct kproxy_object *obj, struct list_head *list)
 }
 
 /**
- * kproxy_object_unlink() - let an object be found no more
+ * kproxy_object_unlink() - hide an object from all look-ups
  * @obj: the object, its namespace's lock held
  */
 void kproxy_object_unlink(struct kproxy_object *obj)
@@ -149,11 +149,12 @@ void kproxy_object_unlink(struct kproxy_object *obj)
 /**
  * kproxy_object_find() - an object by its name
  * @kn: the namespace's root, its lock held
- * @kind: what it is
+ * @kind: its kind
  * @name: the name
- * @view: where to look
+ * @view: the view to look in
  *
- * One that the view deletes is found, too: its name stays in use until then.
+ * An object that the view deletes is found, too, because its name stays in use
+ * until the commit.
  *
  * Return: the object, not held, or NULL.
  */
@@ -172,7 +173,7 @@ struct kproxy_object *kproxy_object_find(struct kproxy_net *kn,
 		    !kproxy_known(&obj->states, view))
 			continue;
 		found = obj;
-		/* Somebody else may have been faster with the name. */
+		/* Another socket may have committed an object of this name. */
 		if (obj->states.now)
 			break;
 	}

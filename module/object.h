@@ -13,48 +13,48 @@ struct kproxy_quota;
 struct netlink_ext_ack;
 
 /*
- * The configuration as it will be with some changes that only those see who have
- * this view. NULL is the configuration as it is.
+ * The configuration with a list of uncommitted changes applied. A NULL view is
+ * the current configuration.
  */
 struct kproxy_view {
 	/* Constant. */
 	struct kproxy_net *kn;
-	/* One request is all of it: its sender knows what a refusal is about. */
+	/* A single request, whose sender knows which object a refusal means. */
 	bool single;
 
-	/* Under the configuration lock: struct kproxy_change, as they came. */
+	/* Under the configuration lock: struct kproxy_change, oldest first. */
 	struct list_head changes;
-	/* of a single request: which of its addresses was refused, if one was */
+	/* which address of the last request was refused, or KPROXY_NO_ADDRESS */
 	unsigned int bad;
 };
 
 #define KPROXY_NO_ADDRESS UINT_MAX
 
-/* What a view will make of something; embedded in what tells the details. */
+/* The pending change of a view; embedded in the details of the change. */
 struct kproxy_next {
 	struct kproxy_view *view;
-	/* what others make of it */
+	/* the pending change of another view */
 	struct kproxy_next *other;
-	/* it will not be there any more */
+	/* deleted in this view */
 	bool gone;
 };
 
-/* Where something is, and what it will be. Under the configuration lock. */
+/* Whether something is configured, and its pending changes; configuration lock. */
 struct kproxy_states {
-	/* in the configuration */
+	/* part of the current configuration */
 	bool now;
-	/* one for each view that has a change of it */
+	/* at most one for each view */
 	struct kproxy_next *next;
 };
 
-/* What objects of a kind have in common. */
+/* A kind of objects. */
 struct kproxy_object_kind {
 	const char *name;
-	/* Free an object that nobody refers to. Any context. */
+	/* Free an object without references. Any context. */
 	void (*free)(struct kproxy_object *obj);
 };
 
-/* A listener or an upstream, as the configuration has it. */
+/* The common part of listeners and upstreams. */
 struct kproxy_object {
 	/* Constant. */
 	const struct kproxy_object_kind *kind;
@@ -67,8 +67,8 @@ struct kproxy_object {
 	refcount_t refs;
 
 	/*
-	 * Under the configuration lock. Both lists have the objects of all
-	 * views; the first one is in the order of the ids.
+	 * Under the configuration lock. Both lists contain the objects of all
+	 * views; @node is in the order of the ids.
 	 */
 	struct list_head node;
 	struct hlist_node by_name;

@@ -23,9 +23,9 @@
 #include "connect.h"
 #include "fault.h"
 #include "memcg.h"
-#include "netns.h"
 #include "owner.h"
 #include "preconnect.h"
+#include "root.h"
 #include "server.h"
 #include "sock.h"
 #include "source.h"
@@ -431,6 +431,8 @@ int kproxy_preconnect_open(struct kproxy_net *kn)
  * kproxy_preconnect_prepare() - make a server one that can have connections
  * @server: the server, new
  *
+ * What it needs for that is freed with it.
+ *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
@@ -452,17 +454,6 @@ int kproxy_preconnect_prepare(struct kproxy_server *server)
 	}
 	INIT_DELAYED_WORK(&p->work, preconnect_work);
 	return 0;
-}
-
-/**
- * kproxy_preconnect_free() - give back what a server had for connections
- * @server: the server, stopped
- *
- * Context: any.
- */
-void kproxy_preconnect_free(struct kproxy_server *server)
-{
-	free_percpu(server->preconnect.cpus);
 }
 
 /**

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes of routes. What a view makes of the routes of a listener is one change,
- * with the table that there will be. A listener that is deleted keeps its routes
- * until its last session has ended, for clients who have not yet said where they
- * want to go.
+ * Changes of routes. All changes of a listener's routes in a view are one change,
+ * with a complete new table. A deleted listener keeps its routes until its last
+ * session has ended, for clients that have not sent their server name yet.
  */
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "events.h"
 #include "listener.h"
-#include "netlink.h"
-#include "netns.h"
 #include "quota.h"
+#include "root.h"
 #include "route.h"
 #include "route-change.h"
 #include "transaction.h"
@@ -24,7 +23,7 @@ struct route_change {
 	struct kproxy_change change;
 	struct kproxy_listener *l;
 	bool published;
-	/* its table is what it was once it is published */
+	/* holds the old table once it is published */
 	struct kproxy_routes_next next;
 };
 
@@ -33,7 +32,7 @@ static struct route_change *to_route_change(struct kproxy_change *change)
 	return container_of(change, struct route_change, change);
 }
 
-/* What a view makes of them, if anything. */
+/* The change of a view, if there is one. */
 static struct route_change *route_change_of(const struct kproxy_listener *l,
 					    const struct kproxy_view *view)
 {
@@ -148,11 +147,11 @@ static void routes_tell(const struct kproxy_listener *l,
 			strcmp(old->route[i]->sni, new->route[j]->sni);
 		/* Of one that was replaced, its end comes first. */
 		if (order <= 0)
-			kproxy_netlink_route_event(l, old->route[i++],
-						   KPROXY_CMD_ROUTE_DEL_NTF);
+			kproxy_events->route(l, old->route[i++],
+					     KPROXY_CMD_ROUTE_DEL_NTF);
 		else
-			kproxy_netlink_route_event(l, new->route[j++],
-						   KPROXY_CMD_ROUTE_ADD_NTF);
+			kproxy_events->route(l, new->route[j++],
+					     KPROXY_CMD_ROUTE_ADD_NTF);
 		cond_resched();
 	}
 }
@@ -223,7 +222,7 @@ void kproxy_route_publish(struct kproxy_listener *l,
 
 /**
  * kproxy_route_add() - lead clients who ask for a name to an upstream
- * @view: where the route is added
+ * @view: the view to add it to
  * @l: the listener that they come to, found there, its namespace's lock held
  * @pattern: of kproxy_route_pattern()
  * @up: the upstream, found there
@@ -272,7 +271,7 @@ int kproxy_route_add(struct kproxy_view *view, struct kproxy_listener *l,
 
 /**
  * kproxy_route_del() - remove a route; live sessions go on
- * @view: where the route is removed
+ * @view: the view to remove it from
  * @l: its listener, found there, its namespace's lock held
  * @route: the route, found there; the caller's no more after success
  * @extack: gets the reason of a refusal

@@ -11,8 +11,8 @@
 #include <linux/string.h>
 
 #include "listener.h"
-#include "netns.h"
 #include "quota.h"
+#include "root.h"
 #include "route.h"
 #include "upstream.h"
 
@@ -130,9 +130,9 @@ struct kproxy_route *kproxy_route_match(const struct kproxy_routes *routes,
 /**
  * kproxy_routes() - the routes of a listener
  * @l: the listener, its namespace's lock held
- * @view: where to look
+ * @view: the view to look in
  *
- * Return: those that it has in the view, or NULL.
+ * Return: its table in the view, or NULL.
  */
 const struct kproxy_routes *kproxy_routes(const struct kproxy_listener *l,
 					  const struct kproxy_view *view)
@@ -150,7 +150,7 @@ const struct kproxy_routes *kproxy_routes(const struct kproxy_listener *l,
  * kproxy_route_find() - a route of a listener
  * @l: the listener, its namespace's lock held
  * @pattern: of kproxy_route_pattern()
- * @view: where to look
+ * @view: the view to look in
  *
  * Return: the route, or NULL.
  */
@@ -207,7 +207,7 @@ static bool routes_lead(const struct kproxy_routes *routes,
 /**
  * kproxy_route_user() - a listener that has a route to an upstream
  * @up: the upstream, its namespace's lock held
- * @view: where to look
+ * @view: the view to look in
  *
  * Context: process, may sleep.
  * Return: the listener, or NULL when there is none.

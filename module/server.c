@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Servers, which sessions of an upstream go to. A server is counted by its
- * upstream as long as that has it, by the balancer that it stands in, by a change
- * of it and by the sessions that it has. One that was deleted goes away with its
- * last session, and after a grace period: who lists sessions reads its address
- * under RCU.
+ * Servers of an upstream. References are held by the upstream while the server is
+ * in a view, by the balancers that contain it, by changes of it and by its
+ * sessions. A deleted server is freed after its last session and a grace period,
+ * because session dumps read its address under RCU.
  */
 #include <linux/slab.h>
 
 #include "balance.h"
 #include "memcg.h"
-#include "netns.h"
 #include "quota.h"
+#include "root.h"
 #include "server.h"
 #include "upstream.h"
 
@@ -21,12 +20,12 @@ static u32 server_key(const union kproxy_addr *addr)
 }
 
 /**
- * kproxy_server_new() - make a server that no view has yet
+ * kproxy_server_new() - allocate a server that is in no view yet
  * @up: its upstream, the lock of the namespace's configuration held
  * @addr: its address
  * @options: its options
  *
- * It is counted in the quota of objects already.
+ * The caller has charged it to the quota of objects.
  *
  * Context: process, may sleep.
  * Return: the server, the caller's; NULL when there is no memory.
@@ -42,8 +41,7 @@ kproxy_server_new(struct kproxy_upstream *up, const union kproxy_addr *addr,
 		return NULL;
 	server->stats = kproxy_stats_new();
 	server->latency = kproxy_latency_new();
-	if (!server->stats || !server->latency ||
-	    kproxy_preconnect_prepare(server)) {
+	if (!server->stats || !server->latency) {
 		kproxy_latency_free(server->latency);
 		kproxy_stats_free(server->stats);
 		kfree(server);
@@ -55,13 +53,11 @@ kproxy_server_new(struct kproxy_upstream *up, const union kproxy_addr *addr,
 	server->addr = *addr;
 	server->id = ++up->obj.kn->last_object;
 	server->options = *options;
-	kproxy_health_init(server);
-	kproxy_check_prepare(server);
 	return server;
 }
 
 /**
- * kproxy_server_link() - let a server be found in those views that have it
+ * kproxy_server_link() - make a server visible to the views that contain it
  * @server: the server, the lock of the namespace's configuration held
  *
  * Context: process, may sleep.
@@ -78,7 +74,7 @@ void kproxy_server_link(struct kproxy_server *server)
 }
 
 /**
- * kproxy_server_unlink() - let a server be found no more
+ * kproxy_server_unlink() - hide a server from all look-ups
  * @server: the server, the locks of the configuration and of the choice held
  */
 void kproxy_server_unlink(struct kproxy_server *server)
@@ -99,7 +95,7 @@ void kproxy_server_unlink(struct kproxy_server *server)
  * kproxy_server_find() - a server by its address
  * @up: the upstream, its namespace's lock held
  * @addr: the address
- * @view: where to look; one that the view deletes is found, too
+ * @view: the view to look in; a server that it deletes is found, too
  *
  * Return: the server, not held, or NULL.
  */
@@ -123,11 +119,11 @@ struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
 
 /**
  * kproxy_server_options() - the options of a server
- * @server: the server, of an upstream's list
- * @view: where to look; the lock of the configuration is held, or, for what is
- *	current, that of the choice
+ * @server: the server, linked
+ * @view: the view to look in. The configuration lock is held; without a view, the
+ *	choice's lock will do
  *
- * Return: its options in the view, NULL if that does not have it.
+ * Return: its options in the view, NULL if the view does not contain it.
  */
 const struct kproxy_server_options *
 kproxy_server_options(const struct kproxy_server *server,
@@ -167,7 +163,7 @@ void kproxy_server_put(struct kproxy_server *server)
 	kproxy_upstream_put(server->upstream);
 	kproxy_stats_free(server->stats);
 	kproxy_latency_free(server->latency);
-	kproxy_preconnect_free(server);
+	free_percpu(server->preconnect.cpus);
 	kfree_rcu(server, rcu);
 }
 

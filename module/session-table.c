@@ -10,9 +10,10 @@
 
 #include "fault.h"
 #include "listener.h"
-#include "netns.h"
+#include "root.h"
 #include "server.h"
 #include "session.h"
+#include "session-event.h"
 #include "session-pump.h"
 #include "session-table.h"
 #include "upstream.h"

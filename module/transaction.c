@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Transactions: changes of the configuration that are made as a whole or not
- * at all. Each request for a change stages what it wants in a view. That is the
- * view of a transaction, from its begin to its commit; or one of the request's
- * own, which is committed when the request has said all.
+ * at all. Each request for a change is staged in a view: the transaction's, from
+ * its begin to its commit, or a view of the request's own, which is committed at
+ * the end of the request.
  *
- * What is staged are new objects, with their memory and their bound sockets, and
- * notes of what will happen to others. The commit counts what each change uses,
- * prepares every change, which may fail and then undoes all, publishes every
- * change, which cannot fail, and lets go of what is not used any more. Nobody but
- * this file knows whether there is a transaction.
+ * New objects are staged with their memory and their bound sockets. The commit
+ * counts the users of every change, prepares every change, which may fail and then
+ * undoes all, publishes every change, which cannot fail, and releases unused
+ * objects. No other file depends on whether there is a transaction.
  *
  * A namespace has one transaction at most. It belongs to the socket that began
  * it, and is dropped when that is closed, however that comes about. It was
@@ -27,14 +26,14 @@
 #include <net/sock.h>
 #include <uapi/linux/kproxy.h>
 
-#include "netns.h"
+#include "root.h"
 #include "transaction.h"
 
 /**
  * kproxy_change_stage() - add a change to a view
- * @change: the change, with all of its fields set but the list; the caller's no
- *	more
- * @view: the view, its configuration lock held, which has changed nothing of that
+ * @change: the change, with ops, obj, states and next set; owned by the view from
+ *	here on
+ * @view: the view, its configuration lock held, without a change of @change->states
  */
 void kproxy_change_stage(struct kproxy_change *change, struct kproxy_view *view)
 {
@@ -71,7 +70,7 @@ static void view_init(struct kproxy_view *view, struct kproxy_net *kn,
 	INIT_LIST_HEAD(&view->changes);
 }
 
-/* Who has asked for many things must be told which one was refused. */
+/* The sender of a transaction has to be told which object was refused. */
 static void describe(const struct kproxy_object *obj,
 		     struct netlink_ext_ack *extack)
 {
@@ -143,7 +142,7 @@ static void view_finish(struct kproxy_view *view, bool published)
 	}
 }
 
-/* Have the configuration be as the view, in which nothing is left. */
+/* Make the view current; whatever the result, its changes are gone. */
 static int view_commit(struct kproxy_view *view, struct netlink_ext_ack *extack)
 {
 	int err;
@@ -284,11 +283,11 @@ int kproxy_transaction_admit(const struct kproxy_net *kn, u32 port,
 
 /**
  * kproxy_transaction_enter() - begin a request for a change
- * @kn: the namespace's root, its lock held until the leave
- * @sk: who asks for it
- * @own: the view of who has no transaction
+ * @kn: the namespace's root, its lock held until kproxy_transaction_leave()
+ * @sk: the requester's socket
+ * @own: storage for the view of a requester without a transaction
  *
- * Return: the view that the request is to look at, and to be staged in.
+ * Return: the view to look objects up in and to stage the request in.
  */
 struct kproxy_view *kproxy_transaction_enter(struct kproxy_net *kn,
 					     const struct sock *sk,
@@ -307,12 +306,12 @@ struct kproxy_view *kproxy_transaction_enter(struct kproxy_net *kn,
 /**
  * kproxy_transaction_leave() - end a request for a change
  * @view: its view
- * @err: what has come of it; after an error it has staged nothing
+ * @err: the result so far; after an error a transaction has nothing of the request
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: @err; what preparing the change says, and then nothing has changed;
- * -ESTALE for a transaction that can't be committed any more.
+ * Return: @err; the error of a failed commit, which has changed nothing; -ESTALE
+ * for a transaction that can no longer be committed.
  */
 int kproxy_transaction_leave(struct kproxy_view *view, int err,
 			     struct netlink_ext_ack *extack)
@@ -350,7 +349,7 @@ void kproxy_transaction_drop(struct kproxy_net *kn)
 
 /**
  * kproxy_transaction_port_closed() - forget the transaction of a closed socket
- * @net: the socket's namespace
+ * @kn: the root of the socket's namespace
  * @port: its port
  *
  * Called for every generic netlink socket of the system when it is closed, after
@@ -359,10 +358,8 @@ void kproxy_transaction_drop(struct kproxy_net *kn)
  *
  * Context: process, may sleep.
  */
-void kproxy_transaction_port_closed(struct net *net, u32 port)
+void kproxy_transaction_port_closed(struct kproxy_net *kn, u32 port)
 {
-	struct kproxy_net *kn = kproxy_net(net);
-
 	if (READ_ONCE(kn->owner) != port)
 		return;
 	mutex_lock(&kn->lock);

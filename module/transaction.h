@@ -9,20 +9,20 @@
 
 struct kproxy_change;
 struct kproxy_net;
-struct net;
 struct netlink_ext_ack;
 struct sock;
 
 /* All are called under the configuration lock, and may sleep. */
 struct kproxy_change_ops {
 	/*
-	 * Count what it will use, and what it uses no more. Comes before any is
-	 * prepared. @one is 1; -1 takes it back, when another was refused.
+	 * Add @one to the user counts of what the object will use, and subtract
+	 * it from those of what it uses now. Called with 1 before any change of
+	 * the view is prepared, and with -1 if one of them is refused.
 	 */
 	void (*count)(struct kproxy_change *change, int one);
 	/*
-	 * Whether it can be made, now that all of the view is known. The reason
-	 * of a refusal need not name the object.
+	 * Check whether it can be made, with all changes of the view known, and
+	 * reserve what that needs. The extack message does not name the object.
 	 */
 	int (*prepare)(struct kproxy_change *change,
 		       struct netlink_ext_ack *extack);
@@ -35,11 +35,11 @@ struct kproxy_change_ops {
 /* What will become of an object. Under the configuration lock. */
 struct kproxy_change {
 	struct list_head node;
-	/* Any may be missing but finish(). */
+	/* All operations but finish() are optional. */
 	const struct kproxy_change_ops *ops;
 	/* held, and named in refusals */
 	struct kproxy_object *obj;
-	/* what of the object is changed, and what it will be */
+	/* the state that is changed, and its pending change */
 	struct kproxy_states *states;
 	struct kproxy_next *next;
 	/* a grace period must pass between publish and finish */
@@ -66,6 +66,6 @@ struct kproxy_view *kproxy_transaction_enter(struct kproxy_net *kn,
 int kproxy_transaction_leave(struct kproxy_view *view, int err,
 			     struct netlink_ext_ack *extack);
 void kproxy_transaction_drop(struct kproxy_net *kn);
-void kproxy_transaction_port_closed(struct net *net, u32 port);
+void kproxy_transaction_port_closed(struct kproxy_net *kn, u32 port);
 
 #endif /* _KPROXY_TRANSACTION_H */

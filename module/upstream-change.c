@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes of upstreams and their servers. Whatever a view makes of an upstream
- * and its servers is one change, so that sessions see all of it or nothing. What
- * they choose from is built before that, since publishing must not need memory.
+ * Changes of upstreams and their servers. All changes of an upstream and its
+ * servers in a view are one change, so that sessions see all of it or nothing. The
+ * balancers are built in prepare(), because publishing must not need memory.
  *
- * Listeners and routes that lead to an upstream are counted before any change is
- * prepared, so that it costs nothing to see whether an upstream may be deleted.
+ * The listeners and routes that lead to an upstream are counted before any change
+ * is prepared, so that checking whether it may be deleted is cheap.
  */
 #include <linux/cpumask.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "events.h"
 #include "fault.h"
 #include "listener.h"
-#include "netlink.h"
-#include "netns.h"
 #include "quota.h"
+#include "root.h"
 #include "route.h"
 #include "server.h"
 #include "session-table.h"
@@ -59,7 +59,7 @@ struct upstream_change {
 	struct list_head servers;
 	/* how many more it will have */
 	int more;
-	/* what sessions will choose from is in @tiers */
+	/* @tiers are what sessions will choose from */
 	bool built;
 	struct kproxy_balancer *tiers[KPROXY_TIERS];
 };
@@ -69,7 +69,7 @@ static struct upstream_change *to_upstream_change(struct kproxy_change *change)
 	return container_of(change, struct upstream_change, change);
 }
 
-/* What a view makes of it, if anything. */
+/* The change of a view, if there is one. */
 static struct upstream_change *
 upstream_change_of(const struct kproxy_upstream *up,
 		   const struct kproxy_view *view)
@@ -159,7 +159,7 @@ static void upstream_unlink(struct kproxy_upstream *up)
 	struct kproxy_server *server, *next;
 
 	list_for_each_entry_safe(server, next, &up->servers, node) {
-		/* What somebody has staged goes when that is dropped. */
+		/* Staged by a transaction, which is stale now and drops it. */
 		if (!server->states.now)
 			continue;
 		mutex_lock(&up->choice.lock);
@@ -291,7 +291,7 @@ static int upstream_prepare(struct kproxy_change *change,
 		err = upstream_charge(c, options, extack);
 	if (err)
 		return err;
-	/* Of many requests, one by one, the last one builds, and soon enough. */
+	/* Many single requests in a row are built together, after the last. */
 	if (view->single)
 		return 0;
 	err = kproxy_choice_prepare(&up->choice, options->balance, view,
@@ -345,13 +345,11 @@ static void upstream_tell(const struct upstream_change *c)
 	const struct server_change *sc;
 
 	if (c->add)
-		kproxy_netlink_upstream_event(c->up,
-					      KPROXY_CMD_UPSTREAM_ADD_NTF);
+		kproxy_events->upstream(c->up, KPROXY_CMD_UPSTREAM_ADD_NTF);
 	if (c->set)
-		kproxy_netlink_upstream_event(c->up,
-					      KPROXY_CMD_UPSTREAM_SET_NTF);
+		kproxy_events->upstream(c->up, KPROXY_CMD_UPSTREAM_SET_NTF);
 	list_for_each_entry(sc, &c->servers, node) {
-		kproxy_netlink_server_event(sc->server, events[sc->fate]);
+		kproxy_events->server(sc->server, events[sc->fate]);
 		cond_resched();
 	}
 }
@@ -398,7 +396,7 @@ static void server_follow(struct server_change *sc)
 	}
 }
 
-/* It has been in no view but the change's. */
+/* The server was never current. */
 static void server_withdraw(struct kproxy_server *server)
 {
 	struct kproxy_choice *choice = &server->upstream->choice;
@@ -447,8 +445,7 @@ static void upstream_finish(struct kproxy_change *change, bool published)
 	if (published ? change->next->gone : c->add)
 		upstream_unlink(c->up);
 	if (published && change->next->gone)
-		kproxy_netlink_upstream_event(c->up,
-					      KPROXY_CMD_UPSTREAM_DEL_NTF);
+		kproxy_events->upstream(c->up, KPROXY_CMD_UPSTREAM_DEL_NTF);
 	kproxy_choice_forget(c->tiers);
 	kproxy_upstream_put(c->up);
 	kfree(c);
@@ -513,7 +510,7 @@ static int server_stage(struct kproxy_view *view, struct kproxy_server *server,
 	return 0;
 }
 
-/* Whether the view has made something of it already. */
+/* Whether the view has a change of it already. */
 static bool server_twice(const struct kproxy_server *server,
 			 const struct kproxy_view *view)
 {
@@ -525,7 +522,8 @@ static bool server_twice(const struct kproxy_server *server,
 
 /**
  * kproxy_upstream_add() - make an upstream without servers
- * @view: where it is added, the lock of its namespace's configuration held
+ * @view: the view to add it to, the lock of its namespace's configuration held; that
+ *	has kproxy_net_use()
  * @name: a valid name
  * @options: its options
  * @extack: gets the reason of a refusal
@@ -548,10 +546,7 @@ int kproxy_upstream_add(struct kproxy_view *view, const char *name,
 		NL_SET_ERR_MSG(extack, "an upstream of this name exists");
 		return -EEXIST;
 	}
-	err = kproxy_net_use(kn);
-	if (!err)
-		err = kproxy_quota_charge(kn->quota, KPROXY_QUOTA_OBJECTS, 1,
-					  extack);
+	err = kproxy_quota_charge(kn->quota, KPROXY_QUOTA_OBJECTS, 1, extack);
 	if (err)
 		return err;
 	up = kproxy_upstream_new(kn, name, options);
@@ -562,6 +557,7 @@ int kproxy_upstream_add(struct kproxy_view *view, const char *name,
 			NL_SET_ERR_MSG(extack, "you may not make TCP sockets, nor have them made");
 		return err;
 	}
+	kproxy_choice_init(&up->choice);
 	c = upstream_change_get(view, up);
 	if (!c) {
 		kproxy_upstream_put(up);
@@ -574,13 +570,13 @@ int kproxy_upstream_add(struct kproxy_view *view, const char *name,
 
 /**
  * kproxy_upstream_set() - change an upstream for sessions to come
- * @view: where it is changed
+ * @view: the view to change it in
  * @up: the upstream, found there, its namespace's lock held
  * @options: its options from then on
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -ENOMEM; -EBUSY when the view has changed it already.
+ * Return: 0; -ENOMEM; -EBUSY when the view has a change of it already.
  */
 int kproxy_upstream_set(struct kproxy_view *view, struct kproxy_upstream *up,
 			const struct kproxy_upstream_options *options,
@@ -601,7 +597,7 @@ int kproxy_upstream_set(struct kproxy_view *view, struct kproxy_upstream *up,
 
 /**
  * kproxy_upstream_del() - remove an upstream and its servers
- * @view: where it is removed
+ * @view: the view to remove it from
  * @up: the upstream, found there, its namespace's lock held
  * @extack: gets the reason of a refusal
  *
@@ -609,7 +605,7 @@ int kproxy_upstream_set(struct kproxy_view *view, struct kproxy_upstream *up,
  * them leads to it.
  *
  * Context: process, may sleep.
- * Return: 0; -ENOMEM; -EBUSY when the view has changed it already.
+ * Return: 0; -ENOMEM; -EBUSY when the view has a change of it already.
  */
 int kproxy_upstream_del(struct kproxy_view *view, struct kproxy_upstream *up,
 			struct netlink_ext_ack *extack)
@@ -629,7 +625,7 @@ int kproxy_upstream_del(struct kproxy_view *view, struct kproxy_upstream *up,
 
 /**
  * kproxy_server_add() - add a server to an upstream
- * @view: where it is added
+ * @view: the view to add it to
  * @up: the upstream, found there, its namespace's lock held
  * @addr: its address, one that can be connected to
  * @options: its options
@@ -670,7 +666,10 @@ int kproxy_server_add(struct kproxy_view *view, struct kproxy_upstream *up,
 		kproxy_quota_uncharge(up->obj.quota, KPROXY_QUOTA_OBJECTS, 1);
 		return -ENOMEM;
 	}
-	err = server_stage(view, server, SERVER_ADD, options);
+	kproxy_health_init(server);
+	kproxy_check_prepare(server);
+	err = kproxy_preconnect_prepare(server) ?:
+	      server_stage(view, server, SERVER_ADD, options);
 	if (err)
 		kproxy_server_put(server);
 	return err;
@@ -678,14 +677,14 @@ int kproxy_server_add(struct kproxy_view *view, struct kproxy_upstream *up,
 
 /**
  * kproxy_server_set() - change a server
- * @view: where it is changed
+ * @view: the view to change it in
  * @server: the server, found there, its namespace's lock held
  * @options: its options from then on; live sessions are reset when it is taken
  *	down, and go on otherwise
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -ENOMEM; -EBUSY when the view has changed it already.
+ * Return: 0; -ENOMEM; -EBUSY when the view has a change of it already.
  */
 int kproxy_server_set(struct kproxy_view *view, struct kproxy_server *server,
 		      const struct kproxy_server_options *options,
@@ -699,12 +698,12 @@ int kproxy_server_set(struct kproxy_view *view, struct kproxy_server *server,
 
 /**
  * kproxy_server_del() - remove a server; its live sessions go on
- * @view: where it is removed
+ * @view: the view to remove it from
  * @server: the server, found there, its namespace's lock held
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -ENOMEM; -EBUSY when the view has changed it already.
+ * Return: 0; -ENOMEM; -EBUSY when the view has a change of it already.
  */
 int kproxy_server_del(struct kproxy_view *view, struct kproxy_server *server,
 		      struct netlink_ext_ack *extack)

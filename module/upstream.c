@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Upstreams: servers, how to choose among them and how to connect to them. An
- * upstream is counted by the configuration as long as it is in it, by its servers,
- * by listeners, routes, sessions, and changes of it. One that was deleted goes
- * away with its last session, and after a grace period: who lists sessions reads
- * its name under RCU.
+ * Upstreams: servers, how to choose among them and how to connect to them.
+ * References are held by the configuration, servers, listeners, routes, sessions
+ * and changes. A deleted upstream is freed after its last session and a grace
+ * period, because session dumps read its name under RCU.
  */
 #include <linux/netlink.h>
 #include <linux/slab.h>
 
-#include "netns.h"
 #include "owner.h"
+#include "root.h"
 #include "upstream.h"
 
 const struct kproxy_upstream_options kproxy_upstream_defaults = {
@@ -45,7 +44,7 @@ static const struct kproxy_object_kind upstream_kind = {
 };
 
 /**
- * kproxy_upstream_set_sockopts() - change what sockets to its servers are like
+ * kproxy_upstream_set_sockopts() - change the options of sockets to its servers
  * @up: the upstream, its namespace's lock held
  * @opts: the options of sockets from now on
  *
@@ -79,12 +78,12 @@ void kproxy_upstream_set_source(struct kproxy_upstream *up,
 }
 
 /**
- * kproxy_upstream_new() - make an upstream that no view has yet
+ * kproxy_upstream_new() - allocate an upstream that is in no view yet
  * @kn: the namespace's root, its lock held
  * @name: a valid name
  * @options: its options
  *
- * It is counted in the quota of objects already.
+ * The caller has charged it to the quota of objects, and initializes its choice.
  *
  * Context: process, may sleep.
  * Return: the upstream, the caller's; -ENOMEM; what kproxy_owner_new() says.
@@ -110,7 +109,6 @@ kproxy_upstream_new(struct kproxy_net *kn, const char *name,
 	hash_init(up->by_addr);
 	spin_lock_init(&up->lock);
 	seqcount_spinlock_init(&up->source_seq, &up->lock);
-	kproxy_choice_init(&up->choice);
 	up->options = *options;
 	kproxy_upstream_set_sockopts(up, &options->sockopts);
 	return up;
@@ -120,7 +118,7 @@ kproxy_upstream_new(struct kproxy_net *kn, const char *name,
  * kproxy_upstream_find() - an upstream by its name
  * @kn: the namespace's root, its lock held
  * @name: the name
- * @view: where to look; one that the view deletes is found, too
+ * @view: the view to look in; an upstream that it deletes is found, too
  *
  * Return: the upstream, not held, or NULL.
  */
@@ -151,30 +149,6 @@ bool kproxy_upstream_sockopts(struct kproxy_upstream *up,
 	*opts = up->options.sockopts;
 	spin_unlock(&up->lock);
 	return true;
-}
-
-/**
- * kproxy_upstream_source() - the address to connect from whose turn it is
- * @up: the upstream, held
- * @family: AF_INET or AF_INET6
- * @turn: the turn
- * @addr: where the address goes, when there is one
- *
- * Context: process.
- * Return: how many there are of that family, 0 for the kernel's choice.
- */
-unsigned int kproxy_upstream_source(const struct kproxy_upstream *up,
-				    int family, unsigned int turn,
-				    union kproxy_addr *addr)
-{
-	unsigned int seq, nr;
-
-	do {
-		seq = read_seqcount_begin(&up->source_seq);
-		nr = kproxy_source_pick(&up->options.source, family, turn,
-					addr);
-	} while (read_seqcount_retry(&up->source_seq, seq));
-	return nr;
 }
 
 /**

@@ -86,9 +86,6 @@ void kproxy_upstream_set_source(struct kproxy_upstream *up,
 				const struct kproxy_source *source);
 bool kproxy_upstream_sockopts(struct kproxy_upstream *up,
 			      struct kproxy_sockopts *opts);
-unsigned int kproxy_upstream_source(const struct kproxy_upstream *up,
-				    int family, unsigned int turn,
-				    union kproxy_addr *addr);
 void kproxy_upstream_hold(struct kproxy_upstream *up);
 bool kproxy_upstream_tryhold(struct kproxy_upstream *up);
 void kproxy_upstream_put(struct kproxy_upstream *up);

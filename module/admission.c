@@ -18,8 +18,8 @@
 
 #include "addr.h"
 #include "admission.h"
-#include "main.h"
 #include "rate.h"
+#include "shared.h"
 
 /* After this many jiffies the rate of a client without a session is 0. */
 #define REMEMBERED (2 * HZ)

@@ -21,7 +21,8 @@
 #include "connect.h"
 #include "fault.h"
 #include "health.h"
-#include "netns.h"
+#include "root.h"
+#include "server.h"
 #include "upstream.h"
 
 /* Works of a namespace that may run at a time, each for some microseconds. */
@@ -52,7 +53,7 @@ check_options(struct kproxy_check *check)
 
 static struct workqueue_struct *check_wq(struct kproxy_check *check)
 {
-	return check_server(check)->upstream->kn->check_wq;
+	return check_server(check)->upstream->obj.kn->check_wq;
 }
 
 /* The socket is locked. It may connect and be closed at once by its peer. */
@@ -246,7 +247,7 @@ void kproxy_check_apply(struct kproxy_server *server)
 	struct kproxy_check *check = &server->check;
 	unsigned int interval = server->upstream->options.interval;
 
-	lockdep_assert_held(&server->upstream->kn->lock);
+	lockdep_assert_held(&server->upstream->obj.kn->lock);
 	if (server->upstream->options.check == KPROXY_CHECK_OFF) {
 		kproxy_check_stop(server);
 		return;
@@ -268,7 +269,7 @@ void kproxy_check_stop(struct kproxy_server *server)
 {
 	struct kproxy_check *check = &server->check;
 
-	lockdep_assert_held(&server->upstream->kn->lock);
+	lockdep_assert_held(&server->upstream->obj.kn->lock);
 	if (!check->on)
 		return;
 	check->on = false;

@@ -17,8 +17,9 @@
 #include "balance.h"
 #include "choice.h"
 #include "fault.h"
-#include "main.h"
 #include "memcg.h"
+#include "server.h"
+#include "shared.h"
 #include "upstream.h"
 
 /* Changes that come within this time are built together. */
@@ -38,85 +39,70 @@ static struct kproxy_upstream *choice_upstream(struct kproxy_choice *c)
 	return container_of(c, struct kproxy_upstream, choice);
 }
 
-/* What is built from: the servers as they are, or as a change will have them. */
-struct plan {
-	enum kproxy_balance balance;
-	bool changed;
-	/* servers that the upstream has not yet, or NULL */
-	const struct list_head *arriving;
-};
-
-static const struct kproxy_server_options *
-planned(const struct kproxy_server *server, const struct plan *plan)
-{
-	return plan->changed && server->next ? server->next : &server->options;
-}
-
 static bool belongs(const struct kproxy_server *server, enum kproxy_tier tier,
-		    const struct plan *plan)
+		    const struct kproxy_server_options *options)
 {
-	const struct kproxy_server_options *options = planned(server, plan);
-
-	return options->backup == (tier == KPROXY_TIER_BACKUP) &&
+	return options && options->backup == (tier == KPROXY_TIER_BACKUP) &&
 	       kproxy_server_usable_as(server, options);
 }
 
-static unsigned int plan_count(const struct list_head *servers,
-			       enum kproxy_tier tier, const struct plan *plan)
+static unsigned int choice_count(const struct kproxy_upstream *up,
+				 enum kproxy_tier tier,
+				 const struct kproxy_view *view)
 {
 	const struct kproxy_server *server;
 	unsigned int nr = 0;
 
-	if (!servers)
-		return 0;
-	list_for_each_entry(server, servers, node)
-		nr += belongs(server, tier, plan);
+	list_for_each_entry(server, &up->servers, node)
+		nr += belongs(server, tier,
+			      kproxy_server_options(server, view));
 	return nr;
 }
 
-/* The entries of @b from @nr on; return: how many it has then. */
-static unsigned int plan_fill(struct kproxy_balancer *b, unsigned int nr,
-			      const struct list_head *servers,
-			      enum kproxy_tier tier, const struct plan *plan)
+/* The entries of @b, as many as it has room for; return: how many those are. */
+static unsigned int choice_fill(struct kproxy_balancer *b,
+				const struct kproxy_upstream *up,
+				enum kproxy_tier tier,
+				const struct kproxy_view *view)
 {
+	const struct kproxy_server_options *options;
 	struct kproxy_balance_entry *entry;
 	struct kproxy_server *server;
+	unsigned int nr = 0;
 
-	if (!servers)
-		return nr;
 	/* One that has become usable since has called for the next build. */
-	list_for_each_entry(server, servers, node) {
-		if (nr == b->nr || !belongs(server, tier, plan))
+	list_for_each_entry(server, &up->servers, node) {
+		options = kproxy_server_options(server, view);
+		if (nr == b->nr || !belongs(server, tier, options))
 			continue;
 		entry = &b->entries[nr++];
 		entry->server = server;
 		entry->addr = &server->addr;
 		entry->sessions = &server->sessions;
-		entry->weight = READ_ONCE(planned(server, plan)->weight);
+		entry->weight = READ_ONCE(options->weight);
 	}
 	return nr;
 }
 
+/* Build a tier from the servers of a view. */
 static struct kproxy_balancer *choice_new(struct kproxy_choice *c,
 					  enum kproxy_tier tier,
-					  const struct plan *plan)
+					  enum kproxy_balance balance,
+					  const struct kproxy_view *view)
 {
 	struct kproxy_upstream *up = choice_upstream(c);
+	unsigned int nr = choice_count(up, tier, view);
 	struct kproxy_balancer *b;
-	unsigned int nr;
 
-	nr = plan_count(&up->servers, tier, plan) +
-	     plan_count(plan->arriving, tier, plan);
 	if (!nr)
 		return NULL;
-	/* A transaction has the memory of its task; here it is the owner's. */
-	if (!plan->changed && !kproxy_memcg_room(up->owner))
+	/* A change is charged to its task, the current choice to the owner. */
+	if (!view && !kproxy_memcg_room(up->owner))
 		return ERR_PTR(-ENOMEM);
-	b = kproxy_balance_new(plan->balance, &c->turns, nr);
+	b = kproxy_balance_new(balance, &c->turns, nr);
 	if (!b)
 		return ERR_PTR(-ENOMEM);
-	nr = plan_fill(b, 0, &up->servers, tier, plan);
-	nr = plan_fill(b, nr, plan->arriving, tier, plan);
+	nr = choice_fill(b, up, tier, view);
 	b->nr = nr;
 	if (nr && !kproxy_balance_build(b))
 		return b;
@@ -166,18 +152,15 @@ static void choice_is_fresh(struct kproxy_choice *c)
 /* Build what is now; when memory is short, what was published stays. */
 static void choice_build(struct kproxy_choice *c)
 {
-	const struct plan plan = {
-		.balance = READ_ONCE(choice_upstream(c)->options.balance),
-	};
-	const struct sock *owner = choice_upstream(c)->owner;
+	const struct kproxy_upstream *up = choice_upstream(c);
 	struct kproxy_balancer *b;
 	struct mem_cgroup *memcg;
 	enum kproxy_tier tier;
 
 	lockdep_assert_held(&c->lock);
-	memcg = kproxy_memcg_enter(owner);
+	memcg = kproxy_memcg_enter(up->owner);
 	for (tier = 0; tier < KPROXY_TIERS; tier++) {
-		b = choice_new(c, tier, &plan);
+		b = choice_new(c, tier, READ_ONCE(up->options.balance), NULL);
 		kproxy_fault_point(KPROXY_POINT_CHOICE_PUBLISH);
 		if (IS_ERR(b))
 			queue_delayed_work(kproxy_wq, &c->work, BUILD_RETRY);
@@ -260,27 +243,21 @@ void kproxy_choice_build_soon(struct kproxy_choice *c)
  * @c: the choice; the lock of the namespace's configuration is held until this
  *	is used by kproxy_choice_replace() or given back to kproxy_choice_forget()
  * @balance: how they will choose
- * @arriving: servers that the upstream will have besides those that it has;
- *	what will be changed of those is in kproxy_server.next
+ * @view: what the servers will be
  * @tiers: where it goes, a balancer or NULL for each tier
  *
  * Context: process, may sleep.
  * Return: 0, or -ENOMEM with nothing to give back.
  */
 int kproxy_choice_prepare(struct kproxy_choice *c, enum kproxy_balance balance,
-			  const struct list_head *arriving,
+			  const struct kproxy_view *view,
 			  struct kproxy_balancer **tiers)
 {
-	const struct plan plan = {
-		.balance = balance,
-		.changed = true,
-		.arriving = arriving,
-	};
 	struct kproxy_balancer *b;
 	enum kproxy_tier tier;
 
 	for (tier = 0; tier < KPROXY_TIERS; tier++) {
-		b = choice_new(c, tier, &plan);
+		b = choice_new(c, tier, balance, view);
 		if (IS_ERR(b)) {
 			kproxy_choice_forget(tiers);
 			return PTR_ERR(b);

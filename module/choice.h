@@ -14,6 +14,7 @@
 struct kproxy_balancer;
 struct kproxy_server;
 struct kproxy_upstream;
+struct kproxy_view;
 
 /* Servers of the next tier are for when there is none in this. */
 enum kproxy_tier {
@@ -56,7 +57,7 @@ void kproxy_choice_destroy(struct kproxy_choice *c);
 void kproxy_choice_changed(struct kproxy_choice *c);
 void kproxy_choice_build_soon(struct kproxy_choice *c);
 int kproxy_choice_prepare(struct kproxy_choice *c, enum kproxy_balance balance,
-			  const struct list_head *arriving,
+			  const struct kproxy_view *view,
 			  struct kproxy_balancer **tiers);
 void kproxy_choice_replace(struct kproxy_choice *c,
 			   struct kproxy_balancer **tiers);

@@ -7,7 +7,8 @@
 #include <linux/net.h>
 
 #include "connect.h"
-#include "netns.h"
+#include "root.h"
+#include "server.h"
 #include "sock.h"
 #include "sockopts.h"
 #include "upstream.h"
@@ -45,7 +46,7 @@ int kproxy_connect_open(struct kproxy_server *server, const struct sock *owner,
 {
 	int err;
 
-	err = kproxy_sock_create_for(server->upstream->kn->net,
+	err = kproxy_sock_create_for(server->upstream->obj.kn->net,
 				     server->addr.sa.sa_family, owner, socket);
 	if (err)
 		return err;

@@ -12,9 +12,9 @@
 #include "drain.h"
 #include "fault.h"
 #include "listener.h"
-#include "main.h"
-#include "netns.h"
+#include "root.h"
 #include "session-table.h"
+#include "shared.h"
 
 #define DRAIN_TICK (HZ / 20 ?: 1)
 
@@ -54,7 +54,7 @@ static bool drain_step(struct kproxy_listener *l)
 	if (killed < more) {
 		/* Sessions may have been missed: walk again. */
 		kproxy_session_walk_exit(&drain->walk);
-		kproxy_session_walk_init(&drain->walk, l->kn);
+		kproxy_session_walk_init(&drain->walk, l->obj.kn);
 	}
 	return true;
 }
@@ -66,12 +66,12 @@ static struct kproxy_listener *drain_next(struct kproxy_net *kn,
 	struct kproxy_listener *next;
 
 	mutex_lock(&kn->lock);
-	if (list_is_last(&l->node, &kn->draining))
+	if (list_is_last(&l->obj.node, &kn->draining))
 		next = NULL;
 	else
-		next = list_next_entry(l, node);
+		next = list_next_entry(l, obj.node);
 	if (over) {
-		list_del(&l->node);
+		list_del(&l->obj.node);
 		kproxy_session_walk_exit(&l->drain.walk);
 		kproxy_listener_put(l);
 	}
@@ -92,7 +92,7 @@ static void drain_work(struct work_struct *work)
 
 	mutex_lock(&kn->lock);
 	l = list_first_entry_or_null(&kn->draining, struct kproxy_listener,
-				     node);
+				     obj.node);
 	mutex_unlock(&kn->lock);
 	while (l) {
 		more = drain_step(l);
@@ -125,7 +125,7 @@ void kproxy_drain_init(struct kproxy_net *kn)
 void kproxy_drain_start(struct kproxy_listener *l, unsigned int rate,
 			unsigned int deadline)
 {
-	struct kproxy_net *kn = l->kn;
+	struct kproxy_net *kn = l->obj.kn;
 
 	lockdep_assert_held(&kn->lock);
 	l->drain = (struct kproxy_drain){
@@ -135,7 +135,7 @@ void kproxy_drain_start(struct kproxy_listener *l, unsigned int rate,
 		.total = atomic_read(&l->sessions),
 	};
 	kproxy_session_walk_init(&l->drain.walk, kn);
-	list_add_tail(&l->node, &kn->draining);
+	list_add_tail(&l->obj.node, &kn->draining);
 	queue_delayed_work(kproxy_wq, &kn->drain, DRAIN_TICK);
 }
 
@@ -151,8 +151,8 @@ void kproxy_drain_stop(struct kproxy_net *kn)
 
 	disable_delayed_work_sync(&kn->drain);
 	mutex_lock(&kn->lock);
-	list_for_each_entry_safe(l, next, &kn->draining, node) {
-		list_del(&l->node);
+	list_for_each_entry_safe(l, next, &kn->draining, obj.node) {
+		list_del(&l->obj.node);
 		kproxy_session_walk_exit(&l->drain.walk);
 		kproxy_listener_put(l);
 	}

@@ -2,27 +2,8 @@
 #ifndef _KPROXY_DRAIN_H
 #define _KPROXY_DRAIN_H
 
-#include <linux/types.h>
-
-#include "session-table.h"
-
 struct kproxy_listener;
 struct kproxy_net;
-
-/* How the sessions of a deleted listener are ended; times in milliseconds. */
-struct kproxy_drain {
-	/* sessions a second, 0 for as many as the deadline needs */
-	unsigned int rate;
-	/* when all are ended, 0 for never */
-	unsigned int deadline;
-
-	/* Constant while it is drained. */
-	unsigned long began;
-	unsigned int total;
-	/* The drain work's: how many were ended, and where it goes on. */
-	unsigned int killed;
-	struct kproxy_session_walk walk;
-};
 
 void kproxy_drain_init(struct kproxy_net *kn);
 void kproxy_drain_start(struct kproxy_listener *l, unsigned int rate,

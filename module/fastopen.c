@@ -18,11 +18,11 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
-#include "fault.h"
 #include "fastopen.h"
-#include "main.h"
+#include "fault.h"
 #include "pool.h"
 #include "pump.h"
+#include "shared.h"
 
 /* What fits in a SYN on Ethernet; TCP takes as much of it as it likes. */
 #define SYN_DATA_MAX 1460

@@ -10,9 +10,10 @@
 
 #include "choice.h"
 #include "compat.h"
+#include "events.h"
 #include "fault.h"
 #include "health.h"
-#include "netlink.h"
+#include "server.h"
 #include "upstream.h"
 
 /* Softirq. */
@@ -86,7 +87,7 @@ void kproxy_health_changed(struct kproxy_server *server)
 {
 	kproxy_choice_build_soon(&server->upstream->choice);
 	kproxy_preconnect_refill(server);
-	kproxy_netlink_server_health(server);
+	kproxy_events->server_health(server);
 }
 
 /**

@@ -17,12 +17,12 @@
 #include "fault.h"
 #include "listener.h"
 #include "listener-port.h"
-#include "main.h"
 #include "memcg.h"
-#include "netns.h"
 #include "owner.h"
 #include "quota.h"
+#include "root.h"
 #include "session.h"
+#include "shared.h"
 
 /* Clients accepted in one go, before others get the worker. */
 #define ACCEPT_BATCH 64
@@ -176,6 +176,16 @@ static int port_accept_one(struct kproxy_listener_port *port)
 	return err;
 }
 
+/*
+ * Have the port's death announced. Another work does it, because this one is
+ * waited for under the configuration lock, which the event needs.
+ */
+static void port_tell_death(const struct kproxy_listener_port *port)
+{
+	if (!READ_ONCE(port->death_told))
+		queue_work(kproxy_wq, &port->listener->obj.kn->deaths);
+}
+
 static void port_accept(struct work_struct *work)
 {
 	struct kproxy_listener_port *port =
@@ -186,7 +196,7 @@ static void port_accept(struct work_struct *work)
 	int n, err;
 
 	if (unlikely(kproxy_port_dead(port))) {
-		kproxy_listener_port_died(port);
+		port_tell_death(port);
 		return;
 	}
 	for (n = 0; n < ACCEPT_BATCH; n++) {
@@ -229,9 +239,9 @@ static int port_socket(const struct kproxy_listener_port *port, int family,
 	int err;
 
 	if (l->nr_ports && l->ports[0].ks.socket)
-		return kproxy_sock_create_for(l->kn->net, family,
+		return kproxy_sock_create_for(l->obj.kn->net, family,
 					      l->ports[0].ks.sk, socket);
-	err = kproxy_sock_create(l->kn->net, family, socket);
+	err = kproxy_sock_create(l->obj.kn->net, family, socket);
 	if (err)
 		return err;
 	err = kproxy_owner_label((*socket)->sk);
@@ -337,19 +347,6 @@ kproxy_ports_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
 }
 
 /**
- * kproxy_ports_kick() - accept who waits, unless that is to happen already
- * @ports: the ports
- * @n: how many
- *
- * Context: any. Does nothing for those that do not accept.
- */
-void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n)
-{
-	while (n--)
-		port_kick(&ports[n], 0);
-}
-
-/**
  * kproxy_ports_accept() - accept who waits, at once
  * @ports: the ports, whose sockets listen
  * @n: how many
@@ -384,7 +381,7 @@ void kproxy_ports_close(struct kproxy_listener_port *ports, unsigned int n)
 {
 	while (n--) {
 		port_close(&ports[n]);
-		kproxy_quota_uncharge(ports[n].listener->quota,
+		kproxy_quota_uncharge(ports[n].listener->obj.quota,
 				      KPROXY_QUOTA_OBJECTS, 1);
 		if (ports[n].claims)
 			ports[n].donor->donates = false;
@@ -406,14 +403,17 @@ find_port(struct kproxy_listener *l, const union kproxy_addr *addr)
 
 /* The port that has the address now and may give its socket away, if any. */
 static struct kproxy_listener_port *find_donor(struct kproxy_listener *l,
-					       const union kproxy_addr *addr)
+					       const union kproxy_addr *addr,
+					       const struct kproxy_view *view)
 {
 	struct kproxy_listener_port *port = find_port(l, addr);
 	struct kproxy_listener *other;
 
-	if (port || !l->kn->staging)
+	/* A single request changes no other listener. */
+	if (port || view->single)
 		return port;
-	list_for_each_entry(other, &l->kn->listeners, node) {
+	/* A listener that is not current has no ports yet. */
+	list_for_each_entry(other, &l->obj.kn->listeners, obj.node) {
 		port = find_port(other, addr);
 		if (port)
 			break;
@@ -426,25 +426,26 @@ static struct kproxy_listener_port *find_donor(struct kproxy_listener *l,
  * @ports: new ports, the configuration lock held
  * @n: how many
  * @transparent: bind to addresses that are not local, too
- * @bad: which one was refused, when one was; untouched otherwise
+ * @view: the view that they belong to; gets the number of one that is refused
  *
  * Context: process, may sleep.
  * Return: 0; -ENOMEM; what opening a socket and bind() say. After a failure some
  * have a socket, which kproxy_ports_close() closes.
  */
 int kproxy_ports_bind(struct kproxy_listener_port *ports, unsigned int n,
-		      bool transparent, unsigned int *bad)
+		      bool transparent, struct kproxy_view *view)
 {
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < n; i++) {
-		ports[i].donor = find_donor(ports[i].listener, &ports[i].addr);
+		ports[i].donor = find_donor(ports[i].listener, &ports[i].addr,
+					    view);
 		if (ports[i].donor)
 			continue;
 		err = port_bind(&ports[i], transparent);
 		if (err) {
-			*bad = i;
+			view->bad = i;
 			return err;
 		}
 	}

@@ -3,36 +3,19 @@
 #define _KPROXY_LISTENER_PORT_H
 
 #include <linux/types.h>
-#include <linux/workqueue.h>
-
-#include "addr.h"
-#include "sock.h"
 
 struct kproxy_listener;
-
-/* One address of a listener. */
-struct kproxy_listener_port {
-	struct kproxy_sock ks;
-	struct kproxy_listener *listener;
-	/* accepts what waits; runs once at a time */
-	struct delayed_work accept;
-	union kproxy_addr addr;
-	/* Under the configuration lock: whose socket it is to take over. */
-	struct kproxy_listener_port *donor;
-	bool claims;
-	bool donates;
-	/* Its death is announced. Under the configuration lock; a hint elsewhere. */
-	bool death_told;
-};
+struct kproxy_listener_port;
+struct kproxy_view;
+union kproxy_addr;
 
 struct kproxy_listener_port *
 kproxy_ports_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
 		 unsigned int n);
 int kproxy_ports_bind(struct kproxy_listener_port *ports, unsigned int n,
-		      bool transparent, unsigned int *bad);
+		      bool transparent, struct kproxy_view *view);
 void kproxy_port_take(struct kproxy_listener_port *port);
 bool kproxy_port_dead(const struct kproxy_listener_port *port);
-void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n);
 void kproxy_ports_accept(struct kproxy_listener_port *ports, unsigned int n,
 			 bool fresh);
 void kproxy_ports_close(struct kproxy_listener_port *ports, unsigned int n);

@@ -2,27 +2,25 @@
 #ifndef _KPROXY_LISTENER_H
 #define _KPROXY_LISTENER_H
 
-#include <linux/list.h>
 #include <linux/rcupdate.h>
-#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
-#include "drain.h"
+#include "object.h"
 #include "prefixes.h"
 #include "rate.h"
+#include "sock.h"
 #include "sockopts.h"
 #include "stats.h"
+#include "walk.h"
 
-struct kproxy_change;
-struct kproxy_listener_port;
+struct kproxy_listener;
 struct kproxy_net;
-struct kproxy_quota;
 struct kproxy_routes;
 struct kproxy_upstream;
-struct netlink_ext_ack;
 
 /* What can be set of a listener; times in milliseconds. */
 struct kproxy_listener_options {
@@ -43,17 +41,42 @@ struct kproxy_listener_options {
 	struct kproxy_prefixes __rcu *prefixes;
 };
 
+/* How the sessions of a deleted listener are ended; times in milliseconds. */
+struct kproxy_drain {
+	/* sessions a second, 0 for as many as the deadline needs */
+	unsigned int rate;
+	/* when all are ended, 0 for never */
+	unsigned int deadline;
+
+	/* Constant while it is drained. */
+	unsigned long began;
+	unsigned int total;
+	/* The drain work's: how many were ended, and where it goes on. */
+	unsigned int killed;
+	struct kproxy_session_walk walk;
+};
+
+/* One address of a listener. */
+struct kproxy_listener_port {
+	struct kproxy_sock ks;
+	struct kproxy_listener *listener;
+	/* accepts what waits; runs once at a time */
+	struct delayed_work accept;
+	union kproxy_addr addr;
+	/* Under the configuration lock: whose socket it is to take over. */
+	struct kproxy_listener_port *donor;
+	bool claims;
+	bool donates;
+	/* Its death is announced. Under the configuration lock; a hint elsewhere. */
+	bool death_told;
+};
+
 /* Accepts clients on some addresses for an upstream. */
 struct kproxy_listener {
+	struct kproxy_object obj;
 	/* Constant. */
-	struct kproxy_net *kn;
-	/* held; NULL for no limits */
-	struct kproxy_quota *quota;
-	u64 id;
-	char name[KPROXY_NAME_MAX + 1];
 	struct kproxy_stats __percpu *stats;
 
-	refcount_t refs;
 	/* live sessions, and clients that are being accepted */
 	atomic_t sessions;
 
@@ -70,12 +93,11 @@ struct kproxy_listener {
 	struct kproxy_rate rate;
 
 	/* Under the configuration lock; options and, by RCU, routes read by any. */
-	struct list_head node;
 	struct kproxy_listener_options options;
 	/* beside the options, as each accept looks at it; NULL: there are none */
 	struct kproxy_routes __rcu *routes;
-	struct kproxy_change *change;
-	struct kproxy_change *route_change;
+	/* of the routes; they are current together with it */
+	struct kproxy_states route_states;
 	struct kproxy_drain drain;
 
 	struct rcu_head rcu;
@@ -83,31 +105,16 @@ struct kproxy_listener {
 
 extern const struct kproxy_listener_options kproxy_listener_defaults;
 
+struct kproxy_listener *kproxy_listener_new(struct kproxy_net *kn,
+					    const char *name);
 struct kproxy_listener *kproxy_listener_find(struct kproxy_net *kn,
-					     const char *name);
-int kproxy_listener_add(struct kproxy_net *kn, const char *name,
-			const union kproxy_addr *addrs, unsigned int nr_addrs,
-			struct kproxy_upstream *upstream,
-			const struct kproxy_listener_options *options,
-			struct netlink_ext_ack *extack, unsigned int *bad);
-int kproxy_listener_set(struct kproxy_listener *l,
-			const union kproxy_addr *addrs, unsigned int nr_addrs,
-			struct kproxy_upstream *upstream,
-			const struct kproxy_listener_options *options,
-			struct netlink_ext_ack *extack, unsigned int *bad);
-int kproxy_listener_del(struct kproxy_listener *l, bool kill,
-			struct netlink_ext_ack *extack);
-void kproxy_listener_drain(struct kproxy_listener *l, unsigned int rate,
-			   unsigned int deadline);
-void kproxy_listener_del_all(struct kproxy_net *kn);
-void kproxy_listener_init(struct kproxy_net *kn);
-void kproxy_listener_stop(struct kproxy_net *kn);
-void kproxy_listener_port_died(const struct kproxy_listener_port *port);
+					     const char *name,
+					     const struct kproxy_view *view);
 void kproxy_listener_hold(struct kproxy_listener *l);
 void kproxy_listener_put(struct kproxy_listener *l);
+void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n);
 void kproxy_listener_refused(struct kproxy_listener *l);
 void kproxy_listener_session_ended(struct kproxy_listener *l);
 struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);
-bool kproxy_listener_goes(const struct kproxy_listener *l);
 
 #endif /* _KPROXY_LISTENER_H */

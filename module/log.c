@@ -53,7 +53,9 @@
 #include "log.h"
 #include "memcg.h"
 #include "param.h"
+#include "server.h"
 #include "session.h"
+#include "session-event.h"
 #include "upstream.h"
 
 /* No more than 4 MiB for each CPU. */
@@ -428,8 +430,8 @@ static void put_record(struct kproxy_log_record *record,
 	record->pad = 0;
 	put_endpoint(&record->client, &s->client);
 	put_endpoint(&record->server, server ? &server->addr : &none);
-	put_name(record->listener, s->listener->name);
-	put_name(record->upstream, s->upstream->name);
+	put_name(record->listener, s->listener->obj.name);
+	put_name(record->upstream, s->upstream->obj.name);
 	record->stall_client_us =
 		kproxy_pump_stalled(&s->pumps[KPROXY_SERVER]) / NSEC_PER_USEC;
 	record->stall_server_us =

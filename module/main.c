@@ -16,11 +16,11 @@
 #include "compat.h"
 #include "fault.h"
 #include "log.h"
-#include "main.h"
 #include "netlink.h"
 #include "netns.h"
 #include "param.h"
 #include "session.h"
+#include "shared.h"
 #include "sock.h"
 
 #if !IS_ENABLED(CONFIG_64BIT)
@@ -37,10 +37,6 @@ MODULE_PARM_DESC(pool_pages, "pages preallocated for each CPU");
 static unsigned int pool_sessions = 256;
 KPROXY_PARAM(pool_sessions, 0, 65536);
 MODULE_PARM_DESC(pool_sessions, "sessions preallocated for each CPU");
-
-struct workqueue_struct *kproxy_wq;
-struct workqueue_struct *kproxy_bh_wq;
-struct kproxy_pool kproxy_pool;
 
 /* What each possible CPU gets must not be what the host needs to live. */
 static int __init check_pools(void)

@@ -5,11 +5,12 @@
 #include <uapi/linux/kproxy.h>
 
 #include "listener.h"
+#include "listener-change.h"
 #include "listener-port.h"
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netlink-prefixes.h"
-#include "netns.h"
+#include "root.h"
 #include "session-table.h"
 #include "upstream.h"
 
@@ -101,8 +102,8 @@ static int put_listener(struct sk_buff *skb, const void *object)
 	struct kproxy_stats sum;
 	unsigned int i;
 
-	if (nla_put_string(skb, KPROXY_A_LISTENER_NAME, l->name) ||
-	    nla_put_string(skb, KPROXY_A_LISTENER_UPSTREAM, l->upstream->name))
+	if (nla_put_string(skb, KPROXY_A_LISTENER_NAME, l->obj.name) ||
+	    nla_put_string(skb, KPROXY_A_LISTENER_UPSTREAM, l->upstream->obj.name))
 		return -EMSGSIZE;
 	for (i = 0; i < l->nr_ports; i++)
 		if (kproxy_netlink_put_addr(skb, KPROXY_A_LISTENER_ADDRESS,
@@ -119,10 +120,11 @@ static int put_listener(struct sk_buff *skb, const void *object)
 }
 
 static struct kproxy_listener *find_listener(struct kproxy_net *kn,
+					     const struct kproxy_view *view,
 					     const struct genl_info *info,
 					     const char *name)
 {
-	struct kproxy_listener *l = kproxy_listener_find(kn, name);
+	struct kproxy_listener *l = kproxy_listener_find(kn, name, view);
 
 	if (!l)
 		NL_SET_ERR_MSG_ATTR(info->extack,
@@ -131,12 +133,13 @@ static struct kproxy_listener *find_listener(struct kproxy_net *kn,
 	return l;
 }
 
-static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
+static struct kproxy_upstream *find_upstream(const struct kproxy_view *view,
 					     const struct genl_info *info)
 {
 	const struct nlattr *attr = info->attrs[KPROXY_A_LISTENER_UPSTREAM];
-	struct kproxy_upstream *up = kproxy_upstream_find(kn, nla_data(attr));
+	struct kproxy_upstream *up;
 
+	up = kproxy_upstream_find(view->kn, nla_data(attr), view);
 	if (!up)
 		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such upstream");
 	return up;
@@ -151,9 +154,8 @@ static bool addr_known(const union kproxy_addr *addrs, unsigned int n,
 	return false;
 }
 
-/* The addresses of a request and the attribute of each: how many, or -errno. */
-static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs,
-		     const struct nlattr **attrs)
+/* The addresses of a request: how many, or -errno. */
+static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs)
 {
 	struct netlink_ext_ack *extack = info->extack;
 	const struct nlattr *attr;
@@ -181,7 +183,7 @@ static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs,
 					    "the address stands here twice");
 			return -EINVAL;
 		}
-		attrs[n++] = attr;
+		n++;
 	}
 	return n;
 }
@@ -195,43 +197,43 @@ static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs,
  */
 void kproxy_netlink_listener_event(const struct kproxy_listener *l, u8 cmd)
 {
-	lockdep_assert_held(&l->kn->lock);
-	kproxy_netlink_notify(l->kn, KPROXY_NLGRP_EVENTS, cmd, put_listener, l,
+	lockdep_assert_held(&l->obj.kn->lock);
+	kproxy_netlink_notify(l->obj.kn, KPROXY_NLGRP_EVENTS, cmd, put_listener, l,
 			      GFP_KERNEL);
 }
 
-struct addr_list {
-	union kproxy_addr addrs[KPROXY_ADDRESSES_MAX];
-	const struct nlattr *attrs[KPROXY_ADDRESSES_MAX];
-};
+/* Point at the address that was refused, if one was. */
+static void blame_address(const struct genl_info *info, unsigned int bad)
+{
+	const struct nlattr *attr;
+	int rem;
 
-static int add_listener(struct kproxy_net *kn, const struct genl_info *info,
-			const char *name, const struct addr_list *list, int n)
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem)
+		if (nla_type(attr) == KPROXY_A_LISTENER_ADDRESS && !bad--)
+			NL_SET_BAD_ATTR(info->extack, attr);
+}
+
+static int add_listener(struct kproxy_view *view, const struct genl_info *info,
+			const char *name, const union kproxy_addr *addrs, int n)
 {
 	struct kproxy_listener_options options = kproxy_listener_defaults;
 	struct kproxy_upstream *up;
-	unsigned int bad = n;
 	int err;
 
-	up = find_upstream(kn, info);
+	up = find_upstream(view, info);
 	if (!up)
 		return -ENOENT;
 	err = get_listener_options(info, &options);
 	if (err)
 		return err;
-	err = kproxy_listener_add(kn, name, list->addrs, n, up, &options,
-				  info->extack, &bad);
-	if (err)
-		NL_SET_BAD_ATTR(info->extack, bad < n ?
-				list->attrs[bad] :
-				info->attrs[KPROXY_A_LISTENER_NAME]);
-	return err;
+	return kproxy_listener_add(view, name, addrs, n, up, &options,
+				   info->extack);
 }
 
 int kproxy_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct addr_list *list;
-	struct kproxy_net *kn;
+	struct kproxy_view *view, own;
+	union kproxy_addr *addrs;
 	const char *name;
 	int n, err;
 
@@ -241,24 +243,107 @@ int kproxy_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (GENL_REQ_ATTR_CHECK(info, KPROXY_A_LISTENER_ADDRESS) ||
 	    GENL_REQ_ATTR_CHECK(info, KPROXY_A_LISTENER_UPSTREAM))
 		return -EINVAL;
-	list = kmalloc(sizeof(*list), GFP_KERNEL);
-	if (!list)
+	addrs = kmalloc_array(KPROXY_ADDRESSES_MAX, sizeof(*addrs), GFP_KERNEL);
+	if (!addrs)
 		return -ENOMEM;
-	n = get_addrs(info, list->addrs, list->attrs);
+	n = get_addrs(info, addrs);
 	if (n > 0) {
-		kn = kproxy_netlink_lock(info);
-		err = add_listener(kn, info, name, list, n);
-		kproxy_netlink_unlock(kn);
+		view = kproxy_netlink_begin(info, &own);
+		err = add_listener(view, info, name, addrs, n);
+		err = kproxy_netlink_end(info, view, KPROXY_A_LISTENER_NAME,
+					 err);
+		if (err)
+			blame_address(info, view->bad);
+		kproxy_netlink_unlock(view->kn);
 	} else {
 		err = n;
 	}
-	kfree(list);
+	kfree(addrs);
 	return err;
 }
 
-/* What a request wants of a listener that exists. */
-typedef int (*listener_act)(struct kproxy_net *kn, struct kproxy_listener *l,
-			    struct genl_info *info);
+/* What a request makes of a listener that exists. */
+typedef int (*listener_change)(struct kproxy_view *view,
+			       struct kproxy_listener *l,
+			       struct genl_info *info);
+
+static int change_listener(struct genl_info *info, listener_change change)
+{
+	struct kproxy_view *view, own;
+	struct kproxy_listener *l;
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_LISTENER_NAME, &name);
+	if (err)
+		return err;
+	view = kproxy_netlink_begin(info, &own);
+	l = find_listener(view->kn, view, info, name);
+	err = l ? change(view, l, info) : -ENOENT;
+	err = kproxy_netlink_end(info, view, 0, err);
+	if (err)
+		blame_address(info, view->bad);
+	kproxy_netlink_unlock(view->kn);
+	return err;
+}
+
+/* Its addresses, of which a request may have none, are in @addrs. */
+static int set_listener_to(struct kproxy_view *view, struct kproxy_listener *l,
+			   struct genl_info *info,
+			   union kproxy_addr *addrs)
+{
+	struct kproxy_listener_options options = l->options;
+	struct kproxy_upstream *up = l->upstream;
+	int n, err;
+
+	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM]) {
+		up = find_upstream(view, info);
+		if (!up)
+			return -ENOENT;
+	}
+	n = get_addrs(info, addrs);
+	if (n < 0)
+		return n;
+	err = get_listener_options(info, &options);
+	if (err)
+		return err;
+	return kproxy_listener_set(view, l, addrs, n, up, &options,
+				   info->extack);
+}
+
+static int set_listener(struct kproxy_view *view, struct kproxy_listener *l,
+			struct genl_info *info)
+{
+	union kproxy_addr *addrs;
+	int err;
+
+	addrs = kmalloc_array(KPROXY_ADDRESSES_MAX, sizeof(*addrs), GFP_KERNEL);
+	if (!addrs)
+		return -ENOMEM;
+	err = set_listener_to(view, l, info, addrs);
+	kfree(addrs);
+	return err;
+}
+
+int kproxy_nl_listener_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return change_listener(info, set_listener);
+}
+
+static int del_listener(struct kproxy_view *view, struct kproxy_listener *l,
+			struct genl_info *info)
+{
+	return kproxy_listener_del(view, l, info->attrs[KPROXY_A_LISTENER_KILL],
+				   info->extack);
+}
+
+int kproxy_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return change_listener(info, del_listener);
+}
+
+/* What a request wants to be done to a listener at once, or to know of it. */
+typedef int (*listener_act)(struct kproxy_listener *l, struct genl_info *info);
 
 static int on_listener(struct genl_info *info, listener_act act)
 {
@@ -271,72 +356,13 @@ static int on_listener(struct genl_info *info, listener_act act)
 	if (err)
 		return err;
 	kn = kproxy_netlink_lock(info);
-	l = find_listener(kn, info, name);
-	err = l ? act(kn, l, info) : -ENOENT;
+	l = find_listener(kn, NULL, info, name);
+	err = l ? act(l, info) : -ENOENT;
 	kproxy_netlink_unlock(kn);
 	return err;
 }
 
-/* Its addresses, of which a request may have none, are in @list. */
-static int change_listener(struct kproxy_net *kn, struct kproxy_listener *l,
-			   struct genl_info *info, struct addr_list *list)
-{
-	struct kproxy_listener_options options = l->options;
-	struct kproxy_upstream *up = l->upstream;
-	unsigned int bad;
-	int n, err;
-
-	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM]) {
-		up = find_upstream(kn, info);
-		if (!up)
-			return -ENOENT;
-	}
-	n = get_addrs(info, list->addrs, list->attrs);
-	if (n < 0)
-		return n;
-	err = get_listener_options(info, &options);
-	if (err)
-		return err;
-	bad = n;
-	err = kproxy_listener_set(l, list->addrs, n, up, &options,
-				  info->extack, &bad);
-	if (bad < n)
-		NL_SET_BAD_ATTR(info->extack, list->attrs[bad]);
-	return err;
-}
-
-static int set_listener(struct kproxy_net *kn, struct kproxy_listener *l,
-			struct genl_info *info)
-{
-	struct addr_list *list = kmalloc(sizeof(*list), GFP_KERNEL);
-	int err;
-
-	if (!list)
-		return -ENOMEM;
-	err = change_listener(kn, l, info, list);
-	kfree(list);
-	return err;
-}
-
-int kproxy_nl_listener_set_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	return on_listener(info, set_listener);
-}
-
-static int del_listener(struct kproxy_net *kn, struct kproxy_listener *l,
-			struct genl_info *info)
-{
-	return kproxy_listener_del(l, info->attrs[KPROXY_A_LISTENER_KILL],
-				   info->extack);
-}
-
-int kproxy_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	return on_listener(info, del_listener);
-}
-
-static int drain_listener(struct kproxy_net *kn, struct kproxy_listener *l,
-			  struct genl_info *info)
+static int drain_listener(struct kproxy_listener *l, struct genl_info *info)
 {
 	const struct nlattr *rate = info->attrs[KPROXY_A_LISTENER_DRAIN_RATE];
 	const struct nlattr *deadline =
@@ -354,8 +380,7 @@ int kproxy_nl_listener_drain_doit(struct sk_buff *skb, struct genl_info *info)
 	return on_listener(info, drain_listener);
 }
 
-static int reply_listener(struct kproxy_net *kn, struct kproxy_listener *l,
-			  struct genl_info *info)
+static int reply_listener(struct kproxy_listener *l, struct genl_info *info)
 {
 	return kproxy_netlink_reply(info, put_listener, l);
 }
@@ -385,7 +410,7 @@ int kproxy_nl_listener_get_start(struct netlink_callback *cb)
 	struct kproxy_net *kn = kproxy_netlink_dump_lock(cb);
 	const struct kproxy_listener *l;
 
-	list_for_each_entry(l, &kn->listeners, node)
+	list_for_each_entry(l, &kn->listeners, obj.node)
 		if (rcu_access_pointer(l->options.prefixes) ||
 		    l->nr_ports > SMALL_PORTS)
 			cb->min_dump_alloc = KPROXY_NETLINK_OBJECT_MAX;
@@ -405,14 +430,14 @@ int kproxy_nl_listener_get_dumpit(struct sk_buff *skb,
 	if (ctx->changes != kn->changes)
 		ctx->at = NULL;
 	ctx->changes = kn->changes;
-	l = list_prepare_entry(ctx->at, &kn->listeners, node);
-	list_for_each_entry_continue(l, &kn->listeners, node) {
-		if (l->id <= ctx->last)
+	l = list_prepare_entry(ctx->at, &kn->listeners, obj.node);
+	list_for_each_entry_continue(l, &kn->listeners, obj.node) {
+		if (!l->obj.states.now || l->obj.id <= ctx->last)
 			continue;
 		err = kproxy_netlink_dump(skb, cb, put_listener, l);
 		if (err)
 			break;
-		ctx->last = l->id;
+		ctx->last = l->obj.id;
 		ctx->at = l;
 	}
 	kproxy_netlink_unlock(kn);

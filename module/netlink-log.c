@@ -8,7 +8,7 @@
 #include "log.h"
 #include "netlink.h"
 #include "netlink-gen.h"
-#include "netns.h"
+#include "root.h"
 
 static int put_fd(struct sk_buff *skb, const void *object)
 {

@@ -8,8 +8,9 @@
 #include "listener.h"
 #include "netlink.h"
 #include "netlink-gen.h"
-#include "netns.h"
+#include "root.h"
 #include "route.h"
+#include "route-change.h"
 #include "upstream.h"
 
 /* A route as it is told of; it knows no listener itself. */
@@ -23,10 +24,10 @@ static int put_route(struct sk_buff *skb, const void *object)
 	const struct told_route *told = object;
 
 	if (nla_put_string(skb, KPROXY_A_ROUTE_LISTENER,
-			   told->listener->name) ||
+			   told->listener->obj.name) ||
 	    nla_put_string(skb, KPROXY_A_ROUTE_SNI, told->route->sni) ||
 	    nla_put_string(skb, KPROXY_A_ROUTE_UPSTREAM,
-			   told->route->upstream->name))
+			   told->route->upstream->obj.name))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -44,17 +45,19 @@ void kproxy_netlink_route_event(const struct kproxy_listener *l,
 {
 	const struct told_route told = { .listener = l, .route = route };
 
-	lockdep_assert_held(&l->kn->lock);
-	kproxy_netlink_notify(l->kn, KPROXY_NLGRP_EVENTS, cmd, put_route, &told,
+	lockdep_assert_held(&l->obj.kn->lock);
+	kproxy_netlink_notify(l->obj.kn, KPROXY_NLGRP_EVENTS, cmd, put_route, &told,
 			      GFP_KERNEL);
 }
 
 static struct kproxy_listener *find_listener(struct kproxy_net *kn,
+					     const struct kproxy_view *view,
 					     const struct genl_info *info)
 {
 	const struct nlattr *attr = info->attrs[KPROXY_A_ROUTE_LISTENER];
-	struct kproxy_listener *l = kproxy_listener_find(kn, nla_data(attr));
+	struct kproxy_listener *l;
 
+	l = kproxy_listener_find(kn, nla_data(attr), view);
 	if (!l)
 		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such listener");
 	return l;
@@ -80,31 +83,27 @@ static int get_key(const struct genl_info *info, char *pattern)
 	return -EINVAL;
 }
 
-static int add_route(struct kproxy_net *kn, const struct genl_info *info,
+static int add_route(struct kproxy_view *view, const struct genl_info *info,
 		     const char *pattern)
 {
 	const struct nlattr *attr = info->attrs[KPROXY_A_ROUTE_UPSTREAM];
-	struct kproxy_listener *l = find_listener(kn, info);
+	struct kproxy_listener *l = find_listener(view->kn, view, info);
 	struct kproxy_upstream *up;
-	int err;
 
 	if (!l)
 		return -ENOENT;
-	up = kproxy_upstream_find(kn, nla_data(attr));
+	up = kproxy_upstream_find(view->kn, nla_data(attr), view);
 	if (!up) {
 		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such upstream");
 		return -ENOENT;
 	}
-	err = kproxy_route_add(l, pattern, up, info->extack);
-	if (err)
-		NL_SET_BAD_ATTR(info->extack, info->attrs[KPROXY_A_ROUTE_SNI]);
-	return err;
+	return kproxy_route_add(view, l, pattern, up, info->extack);
 }
 
 int kproxy_nl_route_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	char pattern[KPROXY_SNI_MAX + 1];
-	struct kproxy_net *kn;
+	struct kproxy_view *view, own;
 	int err;
 
 	err = get_key(info, pattern);
@@ -112,37 +111,57 @@ int kproxy_nl_route_add_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	if (GENL_REQ_ATTR_CHECK(info, KPROXY_A_ROUTE_UPSTREAM))
 		return -EINVAL;
-	kn = kproxy_netlink_lock(info);
-	err = add_route(kn, info, pattern);
-	kproxy_netlink_unlock(kn);
+	view = kproxy_netlink_begin(info, &own);
+	err = add_route(view, info, pattern);
+	err = kproxy_netlink_end(info, view, KPROXY_A_ROUTE_SNI, err);
+	kproxy_netlink_unlock(view->kn);
 	return err;
 }
 
-/* What a request wants of a route that exists. */
-typedef int (*route_act)(struct kproxy_listener *l, struct kproxy_route *route,
-			 struct genl_info *info);
-
-static int act_on_route(struct kproxy_net *kn, struct genl_info *info,
-			const char *pattern, route_act act)
+/* The route that a request is about, and its listener. */
+static struct kproxy_route *find_route(struct kproxy_net *kn,
+				       const struct kproxy_view *view,
+				       const struct genl_info *info,
+				       const char *pattern,
+				       struct kproxy_listener **l)
 {
-	struct kproxy_listener *l = find_listener(kn, info);
 	struct kproxy_route *route;
 
-	if (!l)
-		return -ENOENT;
-	route = kproxy_route_find(l, pattern);
-	if (!route) {
+	*l = find_listener(kn, view, info);
+	if (!*l)
+		return NULL;
+	route = kproxy_route_find(*l, pattern, view);
+	if (!route)
 		NL_SET_ERR_MSG_ATTR(info->extack,
 				    info->attrs[KPROXY_A_ROUTE_SNI],
 				    "the listener has no route for this name");
-		return -ENOENT;
-	}
-	return act(l, route, info);
+	return route;
 }
 
-static int on_route(struct genl_info *info, route_act act)
+int kproxy_nl_route_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	char pattern[KPROXY_SNI_MAX + 1];
+	struct kproxy_view *view, own;
+	struct kproxy_listener *l;
+	struct kproxy_route *route;
+	int err;
+
+	err = get_key(info, pattern);
+	if (err)
+		return err;
+	view = kproxy_netlink_begin(info, &own);
+	route = find_route(view->kn, view, info, pattern, &l);
+	err = route ? kproxy_route_del(view, l, route, info->extack) : -ENOENT;
+	err = kproxy_netlink_end(info, view, 0, err);
+	kproxy_netlink_unlock(view->kn);
+	return err;
+}
+
+int kproxy_nl_route_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	char pattern[KPROXY_SNI_MAX + 1];
+	struct told_route told;
+	struct kproxy_listener *l;
 	struct kproxy_net *kn;
 	int err;
 
@@ -150,33 +169,12 @@ static int on_route(struct genl_info *info, route_act act)
 	if (err)
 		return err;
 	kn = kproxy_netlink_lock(info);
-	err = act_on_route(kn, info, pattern, act);
+	told.route = find_route(kn, NULL, info, pattern, &l);
+	told.listener = l;
+	err = told.route ? kproxy_netlink_reply(info, put_route, &told) :
+			   -ENOENT;
 	kproxy_netlink_unlock(kn);
 	return err;
-}
-
-static int del_route(struct kproxy_listener *l, struct kproxy_route *route,
-		     struct genl_info *info)
-{
-	return kproxy_route_del(l, route, info->extack);
-}
-
-int kproxy_nl_route_del_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	return on_route(info, del_route);
-}
-
-static int reply_route(struct kproxy_listener *l, struct kproxy_route *route,
-		       struct genl_info *info)
-{
-	const struct told_route told = { .listener = l, .route = route };
-
-	return kproxy_netlink_reply(info, put_route, &told);
-}
-
-int kproxy_nl_route_get_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	return on_route(info, reply_route);
 }
 
 /*
@@ -233,16 +231,16 @@ static int dump_listener(struct sk_buff *skb, struct netlink_callback *cb,
 			 const struct kproxy_listener *l,
 			 struct route_dump *dump)
 {
-	const struct kproxy_routes *routes = kproxy_routes_now(l);
+	const struct kproxy_routes *routes = kproxy_routes(l, NULL);
 	int err = 0;
 
-	if (l->id < dump->listener)
+	if (!l->obj.states.now || l->obj.id < dump->listener)
 		return 0;
-	if (l->id > dump->listener) {
-		dump->listener = l->id;
+	if (l->obj.id > dump->listener) {
+		dump->listener = l->obj.id;
 		dump->place = 0;
 		dump->last[0] = '\0';
-	} else if (dump->changes != l->kn->changes) {
+	} else if (dump->changes != l->obj.kn->changes) {
 		dump->place = place_behind(routes, dump->last);
 	}
 	dump->at = l;
@@ -270,15 +268,15 @@ static int dump_routes(struct sk_buff *skb, struct netlink_callback *cb,
 	int err;
 
 	if (info->attrs[KPROXY_A_ROUTE_LISTENER]) {
-		l = find_listener(kn, info);
+		l = find_listener(kn, NULL, info);
 		return l ? dump_listener(skb, cb, l, dump) : -ENOENT;
 	}
 	if (dump->changes == kn->changes && dump->at)
 		l = dump->at;
 	else
 		l = list_first_entry(&kn->listeners,
-				     const struct kproxy_listener, node);
-	list_for_each_entry_from(l, &kn->listeners, node) {
+				     const struct kproxy_listener, obj.node);
+	list_for_each_entry_from(l, &kn->listeners, obj.node) {
 		err = dump_listener(skb, cb, l, dump);
 		if (err)
 			return err;

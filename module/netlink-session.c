@@ -8,13 +8,16 @@
 #include <uapi/linux/kproxy.h>
 
 #include "listener.h"
-#include "main.h"
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netns.h"
 #include "quota.h"
+#include "root.h"
+#include "server.h"
 #include "session.h"
+#include "session-event.h"
 #include "session-table.h"
+#include "shared.h"
 #include "upstream.h"
 
 static enum kproxy_session_state session_state(enum kproxy_state state)
@@ -176,9 +179,9 @@ static int put_session(struct sk_buff *skb, const void *object)
 	bool linked = get_sockets(&sockets, s, state);
 
 	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
-	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->name) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->obj.name) ||
 	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
-			   READ_ONCE(s->upstream)->name) ||
+			   READ_ONCE(s->upstream)->obj.name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
@@ -206,9 +209,9 @@ static int put_session_event(struct sk_buff *skb, const void *object)
 		rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
 
 	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
-	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->name) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->obj.name) ||
 	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
-			   READ_ONCE(s->upstream)->name) ||
+			   READ_ONCE(s->upstream)->obj.name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||

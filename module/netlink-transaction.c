@@ -5,7 +5,7 @@
 
 #include "netlink.h"
 #include "netlink-gen.h"
-#include "netns.h"
+#include "root.h"
 #include "transaction.h"
 
 static int put_generation(struct sk_buff *skb, const void *object)

@@ -6,16 +6,20 @@
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netns.h"
+#include "root.h"
+#include "server.h"
 #include "session-table.h"
 #include "upstream.h"
+#include "upstream-change.h"
 
 /* Find the upstream that attribute @attr of a request names, which it has. */
 static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
+					     const struct kproxy_view *view,
 					     const struct genl_info *info,
 					     int attr)
 {
 	struct kproxy_upstream *up =
-		kproxy_upstream_find(kn, nla_data(info->attrs[attr]));
+		kproxy_upstream_find(kn, nla_data(info->attrs[attr]), view);
 
 	if (!up)
 		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[attr],
@@ -73,7 +77,7 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 	const struct kproxy_upstream *up = object;
 	const struct kproxy_upstream_options *options = &up->options;
 
-	if (nla_put_string(skb, KPROXY_A_UPSTREAM_NAME, up->name) ||
+	if (nla_put_string(skb, KPROXY_A_UPSTREAM_NAME, up->obj.name) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_BALANCE, options->balance) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RETRIES, options->retries) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_EJECT, options->eject) ||
@@ -103,15 +107,15 @@ static int put_upstream(struct sk_buff *skb, const void *object)
  */
 void kproxy_netlink_upstream_event(const struct kproxy_upstream *up, u8 cmd)
 {
-	lockdep_assert_held(&up->kn->lock);
-	kproxy_netlink_notify(up->kn, KPROXY_NLGRP_EVENTS, cmd, put_upstream,
+	lockdep_assert_held(&up->obj.kn->lock);
+	kproxy_netlink_notify(up->obj.kn, KPROXY_NLGRP_EVENTS, cmd, put_upstream,
 			      up, GFP_KERNEL);
 }
 
 int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kproxy_upstream_options options = kproxy_upstream_defaults;
-	struct kproxy_net *kn;
+	struct kproxy_view *view, own;
 	const char *name;
 	int err;
 
@@ -121,19 +125,67 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	err = get_upstream_options(info, &options);
 	if (err)
 		return err;
-	kn = kproxy_netlink_lock(info);
-	err = kproxy_upstream_add(kn, name, &options, info->extack);
-	if (err)
-		NL_SET_BAD_ATTR(info->extack,
-				info->attrs[KPROXY_A_UPSTREAM_NAME]);
-	kproxy_netlink_unlock(kn);
+	view = kproxy_netlink_begin(info, &own);
+	err = kproxy_net_use(view->kn) ?:
+	      kproxy_upstream_add(view, name, &options, info->extack);
+	err = kproxy_netlink_end(info, view, KPROXY_A_UPSTREAM_NAME, err);
+	kproxy_netlink_unlock(view->kn);
 	return err;
 }
 
-/* What a request wants of an upstream that exists. */
-typedef int (*upstream_act)(struct kproxy_upstream *up, struct genl_info *info);
+/* What a request makes of an upstream that exists. */
+typedef int (*upstream_change)(struct kproxy_view *view,
+			       struct kproxy_upstream *up,
+			       struct genl_info *info);
 
-static int on_upstream(struct genl_info *info, upstream_act act)
+static int change_upstream(struct genl_info *info, upstream_change change,
+			   int attr)
+{
+	struct kproxy_view *view, own;
+	struct kproxy_upstream *up;
+	const char *name;
+	int err;
+
+	err = kproxy_netlink_name(info, KPROXY_A_UPSTREAM_NAME, &name);
+	if (err)
+		return err;
+	view = kproxy_netlink_begin(info, &own);
+	up = find_upstream(view->kn, view, info, KPROXY_A_UPSTREAM_NAME);
+	err = up ? change(view, up, info) : -ENOENT;
+	err = kproxy_netlink_end(info, view, attr, err);
+	kproxy_netlink_unlock(view->kn);
+	return err;
+}
+
+static int set_upstream(struct kproxy_view *view, struct kproxy_upstream *up,
+			struct genl_info *info)
+{
+	struct kproxy_upstream_options options = up->options;
+	int err;
+
+	err = get_upstream_options(info, &options);
+	if (err)
+		return err;
+	return kproxy_upstream_set(view, up, &options, info->extack);
+}
+
+int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return change_upstream(info, set_upstream, 0);
+}
+
+static int del_upstream(struct kproxy_view *view, struct kproxy_upstream *up,
+			struct genl_info *info)
+{
+	return kproxy_upstream_del(view, up, info->extack);
+}
+
+int kproxy_nl_upstream_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return change_upstream(info, del_upstream, KPROXY_A_UPSTREAM_NAME);
+}
+
+int kproxy_nl_upstream_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kproxy_upstream *up;
 	struct kproxy_net *kn;
@@ -144,51 +196,10 @@ static int on_upstream(struct genl_info *info, upstream_act act)
 	if (err)
 		return err;
 	kn = kproxy_netlink_lock(info);
-	up = find_upstream(kn, info, KPROXY_A_UPSTREAM_NAME);
-	err = up ? act(up, info) : -ENOENT;
+	up = find_upstream(kn, NULL, info, KPROXY_A_UPSTREAM_NAME);
+	err = up ? kproxy_netlink_reply(info, put_upstream, up) : -ENOENT;
 	kproxy_netlink_unlock(kn);
 	return err;
-}
-
-static int set_upstream(struct kproxy_upstream *up, struct genl_info *info)
-{
-	struct kproxy_upstream_options options = up->options;
-	int err;
-
-	err = get_upstream_options(info, &options);
-	if (err)
-		return err;
-	return kproxy_upstream_set(up, &options, info->extack);
-}
-
-int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	return on_upstream(info, set_upstream);
-}
-
-static int del_upstream(struct kproxy_upstream *up, struct genl_info *info)
-{
-	int err = kproxy_upstream_del(up, info->extack);
-
-	if (err)
-		NL_SET_BAD_ATTR(info->extack,
-				info->attrs[KPROXY_A_UPSTREAM_NAME]);
-	return err;
-}
-
-int kproxy_nl_upstream_del_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	return on_upstream(info, del_upstream);
-}
-
-static int reply_upstream(struct kproxy_upstream *up, struct genl_info *info)
-{
-	return kproxy_netlink_reply(info, put_upstream, up);
-}
-
-int kproxy_nl_upstream_get_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	return on_upstream(info, reply_upstream);
 }
 
 /*
@@ -222,14 +233,14 @@ int kproxy_nl_upstream_get_dumpit(struct sk_buff *skb,
 	int err = 0;
 
 	dump_resume(ctx, kn);
-	up = list_prepare_entry(ctx->up, &kn->upstreams, node);
-	list_for_each_entry_continue(up, &kn->upstreams, node) {
-		if (up->id <= ctx->upstream)
+	up = list_prepare_entry(ctx->up, &kn->upstreams, obj.node);
+	list_for_each_entry_continue(up, &kn->upstreams, obj.node) {
+		if (!up->obj.states.now || up->obj.id <= ctx->upstream)
 			continue;
 		err = kproxy_netlink_dump(skb, cb, put_upstream, up);
 		if (err)
 			break;
-		ctx->upstream = up->id;
+		ctx->upstream = up->obj.id;
 		ctx->up = up;
 	}
 	kproxy_netlink_unlock(kn);
@@ -284,7 +295,7 @@ static int put_server(struct sk_buff *skb, const void *object)
 	struct kproxy_stats sum;
 
 	if (nla_put_string(skb, KPROXY_A_SERVER_UPSTREAM,
-			   server->upstream->name) ||
+			   server->upstream->obj.name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SERVER_ADDRESS,
 				    &server->addr) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_WEIGHT, server->options.weight) ||
@@ -310,7 +321,7 @@ static int put_health(struct sk_buff *skb, const void *object)
 	const struct kproxy_server *server = object;
 
 	if (nla_put_string(skb, KPROXY_A_SERVER_UPSTREAM,
-			   server->upstream->name) ||
+			   server->upstream->obj.name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SERVER_ADDRESS,
 				    &server->addr) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH,
@@ -327,7 +338,7 @@ static int put_health(struct sk_buff *skb, const void *object)
  */
 void kproxy_netlink_server_health(const struct kproxy_server *server)
 {
-	kproxy_netlink_notify(server->upstream->kn, KPROXY_NLGRP_EVENTS,
+	kproxy_netlink_notify(server->upstream->obj.kn, KPROXY_NLGRP_EVENTS,
 			      KPROXY_CMD_SERVER_HEALTH, put_health, server,
 			      GFP_ATOMIC);
 }
@@ -341,8 +352,8 @@ void kproxy_netlink_server_health(const struct kproxy_server *server)
  */
 void kproxy_netlink_server_event(const struct kproxy_server *server, u8 cmd)
 {
-	lockdep_assert_held(&server->upstream->kn->lock);
-	kproxy_netlink_notify(server->upstream->kn, KPROXY_NLGRP_EVENTS, cmd,
+	lockdep_assert_held(&server->upstream->obj.kn->lock);
+	kproxy_netlink_notify(server->upstream->obj.kn, KPROXY_NLGRP_EVENTS, cmd,
 			      put_server, server, GFP_KERNEL);
 }
 
@@ -379,16 +390,17 @@ static int get_server(const struct genl_info *info, union kproxy_addr *addr)
 }
 
 static struct kproxy_server *find_server(struct kproxy_net *kn,
+					 const struct kproxy_view *view,
 					 const struct genl_info *info,
 					 const union kproxy_addr *addr)
 {
 	struct kproxy_upstream *up =
-		find_upstream(kn, info, KPROXY_A_SERVER_UPSTREAM);
+		find_upstream(kn, view, info, KPROXY_A_SERVER_UPSTREAM);
 	struct kproxy_server *server;
 
 	if (!up)
 		return NULL;
-	server = kproxy_server_find(up, addr);
+	server = kproxy_server_find(up, addr, view);
 	if (!server)
 		NL_SET_ERR_MSG_ATTR(info->extack,
 				    info->attrs[KPROXY_A_SERVER_ADDRESS],
@@ -396,7 +408,7 @@ static struct kproxy_server *find_server(struct kproxy_net *kn,
 	return server;
 }
 
-static int add_server(struct kproxy_net *kn, const struct genl_info *info,
+static int add_server(struct kproxy_view *view, const struct genl_info *info,
 		      const union kproxy_addr *addr)
 {
 	struct kproxy_server_options options = {
@@ -404,23 +416,18 @@ static int add_server(struct kproxy_net *kn, const struct genl_info *info,
 		.state = KPROXY_SERVER_STATE_UP,
 	};
 	struct kproxy_upstream *up;
-	int err;
 
-	up = find_upstream(kn, info, KPROXY_A_SERVER_UPSTREAM);
+	up = find_upstream(view->kn, view, info, KPROXY_A_SERVER_UPSTREAM);
 	if (!up)
 		return -ENOENT;
 	get_server_options(info, &options);
-	err = kproxy_server_add(up, addr, &options, info->extack);
-	if (err)
-		NL_SET_BAD_ATTR(info->extack,
-				info->attrs[KPROXY_A_SERVER_ADDRESS]);
-	return err;
+	return kproxy_server_add(view, up, addr, &options, info->extack);
 }
 
 int kproxy_nl_server_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	struct kproxy_view *view, own;
 	union kproxy_addr addr;
-	struct kproxy_net *kn;
 	int err;
 
 	err = get_server(info, &addr);
@@ -432,64 +439,77 @@ int kproxy_nl_server_add_doit(struct sk_buff *skb, struct genl_info *info)
 				    "no server can be connected to there");
 		return -EINVAL;
 	}
-	kn = kproxy_netlink_lock(info);
-	err = add_server(kn, info, &addr);
-	kproxy_netlink_unlock(kn);
+	view = kproxy_netlink_begin(info, &own);
+	err = add_server(view, info, &addr);
+	err = kproxy_netlink_end(info, view, KPROXY_A_SERVER_ADDRESS, err);
+	kproxy_netlink_unlock(view->kn);
 	return err;
 }
 
-/* What a request wants of a server that exists. */
-typedef int (*server_act)(struct kproxy_server *server, struct genl_info *info);
+/* What a request makes of a server that exists. */
+typedef int (*server_change)(struct kproxy_view *view,
+			     struct kproxy_server *server,
+			     struct genl_info *info);
 
-static int on_server(struct genl_info *info, server_act act)
+static int change_server(struct genl_info *info, server_change change)
+{
+	struct kproxy_view *view, own;
+	struct kproxy_server *server;
+	union kproxy_addr addr;
+	int err;
+
+	err = get_server(info, &addr);
+	if (err)
+		return err;
+	view = kproxy_netlink_begin(info, &own);
+	server = find_server(view->kn, view, info, &addr);
+	err = server ? change(view, server, info) : -ENOENT;
+	err = kproxy_netlink_end(info, view, 0, err);
+	kproxy_netlink_unlock(view->kn);
+	return err;
+}
+
+static int set_server(struct kproxy_view *view, struct kproxy_server *server,
+		      struct genl_info *info)
+{
+	struct kproxy_server_options options = server->options;
+
+	get_server_options(info, &options);
+	return kproxy_server_set(view, server, &options, info->extack);
+}
+
+int kproxy_nl_server_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return change_server(info, set_server);
+}
+
+static int del_server(struct kproxy_view *view, struct kproxy_server *server,
+		      struct genl_info *info)
+{
+	return kproxy_server_del(view, server, info->extack);
+}
+
+int kproxy_nl_server_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return change_server(info, del_server);
+}
+
+int kproxy_nl_server_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kproxy_server *server;
 	union kproxy_addr addr;
 	struct kproxy_net *kn;
 	int err;
 
+	kproxy_session_count_stalls(kproxy_net(genl_info_net(info)));
 	err = get_server(info, &addr);
 	if (err)
 		return err;
 	kn = kproxy_netlink_lock(info);
-	server = find_server(kn, info, &addr);
-	err = server ? act(server, info) : -ENOENT;
+	server = find_server(kn, NULL, info, &addr);
+	err = server ? kproxy_netlink_reply(info, put_server, server) : -ENOENT;
 	kproxy_netlink_unlock(kn);
 	return err;
-}
-
-static int set_server(struct kproxy_server *server, struct genl_info *info)
-{
-	struct kproxy_server_options options = server->options;
-
-	get_server_options(info, &options);
-	return kproxy_server_set(server, &options, info->extack);
-}
-
-int kproxy_nl_server_set_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	return on_server(info, set_server);
-}
-
-static int del_server(struct kproxy_server *server, struct genl_info *info)
-{
-	return kproxy_server_del(server, info->extack);
-}
-
-int kproxy_nl_server_del_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	return on_server(info, del_server);
-}
-
-static int reply_server(struct kproxy_server *server, struct genl_info *info)
-{
-	return kproxy_netlink_reply(info, put_server, server);
-}
-
-int kproxy_nl_server_get_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	kproxy_session_count_stalls(kproxy_net(genl_info_net(info)));
-	return on_server(info, reply_server);
 }
 
 /* The servers of one upstream that were not dumped yet. */
@@ -499,17 +519,17 @@ static int dump_upstream(struct sk_buff *skb, struct netlink_callback *cb,
 	const struct kproxy_server *server;
 	int err;
 
-	if (up->id < ctx->upstream)
+	if (!up->obj.states.now || up->obj.id < ctx->upstream)
 		return 0;
-	if (up->id > ctx->upstream) {
-		ctx->upstream = up->id;
+	if (up->obj.id > ctx->upstream) {
+		ctx->upstream = up->obj.id;
 		ctx->server = 0;
 		ctx->last = NULL;
 	}
 	ctx->up = up;
 	server = list_prepare_entry(ctx->last, &up->servers, node);
 	list_for_each_entry_continue(server, &up->servers, node) {
-		if (server->id <= ctx->server)
+		if (!server->states.now || server->id <= ctx->server)
 			continue;
 		err = kproxy_netlink_dump(skb, cb, put_server, server);
 		if (err)
@@ -529,12 +549,13 @@ static int dump_servers(struct sk_buff *skb, struct netlink_callback *cb,
 
 	dump_resume(ctx, kn);
 	if (info->attrs[KPROXY_A_SERVER_UPSTREAM]) {
-		up = find_upstream(kn, info, KPROXY_A_SERVER_UPSTREAM);
+		up = find_upstream(kn, NULL, info, KPROXY_A_SERVER_UPSTREAM);
 		return up ? dump_upstream(skb, cb, up, ctx) : -ENOENT;
 	}
 	up = ctx->up ?: list_first_entry(&kn->upstreams,
-					 const struct kproxy_upstream, node);
-	list_for_each_entry_from(up, &kn->upstreams, node) {
+					 const struct kproxy_upstream,
+					 obj.node);
+	list_for_each_entry_from(up, &kn->upstreams, obj.node) {
 		err = dump_upstream(skb, cb, up, ctx);
 		if (err)
 			return err;

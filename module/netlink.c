@@ -14,10 +14,11 @@
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
+#include "events.h"
 #include "netlink.h"
 #include "netlink-gen.h"
-#include "netns.h"
 #include "quota.h"
+#include "root.h"
 #include "stats.h"
 #include "transaction.h"
 
@@ -52,7 +53,8 @@ static int socket_notify(struct notifier_block *nb, unsigned long event,
 	struct netlink_notify *notify = data;
 
 	if (event == NETLINK_URELEASE && notify->protocol == NETLINK_GENERIC)
-		kproxy_transaction_port_closed(notify->net, notify->portid);
+		kproxy_transaction_port_closed(kproxy_net(notify->net),
+					       notify->portid);
 	return NOTIFY_DONE;
 }
 
@@ -66,10 +68,11 @@ static struct notifier_block socket_notifier = {
  * Context: process, may sleep.
  * Return: 0 or a negative errno.
  */
-int kproxy_netlink_init(void)
+int __init kproxy_netlink_init(void)
 {
 	int err;
 
+	kproxy_events = &kproxy_netlink_events;
 	err = netlink_register_notifier(&socket_notifier);
 	if (err)
 		return err;
@@ -126,9 +129,7 @@ struct sock *kproxy_netlink_sock(const struct genl_info *info)
 
 /**
  * kproxy_netlink_lock() - take the configuration lock of a request's namespace
- * @info: the request
- *
- * What is done until the unlock is staged, if the requester has a transaction.
+ * @info: the request, one that changes nothing or is done at once
  *
  * Context: process, may sleep.
  * Return: the namespace's root, for kproxy_netlink_unlock().
@@ -138,8 +139,6 @@ struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info)
 	struct kproxy_net *kn = kproxy_net(genl_info_net(info));
 
 	mutex_lock(&kn->lock);
-	if (can_be_staged(info->genlhdr->cmd))
-		kproxy_transaction_enter(kn, kproxy_netlink_sock(info));
 	return kn;
 }
 
@@ -165,8 +164,44 @@ struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb)
  */
 void kproxy_netlink_unlock(struct kproxy_net *kn)
 {
-	kproxy_transaction_leave(kn);
 	mutex_unlock(&kn->lock);
+}
+
+/**
+ * kproxy_netlink_begin() - take the lock of what a request changes
+ * @info: the request, one of can_be_staged()
+ * @own: storage for the view of a requester without a transaction
+ *
+ * Context: process, may sleep.
+ * Return: the view to look objects up in and to change, for kproxy_netlink_end().
+ */
+struct kproxy_view *kproxy_netlink_begin(const struct genl_info *info,
+					 struct kproxy_view *own)
+{
+	struct kproxy_net *kn = kproxy_netlink_lock(info);
+
+	return kproxy_transaction_enter(kn, kproxy_netlink_sock(info), own);
+}
+
+/**
+ * kproxy_netlink_end() - commit the changes of a request without a transaction
+ * @info: the request
+ * @view: its view; its lock stays held until kproxy_netlink_unlock()
+ * @attr: the attribute to blame for an error that names none; 0 for none
+ * @err: the result so far
+ *
+ * Context: process, may sleep.
+ * Return: @err, or what kproxy_transaction_leave() says.
+ */
+int kproxy_netlink_end(const struct genl_info *info, struct kproxy_view *view,
+		       int attr, int err)
+{
+	struct netlink_ext_ack *extack = info->extack;
+
+	err = kproxy_transaction_leave(view, err, extack);
+	if (err && attr && extack && !extack->bad_attr)
+		NL_SET_BAD_ATTR(extack, info->attrs[attr]);
+	return err;
 }
 
 /*

@@ -2,11 +2,13 @@
 #ifndef _KPROXY_NETLINK_H
 #define _KPROXY_NETLINK_H
 
+#include <linux/init.h>
 #include <linux/types.h>
 
 #include "sockopts.h"
 
 struct genl_info;
+struct kproxy_event_ops;
 struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_route;
@@ -15,6 +17,7 @@ struct kproxy_session;
 struct kproxy_source;
 struct kproxy_stats;
 struct kproxy_upstream;
+struct kproxy_view;
 struct netlink_callback;
 struct netlink_ext_ack;
 struct nlattr;
@@ -31,12 +34,18 @@ union kproxy_addr;
 /* Writes the attributes of an object: 0, or -EMSGSIZE when there is no room. */
 typedef int (*kproxy_netlink_put)(struct sk_buff *skb, const void *object);
 
-int kproxy_netlink_init(void);
+extern const struct kproxy_event_ops kproxy_netlink_events;
+
+int __init kproxy_netlink_init(void);
 void kproxy_netlink_exit(void);
 struct sock *kproxy_netlink_sock(const struct genl_info *info);
 struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info);
 struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb);
 void kproxy_netlink_unlock(struct kproxy_net *kn);
+struct kproxy_view *kproxy_netlink_begin(const struct genl_info *info,
+					 struct kproxy_view *own);
+int kproxy_netlink_end(const struct genl_info *info, struct kproxy_view *view,
+		       int attr, int err);
 int kproxy_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
 			kproxy_netlink_put put, const void *object);
 int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,

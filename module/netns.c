@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The root of what kproxy has in a network namespace. It holds no reference to
- * the namespace: when that goes away, or the module does, everything in it is
- * taken down first.
+ * The life of kproxy in a network namespace. It holds no reference to the
+ * namespace: when that goes away, or the module does, everything in it is taken
+ * down first.
  *
  * Any user can make thousands of namespaces. One in which nothing was ever
  * configured has no memory but the root itself; tables and counters come with
@@ -15,39 +15,14 @@
 
 #include "drain.h"
 #include "fault.h"
-#include "listener.h"
+#include "listener-change.h"
 #include "log.h"
 #include "netns.h"
 #include "quota.h"
+#include "root.h"
 #include "session-table.h"
 #include "transaction.h"
-#include "upstream.h"
-
-static unsigned int kproxy_net_id __read_mostly;
-
-/**
- * kproxy_net() - what kproxy has in a namespace
- * @net: the namespace, held by the caller
- *
- * Context: any.
- * Return: the root; it lives as long as the namespace and the module.
- */
-struct kproxy_net *kproxy_net(struct net *net)
-{
-	return net_generic(net, kproxy_net_id);
-}
-
-/**
- * kproxy_net_changed() - note that the configuration has changed
- * @kn: the namespace's root, its lock held
- */
-void kproxy_net_changed(struct kproxy_net *kn)
-{
-	lockdep_assert_held(&kn->lock);
-	/* What is staged is no change yet. */
-	if (!kn->staging)
-		kn->changes++;
-}
+#include "upstream-change.h"
 
 /**
  * kproxy_net_totals() - the counters of a namespace
@@ -89,11 +64,10 @@ int kproxy_net_use(struct kproxy_net *kn)
 	lockdep_assert_held(&kn->lock);
 	if (kn->used)
 		return 0;
-	kn->upstream_names = kcalloc(1 << KPROXY_NAME_BITS,
-				     sizeof(*kn->upstream_names),
-				     GFP_KERNEL_ACCOUNT);
+	kn->names = kcalloc(1 << KPROXY_NAME_BITS, sizeof(*kn->names),
+			    GFP_KERNEL_ACCOUNT);
 	kn->stats = kproxy_stats_new();
-	if (!kn->upstream_names || !kn->stats ||
+	if (!kn->names || !kn->stats ||
 	    kproxy_quota_new(kn->net, &kn->quota))
 		goto err_memory;
 	if (kproxy_session_table_init(kn))
@@ -111,8 +85,8 @@ err_memory:
 	kn->quota = NULL;
 	kproxy_stats_free(kn->stats);
 	kn->stats = NULL;
-	kfree(kn->upstream_names);
-	kn->upstream_names = NULL;
+	kfree(kn->names);
+	kn->names = NULL;
 	return -ENOMEM;
 }
 
@@ -124,8 +98,6 @@ static int __net_init netns_init(struct net *net)
 	mutex_init(&kn->lock);
 	INIT_LIST_HEAD(&kn->listeners);
 	INIT_LIST_HEAD(&kn->upstreams);
-	INIT_LIST_HEAD(&kn->new_upstreams);
-	INIT_LIST_HEAD(&kn->new_listeners);
 	mutex_init(&kn->stalls_lock);
 	kproxy_transaction_init(kn);
 	kproxy_listener_init(kn);
@@ -171,7 +143,7 @@ static void __net_exit netns_exit(struct net *net)
 	kproxy_session_table_destroy(kn);
 	kproxy_log_close(kn->log);
 	kproxy_stats_free(kn->stats);
-	kfree(kn->upstream_names);
+	kfree(kn->names);
 	kproxy_quota_put(kn->quota);
 }
 

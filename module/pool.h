@@ -3,6 +3,7 @@
 #define _KPROXY_POOL_H
 
 #include <linux/llist.h>
+#include <linux/percpu.h>
 #include <linux/types.h>
 
 struct kmem_cache;

@@ -23,9 +23,10 @@
 #include "connect.h"
 #include "fault.h"
 #include "memcg.h"
-#include "netns.h"
 #include "owner.h"
 #include "preconnect.h"
+#include "root.h"
+#include "server.h"
 #include "sock.h"
 #include "source.h"
 #include "upstream.h"
@@ -92,7 +93,7 @@ struct idle {
 
 static struct workqueue_struct *preconnect_wq(const struct kproxy_server *server)
 {
-	return READ_ONCE(server->upstream->kn->preconnect_wq);
+	return READ_ONCE(server->upstream->obj.kn->preconnect_wq);
 }
 
 /* Take one out of the lists; it is the caller's now. */
@@ -430,6 +431,8 @@ int kproxy_preconnect_open(struct kproxy_net *kn)
  * kproxy_preconnect_prepare() - make a server one that can have connections
  * @server: the server, new
  *
+ * What it needs for that is freed with it.
+ *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
@@ -451,17 +454,6 @@ int kproxy_preconnect_prepare(struct kproxy_server *server)
 	}
 	INIT_DELAYED_WORK(&p->work, preconnect_work);
 	return 0;
-}
-
-/**
- * kproxy_preconnect_free() - give back what a server had for connections
- * @server: the server, stopped
- *
- * Context: any.
- */
-void kproxy_preconnect_free(struct kproxy_server *server)
-{
-	free_percpu(server->preconnect.cpus);
 }
 
 /**
@@ -490,7 +482,7 @@ void kproxy_preconnect_flush(struct kproxy_server *server)
 {
 	struct kproxy_preconnect *p = &server->preconnect;
 
-	lockdep_assert_held(&server->upstream->kn->lock);
+	lockdep_assert_held(&server->upstream->obj.kn->lock);
 	/* The options come first: pairs with that of idle_connect(). */
 	smp_wmb();
 	WRITE_ONCE(p->generation, p->generation + 1);

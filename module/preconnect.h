@@ -40,7 +40,6 @@ struct kproxy_preconnect_stats {
 
 int kproxy_preconnect_open(struct kproxy_net *kn);
 int kproxy_preconnect_prepare(struct kproxy_server *server);
-void kproxy_preconnect_free(struct kproxy_server *server);
 void kproxy_preconnect_apply(struct kproxy_server *server);
 void kproxy_preconnect_flush(struct kproxy_server *server);
 void kproxy_preconnect_refill(struct kproxy_server *server);

@@ -7,9 +7,10 @@
 #include <linux/types.h>
 #include <uapi/linux/kproxy.h>
 
+#include "object.h"
+
 struct kproxy_listener;
 struct kproxy_upstream;
-struct netlink_ext_ack;
 
 /* From a server name of TLS to an upstream; constant, in one table or more. */
 struct kproxy_route {
@@ -30,22 +31,29 @@ struct kproxy_routes {
 	struct kproxy_route *route[] __counted_by(n);
 };
 
+/* What a view makes of the routes of a listener. */
+struct kproxy_routes_next {
+	struct kproxy_next next;
+	/* all that there will be; NULL: none */
+	struct kproxy_routes *routes;
+};
+
 bool kproxy_route_pattern(char *pattern, const char *text);
+unsigned int kproxy_route_place(const struct kproxy_routes *routes,
+				const char *pattern);
 struct kproxy_route *kproxy_route_match(const struct kproxy_routes *routes,
 					const char *name);
-const struct kproxy_routes *kproxy_routes_now(const struct kproxy_listener *l);
-void kproxy_routes_free(struct kproxy_routes *routes);
+const struct kproxy_routes *kproxy_routes(const struct kproxy_listener *l,
+					  const struct kproxy_view *view);
 struct kproxy_route *kproxy_route_find(const struct kproxy_listener *l,
-				       const char *pattern);
-int kproxy_route_add(struct kproxy_listener *l, const char *pattern,
-		     struct kproxy_upstream *up, struct netlink_ext_ack *extack);
-int kproxy_route_del(struct kproxy_listener *l,
-		     const struct kproxy_route *route,
-		     struct netlink_ext_ack *extack);
-void kproxy_route_publish(struct kproxy_listener *l);
-void kproxy_route_unlink(const struct kproxy_listener *l);
-void kproxy_route_stage_gone(const struct kproxy_listener *l);
-const struct kproxy_listener *kproxy_route_user(const struct kproxy_upstream *up);
+				       const char *pattern,
+				       const struct kproxy_view *view);
+void kproxy_route_put(struct kproxy_route *route);
+void kproxy_routes_free(struct kproxy_routes *routes);
+void kproxy_routes_count(const struct kproxy_routes *routes, int one);
+const struct kproxy_listener *
+kproxy_route_user(const struct kproxy_upstream *up,
+		  const struct kproxy_view *view);
 struct kproxy_upstream *kproxy_route_upstream(const struct kproxy_listener *l,
 					      const char *name);
 

@@ -13,10 +13,11 @@
 #include <net/tcp.h>
 
 #include "fault.h"
-#include "main.h"
 #include "pump.h"
 #include "session.h"
+#include "session-event.h"
 #include "session-pump.h"
+#include "shared.h"
 #include "trace.h"
 
 /* Jiffies between two tries at most, while memory is short. */

@@ -10,8 +10,10 @@
 
 #include "fault.h"
 #include "listener.h"
-#include "netns.h"
+#include "root.h"
+#include "server.h"
 #include "session.h"
+#include "session-event.h"
 #include "session-pump.h"
 #include "session-table.h"
 #include "upstream.h"
@@ -89,11 +91,11 @@ bool kproxy_session_match(const struct kproxy_session *s,
 
 	if (filter->by_id && s->id != filter->id)
 		return false;
-	if (filter->listener && strcmp(s->listener->name, filter->listener))
+	if (filter->listener && strcmp(s->listener->obj.name, filter->listener))
 		return false;
 	/* One that has no server yet is with none. */
 	if (filter->upstream &&
-	    strcmp(READ_ONCE(s->upstream)->name, filter->upstream))
+	    strcmp(READ_ONCE(s->upstream)->obj.name, filter->upstream))
 		return false;
 	if (filter->server &&
 	    !(server && kproxy_addr_equal(&server->addr, filter->server)))
@@ -417,7 +419,7 @@ unsigned int kproxy_session_kill(struct kproxy_net *kn,
  */
 void kproxy_session_kill_listener(const struct kproxy_listener *l)
 {
-	session_kill_walk(l->kn, test_listener, l,
+	session_kill_walk(l->obj.kn, test_listener, l,
 			  KPROXY_REASON_LISTENER_DELETED);
 }
 
@@ -454,7 +456,7 @@ unsigned int kproxy_session_kill_some(struct kproxy_session_walk *walk,
  */
 void kproxy_session_kill_down(const struct kproxy_upstream *up)
 {
-	session_kill_walk(up->kn, test_down, up, KPROXY_REASON_SERVER_DOWN);
+	session_kill_walk(up->obj.kn, test_down, up, KPROXY_REASON_SERVER_DOWN);
 }
 
 /**

@@ -2,8 +2,9 @@
 #ifndef _KPROXY_SESSION_TABLE_H
 #define _KPROXY_SESSION_TABLE_H
 
-#include <linux/rhashtable-types.h>
 #include <linux/types.h>
+
+#include "walk.h"
 
 struct kproxy_listener;
 struct kproxy_net;
@@ -20,19 +21,6 @@ struct kproxy_session_filter {
 	const union kproxy_addr *server;
 	const union kproxy_addr *client;
 	unsigned int client_bits;
-};
-
-/* A walk through all sessions, in parts. Its owner's. */
-struct kproxy_session_walk {
-	struct kproxy_net *kn;
-	struct rhashtable_iter iter;
-	/* only compared: it may be gone */
-	const struct kproxy_session *last;
-	/* in this part */
-	unsigned int looked;
-	bool resumed;
-	/* how often it had to begin again, since the table was resized */
-	unsigned int restarts;
 };
 
 int kproxy_session_table_init(struct kproxy_net *kn);

@@ -15,7 +15,6 @@
  * before it drops the session's own.
  */
 #include <linux/jiffies.h>
-#include <linux/wait_bit.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -23,18 +22,20 @@
 #include "choice.h"
 #include "client-hello.h"
 #include "compat.h"
+#include "events.h"
 #include "fault.h"
 #include "listener.h"
 #include "log.h"
-#include "main.h"
 #include "memcg.h"
-#include "netlink.h"
-#include "netns.h"
+#include "root.h"
 #include "route.h"
+#include "server.h"
 #include "session.h"
+#include "session-event.h"
 #include "session-pump.h"
 #include "session-reach.h"
 #include "session-table.h"
+#include "shared.h"
 #include "trace.h"
 #include "upstream.h"
 
@@ -43,283 +44,6 @@
  * listener of ours, but one that leads back to itself must come to an end.
  */
 #define HOPS_MAX 8
-
-static const enum kproxy_event eof_event[KPROXY_SIDES] = {
-	[KPROXY_CLIENT] = KPROXY_EV_EOF_IN,
-	[KPROXY_SERVER] = KPROXY_EV_EOF_OUT,
-};
-
-static const enum kproxy_reason eof_reason[KPROXY_SIDES] = {
-	[KPROXY_CLIENT] = KPROXY_REASON_CLIENT_FIN,
-	[KPROXY_SERVER] = KPROXY_REASON_SERVER_FIN,
-};
-
-static void session_free_rcu(struct rcu_head *rcu)
-{
-	kproxy_pool_put(&kproxy_pool,
-			container_of(rcu, struct kproxy_session, rcu));
-}
-
-/**
- * kproxy_session_put() - drop a reference
- * @s: the session
- *
- * Context: any; the last one without the lock on its life.
- */
-void kproxy_session_put(struct kproxy_session *s)
-{
-	struct kproxy_net *kn = s->kn;
-	struct kproxy_server *server;
-
-	if (!refcount_dec_and_test(&s->refs))
-		return;
-	server = rcu_dereference_protected(s->server, true);
-	if (server)
-		kproxy_server_put(server);
-	kproxy_upstream_put(s->upstream);
-	kproxy_listener_put(s->listener);
-	mutex_destroy(&s->life);
-	call_rcu(&s->rcu, session_free_rcu);
-	/* The namespace may go away right after; its address is all we use. */
-	if (atomic_dec_and_test(&kn->live))
-		wake_up_var(&kn->live);
-}
-
-/**
- * kproxy_session_schedule_life() - have the next step of its life done
- * @s: the session, held or kept from ending by the caller
- *
- * Context: any.
- */
-void kproxy_session_schedule_life(struct kproxy_session *s)
-{
-	refcount_inc(&s->refs);
-	if (!queue_work(kproxy_wq, &s->life_work))
-		kproxy_session_put(s);
-}
-
-/*
- * The first end of stream is the reason, unless something else ends the
- * session in the end. Only one event makes the state final.
- */
-static void session_set_reason(struct kproxy_session *s, enum kproxy_state state,
-			       enum kproxy_reason reason)
-{
-	if (reason == KPROXY_REASON_NONE)
-		return;
-	if (kproxy_state_final(state))
-		WRITE_ONCE(s->reason, reason);
-	else
-		cmpxchg(&s->reason, KPROXY_REASON_NONE, reason);
-}
-
-/**
- * kproxy_session_look_at() - have the timer look at a session, at the latest then
- * @s: the session
- * @when: jiffies; has no effect if the timer is set for an earlier time
- *
- * timer_reduce() looks without a lock whether the timer is queued, which it is
- * until its function begins. What the caller has changed must be seen there.
- *
- * Context: any in which the session can't end.
- */
-void kproxy_session_look_at(struct kproxy_session *s, unsigned long when)
-{
-	/* Pairs with that of session_timer(). */
-	smp_mb();
-	timer_reduce(&s->timer, when);
-}
-
-/* Act on a change of state that the caller has made. */
-static void session_state_changed(struct kproxy_session *s,
-				  enum kproxy_state old, enum kproxy_state new,
-				  enum kproxy_event event,
-				  enum kproxy_reason reason)
-{
-	session_set_reason(s, new, reason);
-	trace_kproxy_state(s, old, new, event);
-	if (kproxy_state_final(new)) {
-		kproxy_fault_point(KPROXY_POINT_EVENT_FINAL);
-		/* pairs with that of session_life_work() */
-		smp_mb__before_atomic();
-		set_bit(KPROXY_SESSION_FINAL, &s->flags);
-		kproxy_session_schedule_life(s);
-	} else if (new >= KPROXY_CLOSING_IN && s->times.fin) {
-		kproxy_fault_point(KPROXY_POINT_EVENT_TIMER);
-		kproxy_session_look_at(s, jiffies + s->times.fin);
-	}
-}
-
-/**
- * kproxy_session_event() - tell a session what has happened
- * @s: the session, held or kept from ending by the caller
- * @event: what has happened
- * @reason: why the session ends, if it does so by this
- *
- * Context: any.
- * Return: true if that changed the session's state.
- */
-bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
-			  enum kproxy_reason reason)
-{
-	int old = READ_ONCE(s->state), new;
-
-	do {
-		new = kproxy_state_next(old, event);
-		if (new == old)
-			return false;
-		kproxy_fault_point(KPROXY_POINT_EVENT);
-	} while (!try_cmpxchg(&s->state, &old, new));
-
-	session_state_changed(s, old, new, event, reason);
-	return true;
-}
-
-/*
- * As kproxy_session_event(), if the state is still @state: for an event that
- * follows from having been in it.
- */
-static bool session_event_in(struct kproxy_session *s, enum kproxy_state state,
-			     enum kproxy_event event,
-			     enum kproxy_reason reason)
-{
-	int old = state, new = kproxy_state_next(state, event);
-
-	kproxy_fault_point(KPROXY_POINT_EVENT);
-	if (new == old || !try_cmpxchg(&s->state, &old, new))
-		return false;
-	session_state_changed(s, state, new, event, reason);
-	return true;
-}
-
-/**
- * kproxy_session_connect_us() - how long it took until a server had answered
- * @s: the session, its life locked
- *
- * Context: any.
- * Return: microseconds since the client was accepted, 0 when none did.
- */
-u64 kproxy_session_connect_us(const struct kproxy_session *s)
-{
-	if (!s->connected)
-		return 0;
-	return ktime_us_delta(s->connected, s->began_mono);
-}
-
-static bool session_both_closed(const struct kproxy_session *s)
-{
-	return test_bit(KPROXY_SESSION_CLOSED + KPROXY_CLIENT, &s->flags) &&
-	       test_bit(KPROXY_SESSION_CLOSED + KPROXY_SERVER, &s->flags);
-}
-
-/*
- * A socket has changed. The two may come to their ends at the same time, and
- * before the session lingers: whoever sets a bit or the state, which are full
- * barriers, looks at all of them after that, so that one sees the last.
- */
-static void session_socket_changed(struct kproxy_session *s,
-				   enum kproxy_side side)
-{
-	if (s->ends[side].sk->sk_state != TCP_CLOSE ||
-	    test_and_set_bit(KPROXY_SESSION_CLOSED + side, &s->flags))
-		return;
-	kproxy_fault_point(KPROXY_POINT_SOCKET_CHANGED);
-	if (session_both_closed(s))
-		kproxy_session_event(s, KPROXY_EV_CLOSED, KPROXY_REASON_NONE);
-}
-
-/**
- * kproxy_session_eof() - the end of a stream was passed on
- * @s: the session, both its sockets locked
- * @source: where the stream came from
- *
- * Context: softirq.
- */
-void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source)
-{
-	kproxy_fault_point(KPROXY_POINT_EOF);
-	kproxy_session_event(s, eof_event[source], eof_reason[source]);
-	kproxy_fault_point(KPROXY_POINT_BOTH_CLOSED);
-	if (session_both_closed(s))
-		kproxy_session_event(s, KPROXY_EV_CLOSED, KPROXY_REASON_NONE);
-}
-
-static void deadline_min(unsigned long *deadline, bool *any,
-			 unsigned long from, unsigned long timeout)
-{
-	if (!timeout)
-		return;
-	if (!*any || time_before(from + timeout, *deadline))
-		*deadline = from + timeout;
-	*any = true;
-}
-
-static unsigned long later(unsigned long a, unsigned long b)
-{
-	return time_after(a, b) ? a : b;
-}
-
-/**
- * kproxy_session_progress() - when a byte has moved last
- * @s: the session, whose two sockets are there to look at
- *
- * A byte moves when a pump passes it on, and once more when the peer has
- * acknowledged it: a peer that takes what is queued for it slowly is not idle.
- *
- * Context: any in which the session can't end.
- * Return: jiffies.
- */
-unsigned long kproxy_session_progress(const struct kproxy_session *s)
-{
-	unsigned long last = s->began, acked;
-	enum kproxy_side side;
-
-	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
-		last = later(last, READ_ONCE(s->pumps[side].last));
-		if (kproxy_sock_acked(s->ends[side].sk, &acked))
-			last = later(last, acked);
-	}
-	return last;
-}
-
-/* When the session's time is over as it is now: false for never. */
-static bool session_deadline(const struct kproxy_session *s,
-			     enum kproxy_state state, unsigned long *deadline)
-{
-	unsigned long last, drain;
-	bool any = false;
-
-	deadline_min(deadline, &any, s->began, s->times.age);
-	if (kproxy_state_early(state)) {
-		deadline_min(deadline, &any, READ_ONCE(s->step_by) - 1, 1);
-		return any;
-	}
-	last = kproxy_session_progress(s);
-	deadline_min(deadline, &any, last, state == KPROXY_ESTABLISHED ?
-						   s->times.idle :
-						   s->times.fin);
-	if (test_bit(KPROXY_SESSION_DRAINING, &s->flags)) {
-		drain = kproxy_session_drain_time(s);
-		last = later(last, READ_ONCE(s->step_by) - drain);
-		deadline_min(deadline, &any, last, drain);
-	}
-	return any;
-}
-
-/**
- * kproxy_session_arm() - have the timer look when the session's time is over
- * @s: the session; the time of its state may have begun anew
- *
- * Context: any in which the session can't end.
- */
-void kproxy_session_arm(struct kproxy_session *s)
-{
-	enum kproxy_state state = READ_ONCE(s->state);
-	unsigned long deadline;
-
-	if (!kproxy_state_final(state) && session_deadline(s, state, &deadline))
-		kproxy_session_look_at(s, deadline);
-}
 
 static struct kproxy_session *client_session(struct kproxy_sock *ks)
 {
@@ -336,7 +60,7 @@ static void client_changed(struct kproxy_sock *ks)
 {
 	struct kproxy_session *s = client_session(ks);
 
-	session_socket_changed(s, KPROXY_CLIENT);
+	kproxy_session_socket_changed(s, KPROXY_CLIENT);
 	kproxy_fault_point(KPROXY_POINT_CLIENT_CHANGED);
 	if (kproxy_session_news(s, KPROXY_CLIENT) || !ks->sk->sk_err)
 		return;
@@ -360,7 +84,7 @@ static void server_changed(struct kproxy_sock *ks)
 	if (kproxy_state_early(state))
 		return;
 	kproxy_fault_point(KPROXY_POINT_SERVER_CHANGED);
-	session_socket_changed(s, KPROXY_SERVER);
+	kproxy_session_socket_changed(s, KPROXY_SERVER);
 	if (!kproxy_session_news(s, KPROXY_SERVER) && ks->sk->sk_err)
 		kproxy_session_failed(s, KPROXY_SERVER);
 }
@@ -422,7 +146,7 @@ static bool session_admit(struct kproxy_session *s)
 
 	if (!limits.maxconn && !limits.rate)
 		return true;
-	client = kproxy_admission_enter(&s->kn->admission, s->listener->id,
+	client = kproxy_admission_enter(&s->kn->admission, s->listener->obj.id,
 					&s->client, &limits, jiffies);
 	if (IS_ERR(client))
 		return false;
@@ -483,7 +207,7 @@ static void session_begun(struct kproxy_session *s)
 	s->begun = true;
 	kproxy_stats_inc(s->net_stats, KPROXY_A_COUNTERS_SESSIONS_TOTAL);
 	kproxy_stats_inc(s->listener_stats, KPROXY_A_COUNTERS_SESSIONS_TOTAL);
-	kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_BEGIN_NTF);
+	kproxy_events->session(s, KPROXY_CMD_SESSION_BEGIN_NTF);
 }
 
 /* Hear what the client says first: 0; -EAGAIN when more must come; a failure. */
@@ -618,7 +342,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	trace_kproxy_close(s);
 	if (s->begun) {
 		session_count_end(s);
-		kproxy_netlink_session_event(s, KPROXY_CMD_SESSION_END_NTF);
+		kproxy_events->session(s, KPROXY_CMD_SESSION_END_NTF);
 		kproxy_log_session(READ_ONCE(s->kn->log), s);
 	}
 	if (server)
@@ -684,7 +408,7 @@ static void session_timeout(struct kproxy_session *s, enum kproxy_state state)
 			kproxy_session_connect_failed(s);
 		else
 			kproxy_session_schedule_life(s);
-	} else if (!session_event_in(s, state, KPROXY_EV_TIMEOUT,
+	} else if (!kproxy_session_event_in(s, state, KPROXY_EV_TIMEOUT,
 				     session_timeout_reason(s, state))) {
 		kproxy_session_arm(s);
 	} else if (state == KPROXY_GREETING) {
@@ -714,7 +438,7 @@ static void session_timer(struct timer_list *timer)
 	kproxy_fault_point(KPROXY_POINT_TIMER);
 	if (test_and_clear_bit(KPROXY_SESSION_RETRY, &s->flags))
 		kproxy_session_kick_both(s);
-	if (!session_deadline(s, state, &deadline))
+	if (!kproxy_session_deadline(s, state, &deadline))
 		return;
 	if (time_before(jiffies, deadline))
 		/* A pump or an event may have set it earlier by now. */
@@ -754,7 +478,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 					  const struct sock *client,
 					  unsigned int hops)
 {
-	struct kproxy_net *kn = l->kn;
+	struct kproxy_net *kn = l->obj.kn;
 	struct kproxy_session *s = kproxy_pool_get(&kproxy_pool);
 
 	if (!s)
@@ -860,7 +584,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 
 	if (hops >= HOPS_MAX) {
 		net_warn_ratelimited("kproxy: listener %s: %u sessions in a row lead here, does one lead to itself?\n",
-				     l->name, hops);
+				     l->obj.name, hops);
 		goto err_client;
 	}
 	if (!kproxy_memcg_give(client->sk, from->sk))

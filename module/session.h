@@ -164,14 +164,5 @@ extern const struct kproxy_sock_ops kproxy_session_server_ops;
 void kproxy_session_start(struct kproxy_listener *l,
 			  const struct kproxy_sock *from,
 			  struct socket *client);
-void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source);
-void kproxy_session_schedule_life(struct kproxy_session *s);
-void kproxy_session_arm(struct kproxy_session *s);
-void kproxy_session_look_at(struct kproxy_session *s, unsigned long when);
-unsigned long kproxy_session_progress(const struct kproxy_session *s);
-bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
-			  enum kproxy_reason reason);
-u64 kproxy_session_connect_us(const struct kproxy_session *s);
-void kproxy_session_put(struct kproxy_session *s);
 
 #endif /* _KPROXY_SESSION_H */

@@ -12,6 +12,7 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "server.h"
 #include "sock.h"
 #include "source.h"
 #include "upstream.h"
@@ -96,6 +97,23 @@ static int source_connect(const struct kproxy_server *server,
 			      kproxy_addr_size(&server->addr), O_NONBLOCK);
 }
 
+/*
+ * The address whose turn it is, as they are at one moment; how many there are of
+ * the family, 0 for the kernel's choice.
+ */
+static unsigned int upstream_pick(const struct kproxy_upstream *up, int family,
+				  unsigned int turn, union kproxy_addr *addr)
+{
+	unsigned int seq, nr;
+
+	do {
+		seq = read_seqcount_begin(&up->source_seq);
+		nr = kproxy_source_pick(&up->options.source, family, turn,
+					addr);
+	} while (read_seqcount_retry(&up->source_seq, seq));
+	return nr;
+}
+
 /* One address after the other, while they have no port left for this server. */
 static int connect_in_turn(struct kproxy_server *server, struct socket *socket)
 {
@@ -104,9 +122,8 @@ static int connect_in_turn(struct kproxy_server *server, struct socket *socket)
 	int err;
 
 	do {
-		nr = kproxy_upstream_source(server->upstream,
-					    server->addr.sa.sa_family,
-					    turn + i, &addr);
+		nr = upstream_pick(server->upstream, server->addr.sa.sa_family,
+				   turn + i, &addr);
 		if (!nr)
 			return source_connect(server, socket);
 		err = source_bind(socket, &addr);
@@ -129,7 +146,7 @@ static int connect_as(const struct kproxy_server *server, struct socket *socket,
 
 	if (client->sa.sa_family != server->addr.sa.sa_family) {
 		net_warn_ratelimited("kproxy: upstream %s: client %pISpc has no address to connect to %pISpc from\n",
-				     server->upstream->name, client,
+				     server->upstream->obj.name, client,
 				     &server->addr);
 		return -EAFNOSUPPORT;
 	}

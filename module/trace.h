@@ -8,6 +8,7 @@
 #include <linux/tracepoint.h>
 
 #include "listener.h"
+#include "server.h"
 #include "session.h"
 #include "upstream.h"
 
@@ -152,7 +153,7 @@ TRACE_EVENT(kproxy_accept,
 	TP_STRUCT__entry(
 		__field(u64, id)
 		__array(u8, client, sizeof(struct sockaddr_in6))
-		__string(listener, s->listener->name)
+		__string(listener, s->listener->obj.name)
 	),
 	TP_fast_assign(
 		__entry->id = s->id;
@@ -173,7 +174,7 @@ TRACE_EVENT(kproxy_connect,
 		__field(u64, us)
 		__field(int, error)
 		__array(u8, server, sizeof(struct sockaddr_in6))
-		__string(upstream, server->upstream->name)
+		__string(upstream, server->upstream->obj.name)
 	),
 	TP_fast_assign(
 		__entry->id = s->id;
@@ -290,8 +291,8 @@ TRACE_EVENT(kproxy_close,
 		__field(u64, stall_client_us)
 		__field(u64, stall_server_us)
 		__field(int, reason)
-		__string(listener, s->listener->name)
-		__string(upstream, s->upstream->name)
+		__string(listener, s->listener->obj.name)
+		__string(upstream, s->upstream->obj.name)
 	),
 	TP_fast_assign(
 		const struct kproxy_pump *in = &s->pumps[KPROXY_CLIENT];

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Transactions: changes of the configuration that are made as a whole or not
- * at all. Between its begin and its commit, what the owner's socket asks for is
- * staged: new objects are made, with their memory and their bound sockets, but
- * no list has them; what happens to objects that exist is noted. The commit
- * prepares every change, which may fail and then undoes all, publishes every
- * change, which cannot fail, and lets go of what is not used any more.
+ * at all. Each request for a change is staged in a view: the transaction's, from
+ * its begin to its commit, or a view of the request's own, which is committed at
+ * the end of the request.
  *
- * A change without a transaction takes the same way, as one of its own.
+ * New objects are staged with their memory and their bound sockets. The commit
+ * counts the users of every change, prepares every change, which may fail and then
+ * undoes all, publishes every change, which cannot fail, and releases unused
+ * objects. No other file depends on whether there is a transaction.
  *
  * A namespace has one transaction at most. It belongs to the socket that began
  * it, and is dropped when that is closed, however that comes about. It was
@@ -25,24 +26,20 @@
 #include <net/sock.h>
 #include <uapi/linux/kproxy.h>
 
-#include "netns.h"
+#include "root.h"
 #include "transaction.h"
 
 /**
- * kproxy_change_init() - set up a change and mark its object
- * @change: the change
- * @ops: what is to be done
- * @mark: the object's pointer to it; somebody else's transaction may have one
+ * kproxy_change_stage() - add a change to a view
+ * @change: the change, with ops, obj, states and next set; owned by the view from
+ *	here on
+ * @view: the view, its configuration lock held, without a change of @change->states
  */
-void kproxy_change_init(struct kproxy_change *change,
-			const struct kproxy_change_ops *ops,
-			struct kproxy_change **mark)
+void kproxy_change_stage(struct kproxy_change *change, struct kproxy_view *view)
 {
-	INIT_LIST_HEAD(&change->node);
-	change->ops = ops;
-	change->mark = mark;
-	change->before = *mark;
-	*mark = change;
+	lockdep_assert_held(&view->kn->lock);
+	kproxy_next_add(change->states, change->next, view);
+	list_add_tail(&change->node, &view->changes);
 }
 
 /**
@@ -64,28 +61,67 @@ static int refuse_stale(struct netlink_ext_ack *extack)
 	return -ESTALE;
 }
 
-static int changes_prepare(struct list_head *changes,
-			   struct netlink_ext_ack *extack)
+static void view_init(struct kproxy_view *view, struct kproxy_net *kn,
+		      bool single)
+{
+	view->kn = kn;
+	view->single = single;
+	view->bad = KPROXY_NO_ADDRESS;
+	INIT_LIST_HEAD(&view->changes);
+}
+
+/* The sender of a transaction has to be told which object was refused. */
+static void describe(const struct kproxy_object *obj,
+		     struct netlink_ext_ack *extack)
+{
+	char reason[NETLINK_MAX_FMTMSG_LEN];
+
+	if (!extack || !extack->_msg)
+		return;
+	strscpy(reason, extack->_msg, sizeof(reason));
+	NL_SET_ERR_MSG_FMT(extack, "%s \"%s\": %s", obj->kind->name, obj->name,
+			   reason);
+}
+
+static void view_count(const struct kproxy_view *view, int one)
+{
+	struct kproxy_change *change;
+
+	list_for_each_entry(change, &view->changes, node) {
+		if (change->ops->count)
+			change->ops->count(change, one);
+		cond_resched();
+	}
+}
+
+static int view_prepare(const struct kproxy_view *view,
+			struct netlink_ext_ack *extack)
 {
 	struct kproxy_change *change;
 	int err;
 
-	list_for_each_entry(change, changes, node) {
-		err = change->ops->prepare(change, extack);
-		if (err)
+	list_for_each_entry(change, &view->changes, node) {
+		err = change->ops->prepare ?
+			      change->ops->prepare(change, extack) : 0;
+		if (err) {
+			if (!view->single)
+				describe(change->obj, extack);
 			return err;
+		}
 		cond_resched();
 	}
 	return 0;
 }
 
-static void changes_publish(struct list_head *changes)
+static void view_publish(const struct kproxy_view *view)
 {
 	struct kproxy_change *change;
 	bool grace = false;
 
-	list_for_each_entry(change, changes, node) {
-		change->ops->publish(change);
+	list_for_each_entry(change, &view->changes, node) {
+		kproxy_net_changed(view->kn);
+		if (change->ops->publish)
+			change->ops->publish(change);
 		grace |= change->grace;
 		cond_resched();
 	}
@@ -93,84 +129,32 @@ static void changes_publish(struct list_head *changes)
 		synchronize_rcu();
 }
 
-static void changes_finish(struct list_head *changes, bool published)
+/* The changes are freed. */
+static void view_finish(struct kproxy_view *view, bool published)
 {
 	struct kproxy_change *change, *next;
 
-	list_for_each_entry_safe(change, next, changes, node) {
-		*change->mark = change->before;
+	list_for_each_entry_safe(change, next, &view->changes, node) {
+		kproxy_next_del(change->states, change->next);
 		list_del(&change->node);
 		change->ops->finish(change, published);
 		cond_resched();
 	}
 }
 
-/* Nothing of it has been seen, so that it is no change of the configuration. */
-static void changes_undo(struct kproxy_net *kn, struct list_head *changes)
+/* Make the view current; whatever the result, its changes are gone. */
+static int view_commit(struct kproxy_view *view, struct netlink_ext_ack *extack)
 {
-	bool staging = kn->staging;
+	int err;
 
-	kn->staging = true;
-	changes_finish(changes, false);
-	kn->staging = staging;
-}
-
-/* The changes are freed, whatever comes of it. */
-static int changes_make(struct kproxy_net *kn, struct list_head *changes,
-			struct netlink_ext_ack *extack)
-{
-	int err = changes_prepare(changes, extack);
-
-	if (err) {
-		changes_undo(kn, changes);
-		return err;
-	}
-	changes_publish(changes);
-	changes_finish(changes, true);
-	return 0;
-}
-
-/**
- * kproxy_change_cancel() - let go of a change that was not submitted
- * @kn: the namespace's root, its lock held
- * @change: the change; the caller's no more
- *
- * Context: process, may sleep.
- */
-void kproxy_change_cancel(struct kproxy_net *kn, struct kproxy_change *change)
-{
-	LIST_HEAD(alone);
-
-	lockdep_assert_held(&kn->lock);
-	list_add(&change->node, &alone);
-	changes_undo(kn, &alone);
-}
-
-/**
- * kproxy_change_submit() - make a change, or stage it in the transaction
- * @kn: the namespace's root, its lock held
- * @change: the change; the caller's no more
- * @extack: gets the reason of a refusal
- *
- * Context: process, may sleep.
- * Return: 0; what preparing it says, and then nothing has changed.
- */
-int kproxy_change_submit(struct kproxy_net *kn, struct kproxy_change *change,
-			 struct netlink_ext_ack *extack)
-{
-	LIST_HEAD(alone);
-
-	lockdep_assert_held(&kn->lock);
-	if (!kn->staging) {
-		list_add(&change->node, &alone);
-		return changes_make(kn, &alone, extack);
-	}
-	if (kn->changes == kn->generation) {
-		list_add_tail(&change->node, &kn->staged);
-		return 0;
-	}
-	kproxy_change_cancel(kn, change);
-	return refuse_stale(extack);
+	view_count(view, 1);
+	err = view_prepare(view, extack);
+	if (err)
+		view_count(view, -1);
+	else
+		view_publish(view);
+	view_finish(view, !err);
+	return err;
 }
 
 /**
@@ -179,7 +163,7 @@ int kproxy_change_submit(struct kproxy_net *kn, struct kproxy_change *change,
  */
 void kproxy_transaction_init(struct kproxy_net *kn)
 {
-	INIT_LIST_HEAD(&kn->staged);
+	view_init(&kn->staged, kn, false);
 }
 
 /**
@@ -214,7 +198,6 @@ int kproxy_transaction_begin(struct kproxy_net *kn, u32 port, struct sock *sk,
 	sock_hold(sk);
 	kn->owner_sk = sk;
 	WRITE_ONCE(kn->owner, port);
-	kn->transaction++;
 	kn->generation = kn->changes;
 	WRITE_ONCE(kn->nr_staged, 0);
 	return 0;
@@ -251,7 +234,7 @@ int kproxy_transaction_commit(struct kproxy_net *kn, const struct sock *sk,
 	if (err)
 		return err;
 	if (kn->changes == kn->generation)
-		err = changes_make(kn, &kn->staged, extack);
+		err = view_commit(&kn->staged, extack);
 	else
 		err = refuse_stale(extack);
 	kproxy_transaction_drop(kn);
@@ -299,26 +282,53 @@ int kproxy_transaction_admit(const struct kproxy_net *kn, u32 port,
 }
 
 /**
- * kproxy_transaction_enter() - stage what an owner asks for until the leave
- * @kn: the namespace's root, its lock held
- * @sk: who asks for it
+ * kproxy_transaction_enter() - begin a request for a change
+ * @kn: the namespace's root, its lock held until kproxy_transaction_leave()
+ * @sk: the requester's socket
+ * @own: storage for the view of a requester without a transaction
+ *
+ * Return: the view to look objects up in and to stage the request in.
  */
-void kproxy_transaction_enter(struct kproxy_net *kn, const struct sock *sk)
+struct kproxy_view *kproxy_transaction_enter(struct kproxy_net *kn,
+					     const struct sock *sk,
+					     struct kproxy_view *own)
 {
 	lockdep_assert_held(&kn->lock);
-	kn->staging = sk && kn->owner_sk == sk;
-	if (kn->staging)
+	if (kn->owner_sk == sk) {
 		WRITE_ONCE(kn->nr_staged, kn->nr_staged + 1);
+		kn->staged.bad = KPROXY_NO_ADDRESS;
+		return &kn->staged;
+	}
+	view_init(own, kn, true);
+	return own;
 }
 
 /**
- * kproxy_transaction_leave() - what comes now is not staged
- * @kn: the namespace's root, its lock held
+ * kproxy_transaction_leave() - end a request for a change
+ * @view: its view
+ * @err: the result so far; after an error a transaction has nothing of the request
+ * @extack: gets the reason of a refusal
+ *
+ * Context: process, may sleep.
+ * Return: @err; the error of a failed commit, which has changed nothing; -ESTALE
+ * for a transaction that can no longer be committed.
  */
-void kproxy_transaction_leave(struct kproxy_net *kn)
+int kproxy_transaction_leave(struct kproxy_view *view, int err,
+			     struct netlink_ext_ack *extack)
 {
+	struct kproxy_net *kn = view->kn;
+
 	lockdep_assert_held(&kn->lock);
-	kn->staging = false;
+	if (view->single && !err)
+		return view_commit(view, extack);
+	if (view->single)
+		view_finish(view, false);
+	if (err)
+		return err;
+	if (kn->changes == kn->generation)
+		return 0;
+	view_finish(view, false);
+	return refuse_stale(extack);
 }
 
 /**
@@ -330,7 +340,7 @@ void kproxy_transaction_leave(struct kproxy_net *kn)
 void kproxy_transaction_drop(struct kproxy_net *kn)
 {
 	lockdep_assert_held(&kn->lock);
-	changes_undo(kn, &kn->staged);
+	view_finish(&kn->staged, false);
 	WRITE_ONCE(kn->owner, 0);
 	if (kn->owner_sk)
 		sock_put(kn->owner_sk);
@@ -339,7 +349,7 @@ void kproxy_transaction_drop(struct kproxy_net *kn)
 
 /**
  * kproxy_transaction_port_closed() - forget the transaction of a closed socket
- * @net: the socket's namespace
+ * @kn: the root of the socket's namespace
  * @port: its port
  *
  * Called for every generic netlink socket of the system when it is closed, after
@@ -348,10 +358,8 @@ void kproxy_transaction_drop(struct kproxy_net *kn)
  *
  * Context: process, may sleep.
  */
-void kproxy_transaction_port_closed(struct net *net, u32 port)
+void kproxy_transaction_port_closed(struct kproxy_net *kn, u32 port)
 {
-	struct kproxy_net *kn = kproxy_net(net);
-
 	if (READ_ONCE(kn->owner) != port)
 		return;
 	mutex_lock(&kn->lock);

@@ -202,7 +202,7 @@ def staged_uses():
     begin(nl)
     stage("listener-set", attr(L["name"], "l0"), attr(L["upstream"], "new"))
     stage("upstream-del", *delete)
-    expect(try_commit()[1], 'upstream "old": a route still leads to it',
+    expect(try_commit()[1], 'upstream "old": a route of listener "l1" still leads to it',
            "the refusal")
     # An aborted one is forgotten.
     begin(nl)
@@ -211,20 +211,20 @@ def staged_uses():
     begin(nl)
     stage("listener-set", attr(L["name"], "l0"), attr(L["upstream"], "new"))
     stage("upstream-del", *delete)
-    expect(try_commit()[1], 'upstream "old": a route still leads to it',
+    expect(try_commit()[1], 'upstream "old": a route of listener "l1" still leads to it',
            "the refusal after an abort")
     # The route goes, the listener stays; and comes back.
     begin(nl)
     stage("route-del", *route)
     stage("upstream-del", *delete)
-    expect(try_commit()[1], 'upstream "old": a listener still uses it',
+    expect(try_commit()[1], 'upstream "old": 1 listener still uses it',
            "the refusal")
     begin(nl)
     stage("listener-del", attr(L["name"], "l0"))
     stage("route-del", *route)
     stage("route-add", *route, attr(R["upstream"], "old"))
     stage("upstream-del", *delete)
-    expect(try_commit()[1], 'upstream "old": a route still leads to it',
+    expect(try_commit()[1], 'upstream "old": a route of listener "l1" still leads to it',
            "the refusal")
     # A refused request leaves nothing behind.
     begin(nl)

@@ -505,7 +505,7 @@ def once():
     done(nl.ask(COMMAND["listener-del"], attr(L["name"], "web")), "del")
     done(stage_listener(nl, "new", "10.1.0.1", 8001), "listener")
     denied(nl.ask(COMMAND["transaction-commit"]), errno.EBUSY,
-           'upstream "app": a listener still uses it')
+           'upstream "app": 1 listener still uses it')
     expect(saved(), before, "the configuration")
     expect_alive(*pair())
 

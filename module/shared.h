@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _KPROXY_MAIN_H
-#define _KPROXY_MAIN_H
+#ifndef _KPROXY_SHARED_H
+#define _KPROXY_SHARED_H
 
 #include "pool.h"
 
@@ -13,4 +13,4 @@ extern struct workqueue_struct *kproxy_bh_wq;
 /* Sessions, and pages for what they must copy. */
 extern struct kproxy_pool kproxy_pool;
 
-#endif /* _KPROXY_MAIN_H */
+#endif /* _KPROXY_SHARED_H */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KPROXY_SERVER_H
+#define _KPROXY_SERVER_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+#include <uapi/linux/kproxy.h>
+
+#include "addr.h"
+#include "check.h"
+#include "health.h"
+#include "latency.h"
+#include "object.h"
+#include "preconnect.h"
+#include "stats.h"
+
+struct kproxy_upstream;
+
+#define KPROXY_WEIGHT_DEFAULT 1
+
+/* What can be set of a server. */
+struct kproxy_server_options {
+	unsigned int weight;
+	enum kproxy_server_state state;
+	unsigned int maxconn;
+	bool backup;
+};
+
+/* Why a server takes no sessions, besides its options. */
+enum kproxy_server_flag {
+	/* It was deleted. */
+	KPROXY_SERVER_GONE,
+	/* Too many sessions in a row could not connect to it. */
+	KPROXY_SERVER_EJECTED,
+	/* Checks have found that it does not answer. */
+	KPROXY_SERVER_UNHEALTHY,
+};
+
+/* What a view makes of a server. */
+struct kproxy_server_next {
+	struct kproxy_next next;
+	struct kproxy_server_options options;
+};
+
+/* Where sessions of an upstream go. */
+struct kproxy_server {
+	/* Constant; the upstream is held. */
+	struct kproxy_upstream *upstream;
+	union kproxy_addr addr;
+	u64 id;
+	struct kproxy_stats __percpu *stats;
+	/* a CPU's is there once it has counted */
+	struct kproxy_latency_slot __percpu *latency;
+
+	/* enum kproxy_server_flag, atomic bits */
+	unsigned long flags;
+	/* Under the configuration and the choice's lock; options read by any. */
+	struct kproxy_server_options options;
+	struct list_head node;
+	/* Under the configuration lock; what is current also under the choice's. */
+	struct kproxy_states states;
+	struct hlist_node by_addr;
+	struct kproxy_server_health health;
+	struct kproxy_check check;
+	struct kproxy_preconnect preconnect;
+
+	/* What each session writes. */
+	refcount_t refs ____cacheline_aligned_in_smp;
+	/* live sessions */
+	atomic_t sessions;
+	/* whose turn it is of the addresses to connect from */
+	atomic_t turns;
+
+	struct rcu_head rcu;
+};
+
+struct kproxy_server *
+kproxy_server_new(struct kproxy_upstream *up, const union kproxy_addr *addr,
+		  const struct kproxy_server_options *options);
+void kproxy_server_link(struct kproxy_server *server);
+void kproxy_server_unlink(struct kproxy_server *server);
+struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
+					 const union kproxy_addr *addr,
+					 const struct kproxy_view *view);
+const struct kproxy_server_options *
+kproxy_server_options(const struct kproxy_server *server,
+		      const struct kproxy_view *view);
+void kproxy_server_hold(struct kproxy_server *server);
+void kproxy_server_put(struct kproxy_server *server);
+void kproxy_server_took(struct kproxy_server *server,
+			enum kproxy_latency_kind kind, u64 us);
+
+/* Context: any. Whether it takes new sessions with these options. */
+static inline bool
+kproxy_server_usable_as(const struct kproxy_server *server,
+			const struct kproxy_server_options *options)
+{
+	return READ_ONCE(options->state) == KPROXY_SERVER_STATE_UP &&
+	       READ_ONCE(options->weight) && !READ_ONCE(server->flags);
+}
+
+/* Context: any. Whether it takes new sessions, as far as is known. */
+static inline bool kproxy_server_usable(const struct kproxy_server *server)
+{
+	return kproxy_server_usable_as(server, &server->options);
+}
+
+#endif /* _KPROXY_SERVER_H */

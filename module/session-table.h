@@ -11,7 +11,7 @@ struct kproxy_session;
 struct kproxy_upstream;
 union kproxy_addr;
 
-/* Which sessions are meant; whatever is set must agree. */
+/* Selects sessions; every field that is set must match. */
 struct kproxy_session_filter {
 	bool by_id;
 	u64 id;
@@ -22,16 +22,16 @@ struct kproxy_session_filter {
 	unsigned int client_bits;
 };
 
-/* A walk through all sessions, in parts. Its owner's. */
+/* A walk through all sessions, in parts. Used by its owner alone. */
 struct kproxy_session_walk {
 	struct kproxy_net *kn;
 	struct rhashtable_iter iter;
-	/* only compared: it may be gone */
+	/* only compared, because it may have been freed */
 	const struct kproxy_session *last;
-	/* in this part */
+	/* sessions visited in this part */
 	unsigned int looked;
 	bool resumed;
-	/* how often it had to begin again, since the table was resized */
+	/* how often the walk started over, so sessions may come twice */
 	unsigned int restarts;
 };
 

@@ -13,10 +13,10 @@
 #include "session-table.h"
 #include "upstream.h"
 
-/* When a drain that has neither a rate nor a deadline is over. */
+/* Default deadline of a drain without a rate and a deadline, in ms. */
 #define DRAIN_DEADLINE (60 * MSEC_PER_SEC)
 
-/* The options that are plain numbers: their attribute and their place. */
+/* Options that are plain numbers: attribute, and offset in the struct. */
 static const struct {
 	int attr;
 	size_t offset;
@@ -46,8 +46,8 @@ static const struct {
 };
 
 /*
- * Read the options that a request has. @options hold what there was; their list
- * of networks may become a new one, which is the caller's, but not after an error.
+ * Read the options of a request. @options hold the present ones. Their list of
+ * networks may be replaced by a new one, which the caller owns; not on error.
  */
 static int get_listener_options(const struct genl_info *info,
 				struct kproxy_listener_options *options)
@@ -66,7 +66,7 @@ static int get_listener_options(const struct genl_info *info,
 					  &options->sockopts);
 	if (err)
 		return err;
-	/* Under the configuration lock, or not in use yet. */
+	/* Under the configuration lock, or not yet in use. */
 	prefixes = rcu_dereference_protected(options->prefixes, true);
 	err = kproxy_netlink_get_prefixes(info, prefixes, &prefixes);
 	if (err)
@@ -151,7 +151,7 @@ static bool addr_known(const union kproxy_addr *addrs, unsigned int n,
 	return false;
 }
 
-/* The addresses of a request and the attribute of each: how many, or -errno. */
+/* Read a request's addresses and their attributes: how many, or -errno. */
 static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs,
 		     const struct nlattr **attrs)
 {
@@ -187,8 +187,8 @@ static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs,
 }
 
 /**
- * kproxy_netlink_listener_event() - announce what has become of a listener
- * @l: the listener, the lock of its namespace's configuration held
+ * kproxy_netlink_listener_event() - send an event about a listener
+ * @l: the listener, its namespace's configuration lock held
  * @cmd: KPROXY_CMD_LISTENER_*_NTF
  *
  * Context: process, may sleep.
@@ -256,7 +256,7 @@ int kproxy_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* What a request wants of a listener that exists. */
+/* Handles a request about an existing listener. */
 typedef int (*listener_act)(struct kproxy_net *kn, struct kproxy_listener *l,
 			    struct genl_info *info);
 
@@ -277,7 +277,10 @@ static int on_listener(struct genl_info *info, listener_act act)
 	return err;
 }
 
-/* Its addresses, of which a request may have none, are in @list. */
+/*
+ * @list is scratch space for the request's addresses, of which it may have
+ * none.
+ */
 static int change_listener(struct kproxy_net *kn, struct kproxy_listener *l,
 			   struct genl_info *info, struct addr_list *list)
 {
@@ -367,8 +370,8 @@ int kproxy_nl_listener_get_doit(struct sk_buff *skb, struct genl_info *info)
 }
 
 /*
- * Where a dump goes on: behind the listener of this id, which is where the
- * pointer says as long as the configuration has not changed.
+ * Where a dump resumes: after the listener with the id @last. @at points to it
+ * as long as the configuration has not changed.
  */
 struct dump_ctx {
 	u64 last;
@@ -376,10 +379,10 @@ struct dump_ctx {
 	const struct kproxy_listener *at;
 };
 
-/* So many addresses, all of them dead, are in any message with all else. */
+/* With up to this many addresses, all dead, it fits into any message. */
 #define SMALL_PORTS 16
 
-/* A message must have room for a listener; who reads little gets little. */
+/* Size the messages for the largest listener: a small read gets few of them. */
 int kproxy_nl_listener_get_start(struct netlink_callback *cb)
 {
 	struct kproxy_net *kn = kproxy_netlink_dump_lock(cb);

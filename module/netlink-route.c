@@ -10,7 +10,7 @@
 #include "route.h"
 #include "upstream.h"
 
-/* A route as it is told of; it knows no listener itself. */
+/* A route with its listener, which struct kproxy_route does not refer to. */
 struct told_route {
 	const struct kproxy_listener *listener;
 	const struct kproxy_route *route;
@@ -30,8 +30,8 @@ static int put_route(struct sk_buff *skb, const void *object)
 }
 
 /**
- * kproxy_netlink_route_event() - announce what has become of a route
- * @l: its listener, the lock of its namespace's configuration held
+ * kproxy_netlink_route_event() - send an event about a route
+ * @l: its listener, its namespace's configuration lock held
  * @route: the route
  * @cmd: KPROXY_CMD_ROUTE_*_NTF
  *
@@ -58,7 +58,7 @@ static struct kproxy_listener *find_listener(struct kproxy_net *kn,
 	return l;
 }
 
-/* The names that a request about one route must have. */
+/* Read the names that a request about one route must have. */
 static int get_key(const struct genl_info *info, char *pattern)
 {
 	const struct nlattr *sni;
@@ -116,7 +116,7 @@ int kproxy_nl_route_add_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* What a request wants of a route that exists. */
+/* Handles a request about an existing route. */
 typedef int (*route_act)(struct kproxy_listener *l, struct kproxy_route *route,
 			 struct genl_info *info);
 
@@ -178,8 +178,8 @@ int kproxy_nl_route_get_doit(struct sk_buff *skb, struct genl_info *info)
 }
 
 /*
- * Where a dump goes on: at this route of this listener, which is where the
- * pointer says as long as the configuration has not changed.
+ * Where a dump resumes: at this route of this listener. @at points to it as
+ * long as the configuration has not changed.
  */
 struct dump_ctx {
 	u64 listener;
@@ -188,7 +188,7 @@ struct dump_ctx {
 	u32 place;
 };
 
-/* The routes of one listener that were not dumped yet. */
+/* Dump the routes of one listener that were not dumped yet. */
 static int dump_listener(struct sk_buff *skb, struct netlink_callback *cb,
 			 const struct kproxy_listener *l, struct dump_ctx *ctx)
 {

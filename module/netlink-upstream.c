@@ -9,7 +9,7 @@
 #include "session-table.h"
 #include "upstream.h"
 
-/* Find the upstream that attribute @attr of a request names, which it has. */
+/* Find the upstream named by attribute @attr, which the request has. */
 static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
 					     const struct genl_info *info,
 					     int attr)
@@ -29,7 +29,7 @@ static void get_u32(const struct genl_info *info, int attr, u32 *value)
 		*value = nla_get_u32(info->attrs[attr]);
 }
 
-/* A connection that is made ahead has no client yet whose address it could have. */
+/* An idle connection has no client yet whose address it could use. */
 static int check_upstream_options(const struct genl_info *info,
 				  const struct kproxy_upstream_options *options)
 {
@@ -94,9 +94,9 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 }
 
 /**
- * kproxy_netlink_upstream_event() - announce what has become of an upstream
- * @up: the upstream, the lock of its namespace's configuration held, so that
- *	events come in the order of the changes
+ * kproxy_netlink_upstream_event() - send an event about an upstream
+ * @up: the upstream, its namespace's configuration lock held, so that events
+ *	are sent in the order of the changes
  * @cmd: KPROXY_CMD_UPSTREAM_*_NTF
  *
  * Context: process, may sleep.
@@ -130,7 +130,7 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* What a request wants of an upstream that exists. */
+/* Handles a request about an existing upstream. */
 typedef int (*upstream_act)(struct kproxy_upstream *up, struct genl_info *info);
 
 static int on_upstream(struct genl_info *info, upstream_act act)
@@ -192,8 +192,8 @@ int kproxy_nl_upstream_get_doit(struct sk_buff *skb, struct genl_info *info)
 }
 
 /*
- * Where a dump goes on: behind this server of this upstream. As long as the
- * configuration has not changed, they are where the pointers say.
+ * Where a dump resumes: after this server of this upstream. The pointers are
+ * valid as long as the configuration has not changed.
  */
 struct dump_ctx {
 	u64 upstream;
@@ -236,7 +236,7 @@ int kproxy_nl_upstream_get_dumpit(struct sk_buff *skb,
 	return err;
 }
 
-/* Nothing where there were never any. */
+/* Omitted if the server never had any. */
 static int put_preconnect(struct sk_buff *skb,
 			  const struct kproxy_server *server)
 {
@@ -256,7 +256,7 @@ static int put_preconnect(struct sk_buff *skb,
 	return 0;
 }
 
-/* Nothing where nothing was counted. */
+/* Omitted if nothing was counted. */
 static int put_histogram(struct sk_buff *skb, int attr,
 			 const struct kproxy_server *server,
 			 enum kproxy_latency_kind kind)
@@ -320,8 +320,8 @@ static int put_health(struct sk_buff *skb, const void *object)
 }
 
 /**
- * kproxy_netlink_server_health() - announce the health of a server
- * @server: the server, of a namespace that is not at its end
+ * kproxy_netlink_server_health() - send an event about a server's health
+ * @server: the server, whose namespace is not being torn down
  *
  * Context: any.
  */
@@ -333,8 +333,8 @@ void kproxy_netlink_server_health(const struct kproxy_server *server)
 }
 
 /**
- * kproxy_netlink_server_event() - announce what has become of a server
- * @server: the server, the lock of its namespace's configuration held
+ * kproxy_netlink_server_event() - send an event about a server
+ * @server: the server, its namespace's configuration lock held
  * @cmd: KPROXY_CMD_SERVER_*_NTF
  *
  * Context: process, may sleep.
@@ -363,7 +363,7 @@ static void get_server_options(const struct genl_info *info,
 			nla_get_u32(info->attrs[KPROXY_A_SERVER_BACKUP]);
 }
 
-/* What a request about one server names. */
+/* Read the names in a request about one server. */
 static int get_server(const struct genl_info *info, union kproxy_addr *addr)
 {
 	const char *name;
@@ -438,7 +438,7 @@ int kproxy_nl_server_add_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* What a request wants of a server that exists. */
+/* Handles a request about an existing server. */
 typedef int (*server_act)(struct kproxy_server *server, struct genl_info *info);
 
 static int on_server(struct genl_info *info, server_act act)
@@ -492,7 +492,7 @@ int kproxy_nl_server_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return on_server(info, reply_server);
 }
 
-/* The servers of one upstream that were not dumped yet. */
+/* Dump the servers of one upstream that were not dumped yet. */
 static int dump_upstream(struct sk_buff *skb, struct netlink_callback *cb,
 			 const struct kproxy_upstream *up, struct dump_ctx *ctx)
 {
@@ -549,7 +549,7 @@ int kproxy_nl_server_get_dumpit(struct sk_buff *skb,
 	struct kproxy_net *kn;
 	int err;
 
-	/* Once for all its parts. */
+	/* Once per dump, not once per part. */
 	if (!ctx->upstream)
 		kproxy_session_count_stalls(kproxy_net(genl_info_net(genl_info_dump(cb))));
 	kn = kproxy_netlink_dump_lock(cb);

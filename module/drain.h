@@ -9,17 +9,17 @@
 struct kproxy_listener;
 struct kproxy_net;
 
-/* How the sessions of a deleted listener are ended; times in milliseconds. */
+/* How to end the sessions of a deleted listener; times in milliseconds. */
 struct kproxy_drain {
-	/* sessions a second, 0 for as many as the deadline needs */
+	/* sessions per second, 0 for as many as the deadline needs */
 	unsigned int rate;
 	/* when all are ended, 0 for never */
 	unsigned int deadline;
 
-	/* Constant while it is drained. */
+	/* Constant: jiffies, and sessions, when the drain began. */
 	unsigned long began;
 	unsigned int total;
-	/* The drain work's: how many were ended, and where it goes on. */
+	/* The drain work's: sessions ended, and where the walk resumes. */
 	unsigned int killed;
 	struct kproxy_session_walk walk;
 };

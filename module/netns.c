@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The root of what kproxy has in a network namespace. It holds no reference to
- * the namespace: when that goes away, or the module does, everything in it is
- * taken down first.
+ * The root of kproxy's state in a network namespace. It holds no reference to
+ * the namespace: when the namespace or the module goes away, everything in it
+ * is torn down first.
  *
- * Any user can make thousands of namespaces. One in which nothing was ever
- * configured has no memory but the root itself; tables and counters come with
- * its first object, and are charged to the task that makes it.
+ * Any user can create thousands of namespaces. Without configuration, a
+ * namespace needs no memory besides the root. Tables and counters are allocated
+ * with its first object, and charged to the task that adds it.
  */
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -26,7 +26,7 @@
 static unsigned int kproxy_net_id __read_mostly;
 
 /**
- * kproxy_net() - what kproxy has in a namespace
+ * kproxy_net() - return the root of a namespace
  * @net: the namespace, held by the caller
  *
  * Context: any.
@@ -38,24 +38,24 @@ struct kproxy_net *kproxy_net(struct net *net)
 }
 
 /**
- * kproxy_net_changed() - note that the configuration has changed
+ * kproxy_net_changed() - count a change of the configuration
  * @kn: the namespace's root, its lock held
  */
 void kproxy_net_changed(struct kproxy_net *kn)
 {
 	lockdep_assert_held(&kn->lock);
-	/* What is staged is no change yet. */
+	/* A staged change is counted when it is committed. */
 	if (!kn->staging)
 		kn->changes++;
 }
 
 /**
- * kproxy_net_totals() - the counters of a namespace
+ * kproxy_net_totals() - read the counters of a namespace
  * @kn: the namespace's root
- * @sum: what was counted since they were reset
- * @reset: whether to count from here on
+ * @sum: the counts since the last reset
+ * @reset: whether to reset them
  *
- * The counters themselves only grow, so that no count is lost by a reset.
+ * The counters themselves are never reset, so that no count is lost.
  *
  * Context: process, takes the configuration lock.
  */
@@ -78,7 +78,7 @@ void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
 }
 
 /**
- * kproxy_net_use() - have what a namespace needs for its first object
+ * kproxy_net_use() - allocate what a namespace needs for its first object
  * @kn: the namespace's root, its lock held
  *
  * Context: process, may sleep.
@@ -100,7 +100,7 @@ int kproxy_net_use(struct kproxy_net *kn)
 		goto err_memory;
 	if (kproxy_admission_init(&kn->admission))
 		goto err_table;
-	/* pairs with that of kproxy_net_used() */
+	/* pairs with the acquire in kproxy_net_used() */
 	smp_store_release(&kn->used, true);
 	return 0;
 
@@ -134,8 +134,9 @@ static int __net_init netns_init(struct net *net)
 }
 
 /*
- * Nobody configures any more: the namespace or the netlink family is gone. This
- * comes before the end of the namespace's devices, so that peers can be told.
+ * The namespace can no longer be configured: it, or the netlink family, is
+ * gone. This runs before the namespace's devices go, so that peers can still
+ * get resets.
  */
 static void __net_exit netns_pre_exit(struct net *net)
 {
@@ -184,7 +185,7 @@ static struct pernet_operations kproxy_net_ops = {
 };
 
 /**
- * kproxy_netns_init() - set up every namespace, now and later
+ * kproxy_netns_init() - set up all namespaces, present and future
  *
  * Context: process, may sleep.
  * Return: 0 or a negative errno.
@@ -195,7 +196,7 @@ int kproxy_netns_init(void)
 }
 
 /**
- * kproxy_netns_exit() - take down what is in every namespace
+ * kproxy_netns_exit() - tear down all namespaces
  *
  * Context: process, sleeps until the last session is gone.
  */

@@ -19,30 +19,30 @@ struct sock;
 /* Size of the hash table of upstream names, in bits. */
 #define KPROXY_NAME_BITS 8
 
-/* Everything that kproxy has in one network namespace. */
+/* All of kproxy's state in one network namespace. */
 struct kproxy_net {
 	struct net *net;
 	/*
 	 * Set under @lock before the first object is added, then constant:
 	 * @stats, @upstream_names, @sessions, @admission and @quota are
-	 * allocated. Read by any through kproxy_net_used().
+	 * allocated. Read locklessly through kproxy_net_used().
 	 */
 	bool used;
-	/* NULL: no limits */
+	/* NULL for no limits */
 	struct kproxy_quota *quota;
 	struct kproxy_stats __percpu *stats;
-	/* by id; its own locks, readers under RCU */
+	/* by id; has its own locks, readers under RCU */
 	struct rhashtable sessions;
-	/* its own lock */
+	/* has its own lock */
 	struct kproxy_admission admission;
-	/* the id given last */
+	/* the last id assigned */
 	atomic64_t last_id;
 	/* sessions whose memory may still refer to this */
 	atomic_t live;
 
-	/* Serialises changes of the configuration; innermost of none. */
+	/* Serialises changes of the configuration; outermost lock. */
 	struct mutex lock;
-	/* Opened under @lock with a listener, read by any; then constant. */
+	/* Opened under @lock with a listener, then constant; lockless reads. */
 	struct kproxy_log *log;
 	/* Under @lock, in the order of their ids. */
 	struct list_head listeners;
@@ -50,14 +50,15 @@ struct kproxy_net {
 	/* Under @lock: upstreams, also those of a transaction, by name. */
 	struct hlist_head *upstream_names;
 	u64 last_object;
-	/* Under @lock: changes so far, for dumps to notice them. */
+	/* Under @lock: changes so far, so that dumps can detect them. */
 	u64 changes;
 	/*
-	 * Under @lock, the transaction: whose port it is, which others may
-	 * read, or 0, and the socket, held; its number; the value of @changes
-	 * that it is for; how many requests it has had, which others may read;
-	 * what is staged; the new objects among it; and whether what is done is
-	 * to be staged.
+	 * The transaction, under @lock. @owner is its netlink portid, or 0, and
+	 * is read locklessly, as is @nr_staged, the number of its requests.
+	 * @owner_sk is its socket, held; @transaction its number; @generation
+	 * the value of @changes that it is based on. Then follow the staged
+	 * changes and their new objects. @staging is set while a request is to
+	 * be staged.
 	 */
 	u32 owner;
 	struct sock *owner_sk;
@@ -68,21 +69,21 @@ struct kproxy_net {
 	struct list_head new_upstreams;
 	struct list_head new_listeners;
 	bool staging;
-	/* Deleted listeners whose sessions are being ended; under @lock. */
+	/* Under @lock: deleted listeners whose sessions are being ended. */
 	struct list_head draining;
 	struct delayed_work drain;
 	/* announces listening sockets that were destroyed */
 	struct work_struct deaths;
-	/* Under @lock: what the counters were when they were reset. */
+	/* Under @lock: the counters at the last reset. */
 	struct kproxy_stats base;
 	/*
-	 * When stalls were counted last and for how long that stays valid, in
+	 * When stalls were last counted and how long that stays valid, in
 	 * jiffies. Written under @stalls_lock, which serialises the counting.
 	 */
 	struct mutex stalls_lock;
 	unsigned long stalls_at;
 	unsigned long stalls_fresh;
-	/* Made under @lock when they are first needed, then constant. */
+	/* Allocated under @lock when first needed, then constant. */
 	struct workqueue_struct *check_wq;
 	struct workqueue_struct *preconnect_wq;
 };
@@ -93,10 +94,10 @@ void kproxy_net_changed(struct kproxy_net *kn);
 void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
 		       bool reset);
 
-/* Context: any. Whether there was ever an object in it. */
+/* Whether it ever had an object. Context: any. */
 static inline bool kproxy_net_used(const struct kproxy_net *kn)
 {
-	/* pairs with that of kproxy_net_use() */
+	/* pairs with the release in kproxy_net_use() */
 	return smp_load_acquire(&kn->used);
 }
 

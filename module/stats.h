@@ -16,7 +16,7 @@ enum kproxy_counter {
 	KPROXY_BYTES_COPIED,
 	KPROXY_PUMPS_INLINE,
 	KPROXY_PUMPS_DEFERRED,
-	/* nanoseconds that clients, servers did not take what was theirs */
+	/* nanoseconds that the client, the server had no room for its bytes */
 	KPROXY_STALL_CLIENT,
 	KPROXY_STALL_SERVER,
 	/* sessions that have ended, by enum kproxy_reason */
@@ -25,7 +25,7 @@ enum kproxy_counter {
 	KPROXY_COUNTERS = KPROXY_ENDS + KPROXY_REASON_MAX + 1
 };
 
-/* One CPU's counters; written only by that CPU, read by any. */
+/* One CPU's counters; written by that CPU alone, read locklessly. */
 struct kproxy_stats {
 	u64 count[KPROXY_COUNTERS];
 };

@@ -62,9 +62,7 @@ struct kproxy_log_record {
 	__u64 duration_us;
 	/* time until a server answered, 0 if none did */
 	__u64 connect_us;
-	/*
-	 * from the client, to the client: bytes that the receiver acknowledged
-	 */
+	/* from the client, to the client: acknowledged by the receiver */
 	__u64 bytes_in;
 	__u64 bytes_out;
 	/* enum kproxy_reason */
@@ -74,9 +72,7 @@ struct kproxy_log_record {
 	struct kproxy_log_endpoint server;
 	char listener[KPROXY_LOG_NAME_SIZE];
 	char upstream[KPROXY_LOG_NAME_SIZE];
-	/*
-	 * how long the client, the server had no room for bytes waiting for it
-	 */
+	/* how long the client, the server had no room for bytes sent to it */
 	__u64 stall_client_us;
 	__u64 stall_server_us;
 	/* bytes sent to the server, to the client, but not acknowledged */

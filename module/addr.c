@@ -123,8 +123,7 @@ bool kproxy_addr_in_prefix(const union kproxy_addr *addr,
 }
 
 /**
- * kproxy_addr_sendable() - check whether an address can be an end of a
- * connection
+ * kproxy_addr_sendable() - check whether a connection can have an address
  * @addr: the address; its port is ignored
  *
  * Context: any.

@@ -233,8 +233,7 @@ void kproxy_check_prepare(struct kproxy_server *server)
 }
 
 /**
- * kproxy_check_apply() - switch a server's checks on or off, as its upstream
- * says
+ * kproxy_check_apply() - apply an upstream's check options to a server
  * @server: the server, its namespace's configuration lock held
  *
  * A check under way goes on, unless checks are switched off. The next check is

@@ -9,9 +9,9 @@
  * At the end of a burst, the coalesced bytes wait in vain until a timer fires.
  * To keep that rare, a stream must have moved many bytes before it is
  * coalesced. That threshold doubles if the timer fires again soon. If many
- * bytes had come by then, the sender may be limited by its window and waiting
- * for an ACK. Such a stream is coalesced in slightly smaller amounts, until it
- * has moved that threshold again.
+ * bytes had come by then, the sender may be limited by its congestion window
+ * and waiting for an ACK. Such a stream is coalesced in slightly smaller
+ * amounts, until it has moved that threshold again.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -44,8 +44,7 @@ void kproxy_hold_init(struct kproxy_hold *hold)
 }
 
 /**
- * kproxy_hold_measure() - measure a stream's speed and decide how to coalesce
- * it
+ * kproxy_hold_measure() - measure a stream's speed, adapt the coalescing
  * @hold: the stream's
  * @moved: bytes since the stream began, at least KPROXY_HOLD_BYTES above the
  *	mark
@@ -80,10 +79,9 @@ void kproxy_hold_measure(struct kproxy_hold *hold, u64 moved, u32 now,
 }
 
 /**
- * kproxy_hold_in_vain() - back off after the timer fired before enough bytes
- * came
+ * kproxy_hold_in_vain() - back off after the hold timer has fired
  * @hold: the stream's
- * @came: bytes that had come by then
+ * @came: bytes that had come by then, too few
  * @moved: bytes since the stream began
  * @now: microseconds, by TCP's clock
  *

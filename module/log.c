@@ -303,7 +303,7 @@ err:
  * kproxy_log_close() - end a log
  * @log: the log, which nobody writes to any more; may be NULL
  *
- * A reader that has it open can still read all records.
+ * A reader that has it open keeps its records.
  *
  * Context: process, may sleep.
  */

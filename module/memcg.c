@@ -170,8 +170,7 @@ bool kproxy_memcg_room(const struct sock *owner)
 }
 
 /**
- * kproxy_memcg_same() - check whether two sockets are charged to the same
- * cgroup
+ * kproxy_memcg_same() - check whether two sockets share a memory cgroup
  * @a: one
  * @b: the other
  *

@@ -156,7 +156,7 @@ void kproxy_owner_free(struct sock *owner)
 }
 
 /**
- * kproxy_owner_give() - make an owner's socket of a new one
+ * kproxy_owner_give() - make a new socket belong to an owner
  * @sk: a new TCP socket that nobody else can see yet
  * @owner: a socket of the owner, which is not freed during the call
  *

@@ -227,8 +227,7 @@ struct kproxy_session *kproxy_session_walk_next(struct kproxy_session_walk *walk
 }
 
 /**
- * kproxy_session_walk_again() - have the next call return the same session
- * again
+ * kproxy_session_walk_again() - return the same session by the next call
  * @walk: the walk, which has found one
  *
  * Context: process.
@@ -326,8 +325,7 @@ static bool stalls_fresh(const struct kproxy_net *kn)
 }
 
 /**
- * kproxy_session_count_stalls() - bring the counters of ongoing stalls up to
- * date
+ * kproxy_session_count_stalls() - add ongoing stalls to the counters
  * @kn: the namespace's root
  *
  * Otherwise a stall is counted when it ends. Any user can read counters in a

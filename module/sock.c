@@ -223,9 +223,9 @@ static void sock_take_over(struct kproxy_sock *ks, struct socket *socket,
 }
 
 /*
- * A closed client socket leaves a struct socket without a protocol, and its
- * inode. Freeing and allocating these costs as much as two packets, so some are
- * kept for later clients. They stay charged to the memory cgroup that they were
+ * A closed socket leaves a struct socket without a protocol, and its inode.
+ * Freeing and allocating these costs as much as two packets, so some are kept
+ * for later clients. They stay charged to the memory cgroup that they were
  * allocated for, and only its clients get them. Per CPU, accessed with
  * preemption off.
  */

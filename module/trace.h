@@ -212,7 +212,7 @@ TRACE_EVENT(kproxy_pump,
 		  __entry->copied, show_result(__entry->result))
 );
 
-/* A fast stream is being coalesced, up to so many bytes or so long. */
+/* A fast stream is being coalesced, up to this many bytes or microseconds. */
 TRACE_EVENT(kproxy_hold,
 	TP_PROTO(const struct kproxy_session *s, int source),
 	TP_ARGS(s, source),

@@ -2,10 +2,11 @@
 /*
  * Admission counts the sessions of clients, for listeners that limit them. A
  * client is an IPv4 address, or the 64 bits of an IPv6 address that a host
- * can't choose freely. Clients without a session are remembered for two
- * seconds, until their rate is 0. Only the latest of them are kept, so that
- * addresses made up by an attacker cost a bounded amount of memory. The hash is
- * keyed by a secret, so that nobody can choose addresses that share a bucket.
+ * can't choose freely. At most as many clients as there are sessions have one.
+ * Clients without a session are remembered for two seconds, until their rate is
+ * 0. Only the latest of them are kept, so that addresses made up by an attacker
+ * cost a bounded amount of memory. The hash is keyed by a secret, so that
+ * nobody can choose addresses that share a bucket.
  */
 #include <linux/err.h>
 #include <linux/jiffies.h>
@@ -206,7 +207,7 @@ kproxy_admission_enter(struct kproxy_admission *adm, u64 listener,
 /**
  * kproxy_admission_leave() - uncount a session that has ended
  * @adm: the namespace's admission
- * @client: the client; may be freed here
+ * @client: the client; no longer the caller's
  * @now: jiffies
  *
  * Context: process.

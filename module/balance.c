@@ -87,7 +87,7 @@ int kproxy_balance_build(struct kproxy_balancer *b)
 
 /**
  * kproxy_balance_free() - free a balancer that is no longer used
- * @b: the balancer; its entries hold no references
+ * @b: the balancer; references that its entries hold are the caller's to put
  *
  * Context: any but hard interrupts.
  */

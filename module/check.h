@@ -18,7 +18,7 @@ struct kproxy_check {
 	/* begins a check, or ends the one under way */
 	struct delayed_work work;
 
-	/* Written by the work alone; @health is read locklessly. */
+	/* The work's, or while it is disabled; lockless reads of @health. */
 	struct kproxy_sock ks;
 	/* jiffies when the check began */
 	unsigned long began;

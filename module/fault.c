@@ -10,7 +10,7 @@
  *
  * fail_kproxy_point: a CPU is delayed at a point; it has some more files:
  *
- *   points    names of points, "all" or "none"; "none" disables them
+ *   points    names of points, "all" or "none"; "none" counts no point either
  *   delay     microseconds; a CPU that may not sleep spins, SPIN_MAX_US at most
  *   random    use a random delay, up to that
  *   cpu       only this CPU; -1 for any

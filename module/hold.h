@@ -10,12 +10,9 @@
 
 /* How a stream is coalesced; protected like the pump that contains it. */
 struct kproxy_hold {
-	/*
-	 * run the pump when this many bytes have come, 0: at once; read
-	 * locklessly
-	 */
+	/* run once this many bytes have come, 0 for at once; lockless reads */
 	u32 bytes;
-	/* but no later than this, in microseconds; read locklessly */
+	/* but no later than this, in microseconds; lockless reads */
 	u32 us;
 	/* bytes that had moved when the measurement began */
 	u64 mark;
@@ -23,10 +20,7 @@ struct kproxy_hold {
 	u64 after;
 	/* TCP's clock when the measurement began, in microseconds */
 	u32 begun;
-	/*
-	 * distance to @after the last time it was set; doubles if the next is
-	 * soon
-	 */
+	/* bytes last added to @after; doubles if the timer fires again soon */
 	u32 patience;
 	/* limit until @after, from what had come in vain; 0: don't coalesce */
 	u32 most;

@@ -61,10 +61,10 @@ struct sockets_state {
 
 /*
  * Read a session's sockets, without a lock, because the data path would feel
- * it, and without a reference. The memory of a TCP socket remains one until a
- * grace period has passed, but the socket may be closed and the memory reused
- * for another. Sockets are closed in final states only. Therefore the values
- * are the session's if it still has two sockets afterwards.
+ * it, and without a reference. TCP sockets are SLAB_TYPESAFE_BY_RCU: under RCU,
+ * the memory remains a TCP socket's, but the socket may be closed and the
+ * memory reused for another. Sockets are closed in final states only. Therefore
+ * the values are the session's if it still has two sockets afterwards.
  */
 static bool get_sockets(struct sockets_state *sockets,
 			const struct kproxy_session *s, enum kproxy_state state)

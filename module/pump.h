@@ -39,15 +39,9 @@ struct kproxy_pump {
 	unsigned long last;
 	/* the CPU that moved it */
 	int cpu;
-	/*
-	 * bytes sent with the SYN, still to be taken from the head, then the
-	 * source
-	 */
+	/* bytes sent with the SYN, not yet taken from head and source */
 	u32 ahead;
-	/*
-	 * a PROXY header, sent before the first byte and not counted; len 0 for
-	 * none
-	 */
+	/* PROXY header to send before the first byte, uncounted; len 0: none */
 	struct kproxy_pool_frag head;
 	/* the destination was full at the end of the last run */
 	bool full;

@@ -37,10 +37,7 @@ enum kproxy_side {
 };
 
 enum kproxy_session_flag {
-	/*
-	 * The pump work is to run the direction from the client, from the
-	 * server.
-	 */
+	/* The pump work is to run the client's, the server's direction. */
 	KPROXY_SESSION_WANTED,
 	/* That run was deferred because the destination's lock was busy. */
 	KPROXY_SESSION_DEFERRED = KPROXY_SESSION_WANTED + KPROXY_SIDES,
@@ -62,10 +59,7 @@ enum kproxy_session_flag {
 	KPROXY_SESSION_LATE_ACKS,
 	/* The pump work was queued at least once. */
 	KPROXY_SESSION_KICKED,
-	/*
-	 * The life work is in connect() and pumps received bytes when it
-	 * returns.
-	 */
+	/* The life work is in connect() and runs the pumps afterwards. */
 	KPROXY_SESSION_ASKING,
 	/* The state is final and the reason is stored. */
 	KPROXY_SESSION_FINAL,
@@ -133,10 +127,7 @@ struct kproxy_session {
 	struct kproxy_waiter waiter;
 	/* kproxy_choice_bit() of each server that failed to connect */
 	u64 tried;
-	/*
-	 * under @life: where the session is counted, if the listener limits
-	 * clients
-	 */
+	/* under @life: where the session is counted for client limits */
 	struct kproxy_client *admitted;
 	/* under @life */
 	struct kproxy_greeting greeting;
@@ -144,10 +135,7 @@ struct kproxy_session {
 	bool begun;
 	/* jiffies when the greeting, wait, connect or flush times out */
 	unsigned long step_by;
-	/*
-	 * Under @life, at the end: bytes sent that the peer has not
-	 * acknowledged.
-	 */
+	/* Under @life, at the end: bytes sent and not acknowledged. */
 	u32 unacked[KPROXY_SIDES];
 
 	struct rhash_head node;

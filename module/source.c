@@ -116,8 +116,8 @@ static int connect_in_turn(struct kproxy_server *server, struct socket *socket)
 }
 
 /*
- * The client's port is requested as a range of one, not bound, because the
- * kernel does not choose bound ports for connections that accept any.
+ * The client's port is requested as a range of one, not bound, because
+ * connect() does not choose bound ports for other sockets.
  */
 static int connect_as(const struct kproxy_server *server, struct socket *socket,
 		      const union kproxy_addr *client)

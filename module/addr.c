@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Addresses. A socket of a dual-stack listener speaks IPv4 in mapped IPv6
- * addresses; here those become plain IPv4, so that one host has one address
- * whatever listener it came through.
+ * Addresses. A dual-stack listener's socket uses IPv4-mapped IPv6 addresses for
+ * IPv4. They are converted to plain IPv4 here, so that a host has the same
+ * address whichever listener it came through.
  */
 #include <linux/inetdevice.h>
 #include <linux/string.h>
@@ -38,8 +38,8 @@ static void addr_set(union kproxy_addr *addr, const struct sock *sk,
 }
 
 /**
- * kproxy_addr_local() - our own address of a connected socket
- * @addr: where it goes
+ * kproxy_addr_local() - get the local address of a connected socket
+ * @addr: where it is stored
  * @sk: the socket
  *
  * Context: any.
@@ -51,8 +51,8 @@ void kproxy_addr_local(union kproxy_addr *addr, const struct sock *sk)
 }
 
 /**
- * kproxy_addr_peer() - the peer's address of a connected socket
- * @addr: where it goes
+ * kproxy_addr_peer() - get the peer's address of a connected socket
+ * @addr: where it is stored
  * @sk: the socket
  *
  * Context: any.
@@ -63,9 +63,9 @@ void kproxy_addr_peer(union kproxy_addr *addr, const struct sock *sk)
 }
 
 /**
- * kproxy_addr_mapped() - an address of either family as one of IPv6
+ * kproxy_addr_mapped() - convert an address of either family to IPv6
  * @addr: the address
- * @mapped: where it goes
+ * @mapped: where it is stored
  *
  * Context: any.
  */
@@ -78,12 +78,12 @@ void kproxy_addr_mapped(const union kproxy_addr *addr, struct in6_addr *mapped)
 }
 
 /**
- * kproxy_addr_equal() - whether two addresses, ports and scopes are the same
+ * kproxy_addr_equal() - compare two addresses, with port and scope
  * @a: one address
  * @b: the other
  *
  * Context: any.
- * Return: true if they are.
+ * Return: true if they are equal.
  */
 bool kproxy_addr_equal(const union kproxy_addr *a, const union kproxy_addr *b)
 {
@@ -102,10 +102,10 @@ bool kproxy_addr_equal(const union kproxy_addr *a, const union kproxy_addr *b)
 }
 
 /**
- * kproxy_addr_in_prefix() - whether an address lies in a network
- * @addr: the address; its port does not count
+ * kproxy_addr_in_prefix() - check whether an address lies in a network
+ * @addr: the address; its port is ignored
  * @net: any address of the network
- * @bits: leading bits that must agree, at most kproxy_addr_bits() of @net
+ * @bits: prefix length, at most kproxy_addr_bits() of @net
  *
  * Context: any.
  * Return: true if it does.
@@ -123,11 +123,11 @@ bool kproxy_addr_in_prefix(const union kproxy_addr *addr,
 }
 
 /**
- * kproxy_addr_sendable() - whether an address may be one end of a connection
- * @addr: the address; its port does not count
+ * kproxy_addr_sendable() - check whether a connection can have an address
+ * @addr: the address; its port is ignored
  *
  * Context: any.
- * Return: false for any, multicast and broadcast addresses.
+ * Return: false for wildcard, multicast and broadcast addresses.
  */
 bool kproxy_addr_sendable(const union kproxy_addr *addr)
 {
@@ -146,11 +146,12 @@ bool kproxy_addr_sendable(const union kproxy_addr *addr)
 }
 
 /**
- * kproxy_addr_connectable() - whether a server can stand at an address
+ * kproxy_addr_connectable() - check whether a server can have an address
  * @addr: the address
  *
  * Context: any.
- * Return: false for no port, any, multicast and broadcast addresses.
+ * Return: false without a port, and for wildcard, multicast and broadcast
+ * addresses.
  */
 bool kproxy_addr_connectable(const union kproxy_addr *addr)
 {
@@ -158,11 +159,11 @@ bool kproxy_addr_connectable(const union kproxy_addr *addr)
 }
 
 /**
- * kproxy_addr_bits() - how long an address is
+ * kproxy_addr_bits() - return the length of an address
  * @addr: the address
  *
  * Context: any.
- * Return: its length in bits, 0 for any of both families.
+ * Return: its length in bits, 0 for AF_UNSPEC.
  */
 unsigned int kproxy_addr_bits(const union kproxy_addr *addr)
 {
@@ -177,7 +178,7 @@ unsigned int kproxy_addr_bits(const union kproxy_addr *addr)
 }
 
 /**
- * kproxy_addr_size() - how long an address is for bind and connect
+ * kproxy_addr_size() - return the size of an address for bind and connect
  * @addr: the address
  *
  * Context: any.
@@ -190,7 +191,7 @@ unsigned int kproxy_addr_size(const union kproxy_addr *addr)
 }
 
 /**
- * kproxy_addr_port() - the port of an address
+ * kproxy_addr_port() - return the port of an address
  * @addr: the address, of any family
  *
  * Context: any.

@@ -9,7 +9,7 @@
 
 struct sock;
 
-/* An IPv4 or IPv6 address and port; family AF_UNSPEC is any of both. */
+/* An IPv4 or IPv6 address and port; AF_UNSPEC means any address of both. */
 union kproxy_addr {
 	struct sockaddr sa;
 	struct sockaddr_in v4;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Admission counts the clients of listeners that limit what one client may
- * have. A client is an IPv4 address, or the 64 bits of an IPv6 address that a
- * host can't choose freely. Clients with a session are as many as there are
- * sessions; others are remembered until their rate is forgotten, two seconds
- * long, and of those only the latest are kept, so that addresses made up by an
- * attacker cost a bounded amount of memory. The hash is keyed by a secret, so
- * that nobody can choose addresses which share a bucket.
+ * Admission counts the sessions of clients, for listeners that limit them. A
+ * client is an IPv4 address, or the 64 bits of an IPv6 address that a host
+ * can't choose freely. At most as many clients as there are sessions have one.
+ * Clients without a session are remembered for two seconds, until their rate is
+ * 0. Only the latest of them are kept, so that addresses made up by an attacker
+ * cost a bounded amount of memory. The hash is keyed by a secret, so that
+ * nobody can choose addresses that share a bucket.
  */
 #include <linux/err.h>
 #include <linux/jiffies.h>
@@ -21,13 +21,13 @@
 #include "rate.h"
 #include "shared.h"
 
-/* After this many jiffies the rate of a client without a session is 0. */
+/* Jiffies after which the rate of a client without a session is 0. */
 #define REMEMBERED (2 * HZ)
 
-/* Clients that are forgotten in one go, before others get the lock. */
+/* Clients to forget before the lock is released. */
 #define EXPIRE_BATCH 256
 
-/* One client of one listener. */
+/* Identifies one client of one listener. */
 struct client_key {
 	u64 high;
 	u64 low;
@@ -40,7 +40,7 @@ struct kproxy_client {
 	struct rhash_head node;
 	struct kproxy_rate rate;
 	unsigned int sessions;
-	/* Without a session: its place, and jiffies when the last one ended. */
+	/* Without a session: list entry, and jiffies when the last ended. */
 	struct list_head idle;
 	unsigned long left;
 };
@@ -65,7 +65,7 @@ static const struct rhashtable_params client_params = {
 };
 
 /**
- * kproxy_admission_setup() - set up what all namespaces share
+ * kproxy_admission_setup() - allocate what all namespaces share
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
@@ -109,7 +109,7 @@ static void client_unlist(struct kproxy_admission *adm,
 	adm->nr_idle--;
 }
 
-/* Nobody looks a client up without the lock: its memory is free at once. */
+/* Clients are only looked up under the lock, so free the memory at once. */
 static void client_forget(struct kproxy_admission *adm,
 			  struct kproxy_client *client)
 {
@@ -143,7 +143,7 @@ static struct kproxy_client *client_new(struct kproxy_admission *adm,
 	return client;
 }
 
-/* A client that is known: whether it may have one more session. */
+/* Whether a client may have one more session. */
 static bool client_may(struct kproxy_client *client,
 		       const struct kproxy_client_limits *limits,
 		       unsigned long now)
@@ -167,7 +167,7 @@ client_enter(struct kproxy_admission *adm, const struct client_key *key,
 		client = client_new(adm, key, now);
 	if (!client)
 		return ERR_PTR(-ENOMEM);
-	/* One that is new is within any limit. */
+	/* A new client is within any limit. */
 	if (!client_may(client, limits, now))
 		return ERR_PTR(-EDQUOT);
 	if (known && !client->sessions)
@@ -181,12 +181,12 @@ client_enter(struct kproxy_admission *adm, const struct client_key *key,
  * @adm: the namespace's admission
  * @listener: number of the listener that the client came to
  * @addr: the client's address
- * @limits: what it may have, not without any limit
+ * @limits: the client's limits, at least one of them set
  * @now: jiffies
  *
  * Context: process.
- * Return: the client, for kproxy_admission_leave(); -EDQUOT if the session is
- * over a limit; -ENOMEM. Nothing is counted then.
+ * Return: the client, for kproxy_admission_leave(); -EDQUOT if the session
+ * exceeds a limit; -ENOMEM. On error, nothing is counted.
  */
 struct kproxy_client *
 kproxy_admission_enter(struct kproxy_admission *adm, u64 listener,
@@ -205,9 +205,9 @@ kproxy_admission_enter(struct kproxy_admission *adm, u64 listener,
 }
 
 /**
- * kproxy_admission_leave() - a session of a client has ended
+ * kproxy_admission_leave() - uncount a session that has ended
  * @adm: the namespace's admission
- * @client: the client; the caller's no more
+ * @client: the client; no longer the caller's
  * @now: jiffies
  *
  * Context: process.
@@ -227,12 +227,12 @@ void kproxy_admission_leave(struct kproxy_admission *adm,
 }
 
 /**
- * kproxy_admission_expire() - forget clients who are long gone
+ * kproxy_admission_expire() - forget clients that left long ago
  * @adm: the namespace's admission
  * @now: jiffies
  *
  * Context: process.
- * Return: true if some without a session are left.
+ * Return: true if clients without a session are left.
  */
 bool kproxy_admission_expire(struct kproxy_admission *adm, unsigned long now)
 {
@@ -267,7 +267,7 @@ static void admission_expire_work(struct work_struct *work)
 }
 
 /**
- * kproxy_admission_init() - make a namespace's table of clients
+ * kproxy_admission_init() - set up a namespace's table of clients
  * @adm: its admission
  *
  * Context: process, may sleep.

@@ -11,26 +11,26 @@
 struct kproxy_client;
 union kproxy_addr;
 
-/* Clients without a session that are remembered, in a namespace. */
+/* Clients without a session to remember, per namespace. */
 #define KPROXY_CLIENTS_IDLE_MAX 16384
 
-/* The clients that are counted, in a namespace. */
+/* The clients that are counted in a namespace. */
 struct kproxy_admission {
 	/* Protects all of it, and each client. */
 	spinlock_t lock;
 	struct rhashtable clients;
-	/* those without a session, who was here last at the end */
+	/* clients without a session, the latest at the end */
 	struct list_head idle;
 	unsigned int nr_idle;
-	/* forgets them; queued while there are some */
+	/* forgets idle clients; queued while there are some */
 	struct delayed_work expire;
 };
 
-/* What one client may have of one listener; 0 for no limit. */
+/* Limits of one client at one listener; 0 for no limit. */
 struct kproxy_client_limits {
-	/* sessions at once */
+	/* concurrent sessions */
 	unsigned int maxconn;
-	/* new sessions a second */
+	/* new sessions per second */
 	unsigned int rate;
 };
 

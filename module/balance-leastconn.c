@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The server that has the fewest sessions for its weight. Among equals it is
- * whose turn it is in a weighted round robin, so that clients who come one by
- * one to an idle upstream are spread by weight too.
+ * Chooses the server with the fewest sessions for its weight. A weighted round
+ * robin breaks ties, so that clients that come to an idle upstream one by one
+ * are spread by weight as well.
  *
- * Nothing is kept in order, which would need a lock: whoever chooses looks at
- * the counts of sessions, which sessions keep anyway. Up to GROUP servers it
- * looks at all of them. More stand in groups of so many, and it looks at the
- * least that was seen in each group, then at the servers of the best one; and
- * at those of one more group in turn, so that what has become less busy since
- * it was seen is found after as many choices as there are groups. No choice
- * looks at more than 2 * GROUP servers and the 256 groups of the largest
- * upstream.
+ * Servers are not kept sorted, because that would need a lock. Instead, each
+ * choice reads the session counts, which exist anyway. Up to GROUP servers, it
+ * reads all of them. More servers are divided into groups of GROUP. Each choice
+ * compares the least load last seen in each group, and scans the best group. It
+ * also scans one more group, in turn. A server that became less busy is
+ * therefore found after as many choices as there are groups. No choice reads
+ * more than 2 * GROUP servers and the 256 groups of the largest upstream.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -20,7 +19,7 @@
 
 #define GROUP 64U
 
-/* The least busy server that was seen, and how busy the next would be. */
+/* The least busy server that was seen, and the load of the next one. */
 struct least {
 	unsigned int entry;
 	u64 load;
@@ -34,14 +33,14 @@ static unsigned int groups(const struct kproxy_balancer *b)
 
 static int leastconn_build(struct kproxy_balancer *b)
 {
-	/* No group has been looked at: each is worth a look. */
+	/* Zeroed, so that each group is scanned once first. */
 	b->table = kvcalloc(groups(b), sizeof(u64), GFP_KERNEL_ACCOUNT);
 	if (!b->table)
 		return -ENOMEM;
 	return kproxy_balance_roundrobin.build(b);
 }
 
-/* Look at the entries from @low to before @high, at @first first. */
+/* Scan the entries from @low to before @high, beginning at @first. */
 static struct least scan(const struct kproxy_balancer *b, unsigned int low,
 			 unsigned int high, unsigned int first)
 {
@@ -65,7 +64,7 @@ static struct least scan(const struct kproxy_balancer *b, unsigned int low,
 	return least;
 }
 
-/* Look at a group; @taken if the least busy of it is given a session now. */
+/* Scan a group; @taken if its least busy server gets a session now. */
 static unsigned int scan_group(const struct kproxy_balancer *b,
 			       unsigned int group, unsigned int first,
 			       bool taken)
@@ -80,7 +79,7 @@ static unsigned int scan_group(const struct kproxy_balancer *b,
 	if (taken)
 		least.load = min(least.next, least.load +
 				 b->entries[least.entry].cost);
-	/* CPUs may write here in any order; the next look will be right. */
+	/* CPUs may write in any order; the next scan corrects it. */
 	WRITE_ONCE(seen[group], least.load);
 	return least.entry;
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Maglev hashing (Eisenbud et al., NSDI 2016). A table has many more slots than
- * there are servers; a client's hash is a slot, and the server in it gets the
- * client. Each server has an order of its own in which it wants the slots. The
- * servers take turns, as often as their weights say, and take the first they
- * want that is free. So each has its share of the slots, and when a server goes
- * few slots but its own change hands.
+ * there are servers. A client's hash selects a slot, and the server in that
+ * slot gets the client. Each server has its own permutation of the slots. The
+ * servers take turns, as often as their weights say, and each takes the first
+ * free slot of its permutation. Thus each has its share of the slots. If a
+ * server is removed, few slots other than its own change.
  *
- * Everything comes from the servers' addresses, in their order, and from no
- * secret: hosts with the same servers have the same table, however the servers
- * were added. The size never depends on the number of servers, because that
- * would move every client when it changes.
+ * Everything is derived from the servers' addresses, in their order, without a
+ * secret. Hosts with the same servers therefore have the same table, in
+ * whatever order the servers were added. The table's size does not depend on
+ * the number of servers, because a change would move every client.
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
@@ -23,15 +23,15 @@
 #include "balance.h"
 
 /*
- * Slots; a prime, so that every step goes through all of them. 1 % more or less
- * for each of 655 servers, 4 slots for each of as many as there can be.
+ * Slots; a prime, so that every step visits all of them. Shares are exact to 1
+ * % with 655 servers; with the maximum of servers, each has 4 slots.
  */
 #define SLOTS 65537U
 
 /*
- * Probes for a whole table. Random addresses need about a million. Addresses that
- * were chosen to collide would need a billion, so that after this many probes each
- * server takes, when it is its turn, the next free slot instead.
+ * Probes for a whole table. Random addresses need about a million. Addresses
+ * that were chosen to collide would need a billion. After this many probes, a
+ * server whose turn it is takes the next free slot instead.
  */
 #define LOOKS_MAX (64 * SLOTS)
 
@@ -42,21 +42,21 @@ static const siphash_key_t place_key = {
 	.key = { 0x6d61676c65762d31ULL, 0x6b70726f78792d70ULL },
 };
 
-/* What tells servers apart on every host; no index of an interface does. */
+/* Identifies a server on every host; an interface index would not. */
 struct place {
 	u8 ip[16];
 	__be16 port;
 	__be16 family;
 } __packed;
 
-/* A server while the table is filled. */
+/* A server while the table is being filled. */
 struct seeker {
 	struct place place;
 	u16 entry;
 	u32 weight;
-	/* turns it has not had yet, in parts of the largest weight */
+	/* turns it is owed, in parts of the largest weight */
 	u32 credit;
-	/* the slot that it wants next, and how far the one after that is */
+	/* the next slot of its permutation, and the step to the one after */
 	u32 slot;
 	u32 step;
 };
@@ -102,7 +102,7 @@ static u32 seekers_init(struct seeker *seekers, const struct kproxy_balancer *b)
 	return heaviest;
 }
 
-/* Probe until a slot is free. Return: false when no probes are left. */
+/* Probe until a slot is free. Return false if no probes are left. */
 static bool seeker_look(struct seeker *seeker, unsigned long *taken, u32 *looks)
 {
 	while (*looks) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two servers at random, by weight, and of these the one that has less to do.
- * One look at a second server keeps the busiest close to the average, and
- * nothing is written that another CPU reads.
+ * Chooses two servers at random, by weight, and of these the less loaded one.
+ * Comparing with a second server keeps the busiest close to the average.
+ * Nothing is written that another CPU reads.
  */
 #include <linux/random.h>
 
@@ -13,7 +13,7 @@ static int random_build(struct kproxy_balancer *b)
 	return 0;
 }
 
-/* Another one than @first, by weight among the rest. */
+/* Choose an entry other than @first, by weight. */
 static unsigned int random_other(const struct kproxy_balancer *b,
 				 unsigned int first)
 {

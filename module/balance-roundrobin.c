@@ -1,28 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Weighted round robin, smooth and without a lock. All shares of the entries
- * stand in a row, a turn belongs to whose share it falls on, and the next turn
- * is a step further on, around the end. The step has no divisor in common with
- * the length of the row: after one round each share has had its turn once, so
- * that a round gives each entry exactly what its weight says. And it is close
- * to the golden section of the row, which of all steps spreads the turns of a
- * heavy entry most evenly between those of the others.
+ * Smooth weighted round robin without a lock. The shares of all entries form a
+ * ring. A turn goes to the entry whose share it falls on, and the next turn is
+ * a fixed step further. The step is coprime to the number of shares. A round
+ * therefore visits each share once and gives each entry exactly its weight. The
+ * step is close to the golden section of the ring, because that spreads the
+ * turns of a heavy entry most evenly among the others.
  *
- * What is kept from one turn to the next is a number, which CPUs count up
- * together: with one for each CPU, the turns of a few clients would not be
- * those that somebody expects who has read the configuration.
+ * The only state is a counter that all CPUs share. With a counter per CPU, a
+ * few clients would not be served in the order that the configuration suggests.
  */
 #include <linux/gcd.h>
 #include <linux/math64.h>
 
 #include "balance.h"
 
-/* How far from the golden section a step is looked for. */
+/* How far from the golden section to search for a step. */
 #define STEP_WINDOW 64
 
 /*
- * How much turns crowd together: the largest quotient that Euclid's algorithm
- * meets. 1 for ever is the golden section.
+ * How unevenly turns are spread: the largest quotient in Euclid's algorithm.
+ * The golden section has only quotients of 1.
  */
 static u32 crowding(u32 total, u32 step)
 {
@@ -58,18 +56,18 @@ static u32 best_step(u32 total)
 
 static int roundrobin_build(struct kproxy_balancer *b)
 {
-	/* Equals go in the order in which they stand. */
+	/* Entries of equal weight take turns in their order. */
 	b->step = b->total == b->nr ? 1 : best_step(b->total);
 	return 0;
 }
 
 /**
- * kproxy_balance_turn() - whose turn it is
+ * kproxy_balance_turn() - find the entry whose turn it is
  * @b: the balancer, built by this method
  * @turn: the number of the turn
  *
  * Context: any.
- * Return: the number of the entry.
+ * Return: the index of the entry.
  */
 unsigned int kproxy_balance_turn(const struct kproxy_balancer *b, u32 turn)
 {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Choosing among servers. What there is to choose from is built in process
- * context and then published as a whole, so that choosing reads and takes no
- * lock. What a method is, is in a file of its own, balance-*.c; here is what
- * they share.
+ * Choosing a server. A balancer is built in process context and then published
+ * as a whole, so that choosing takes no lock and only reads. Each method is in
+ * a file balance-*.c; this file has what they share.
  */
 #include <linux/gcd.h>
 #include <linux/jhash.h>
@@ -22,28 +21,25 @@ static const struct kproxy_balance_ops *const methods[] = {
 };
 
 /*
- * What a session costs a server of weight 1. Divisible by 1 to 16, so that
+ * Cost of a session on a server of weight 1. Divisible by 1 to 16, so that
  * small weights, which are the usual ones, compare exactly.
  */
 #define COST_ONE (720720U << 12)
 
-/*
- * Known to everybody, because hosts that have never heard of each other must
- * come to the same choice.
- */
+/* Not secret, because independent hosts must make the same choice. */
 static const siphash_key_t hash_key = {
 	.key = { 0x6b70726f78792031ULL, 0x62616c616e636572ULL },
 };
 
 /**
- * kproxy_balance_new() - memory for a choice
- * @method: how to choose
+ * kproxy_balance_new() - allocate a balancer
+ * @method: the balance method
  * @turns: counts turns; outlives the balancer
- * @nr: among how many, at least one
+ * @nr: number of servers, at least one
  *
  * Context: process, may sleep.
- * Return: the caller's, with entries for it to fill in, or NULL when memory is
- * short.
+ * Return: the balancer, owned by the caller, who fills in its entries; NULL if
+ * memory is short.
  */
 struct kproxy_balancer *kproxy_balance_new(enum kproxy_balance method,
 					   atomic_t *turns, unsigned int nr)
@@ -59,7 +55,7 @@ struct kproxy_balancer *kproxy_balance_new(enum kproxy_balance method,
 	return b;
 }
 
-/* Only the ratio of the weights counts; small numbers make short rounds. */
+/* Only the ratio of the weights matters; small weights make short rounds. */
 static void add_up(struct kproxy_balancer *b)
 {
 	unsigned int i;
@@ -76,12 +72,12 @@ static void add_up(struct kproxy_balancer *b)
 }
 
 /**
- * kproxy_balance_build() - make a choice ready
+ * kproxy_balance_build() - finish a balancer
  * @b: from kproxy_balance_new(), with server, address, sessions and a weight
  *	other than 0 in every entry
  *
  * Context: process, may sleep.
- * Return: 0 or -ENOMEM; it is the caller's in both cases.
+ * Return: 0 or -ENOMEM; the caller owns the balancer in both cases.
  */
 int kproxy_balance_build(struct kproxy_balancer *b)
 {
@@ -90,8 +86,8 @@ int kproxy_balance_build(struct kproxy_balancer *b)
 }
 
 /**
- * kproxy_balance_free() - free a choice that nobody uses
- * @b: the balancer; whom its entries are about is the caller's business
+ * kproxy_balance_free() - free a balancer that is no longer used
+ * @b: the balancer; references that its entries hold are the caller's to put
  *
  * Context: any but hard interrupts.
  */
@@ -102,12 +98,12 @@ void kproxy_balance_free(struct kproxy_balancer *b)
 }
 
 /**
- * kproxy_balance_at() - whose share this is
+ * kproxy_balance_at() - find the entry that owns a share
  * @b: the balancer
- * @share: below its total
+ * @share: number of the share, below the balancer's total
  *
  * Context: any.
- * Return: the number of the entry.
+ * Return: the index of the entry.
  */
 unsigned int kproxy_balance_at(const struct kproxy_balancer *b, u32 share)
 {
@@ -126,8 +122,8 @@ unsigned int kproxy_balance_at(const struct kproxy_balancer *b, u32 share)
 }
 
 /**
- * kproxy_balance_hash() - the hash of a client
- * @addr: its address; the port does not count
+ * kproxy_balance_hash() - hash a client's address
+ * @addr: its address; the port is ignored
  *
  * Context: any.
  * Return: the hash, the same on every host.
@@ -142,8 +138,8 @@ u32 kproxy_balance_hash(const union kproxy_addr *addr)
 }
 
 /**
- * kproxy_balance_rehash() - another hash, for another try
- * @hash: the hash that has led to a server which is of no use
+ * kproxy_balance_rehash() - derive another hash for another try
+ * @hash: the hash that led to an unusable server
  *
  * Context: any.
  * Return: the hash, the same on every host.

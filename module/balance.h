@@ -11,50 +11,50 @@ struct kproxy_balancer;
 struct kproxy_server;
 union kproxy_addr;
 
-/* A way to choose. */
+/* A balance method. */
 struct kproxy_balance_ops {
 	/*
-	 * Make what pick() needs besides the entries, which are complete, and
-	 * leave it in @table if need be. Process context: 0 or -ENOMEM.
+	 * Prepare what pick() needs besides the entries, which are complete;
+	 * store it in @table if needed. Process context: 0 or -ENOMEM.
 	 */
 	int (*build)(struct kproxy_balancer *b);
 	/*
-	 * The number of an entry, for a client of this hash. Any context, on
-	 * any number of CPUs at once.
+	 * Return the index of an entry, for a client of this hash. Any context,
+	 * on any number of CPUs at once.
 	 */
 	unsigned int (*pick)(const struct kproxy_balancer *b, u32 hash);
-	/* whether pick() looks at the hash */
+	/* whether pick() uses the hash */
 	bool hashes;
 };
 
-/* One that can be chosen. */
+/* One server of a balancer. */
 struct kproxy_balance_entry {
-	/* whom this is about: nothing that a method looks into */
+	/* the server; methods don't look into it */
 	struct kproxy_server *server;
 	const union kproxy_addr *addr;
-	/* how busy it is; changes at any time */
+	/* its live sessions; changes at any time */
 	const atomic_t *sessions;
-	/* its share, and the shares of those before it */
+	/* its share, and the sum of the shares before it */
 	u32 weight;
 	u32 before;
-	/* how much busier a session makes it, which is less for a heavy one */
+	/* cost of one session; less for a server of higher weight */
 	u32 cost;
 };
 
 /*
- * Those that can be chosen at a time, and how. Constant once it is built: who
- * has changes builds another one.
+ * The servers that can be chosen now, and how. Constant once built; a change
+ * builds another one.
  */
 struct kproxy_balancer {
 	const struct kproxy_balance_ops *ops;
-	/* turns taken so far, by all that were built for the same owner */
+	/* turns taken so far, by all balancers built for the same owner */
 	atomic_t *turns;
-	/* the method's own, from kvmalloc() */
+	/* private to the method, from kvmalloc() */
 	void *table;
-	/* all shares, and how far a turn goes on in them */
+	/* sum of all shares, and distance between turns in them */
 	u32 total;
 	u32 step;
-	/* the owner's, to free it after a grace period */
+	/* used by the owner to free it after a grace period */
 	struct rcu_work free;
 	unsigned int nr;
 	struct kproxy_balance_entry entries[] __counted_by(nr);
@@ -74,14 +74,14 @@ unsigned int kproxy_balance_turn(const struct kproxy_balancer *b, u32 turn);
 u32 kproxy_balance_hash(const union kproxy_addr *addr);
 u32 kproxy_balance_rehash(u32 hash);
 
-/* Context: any, as the method's. */
+/* Choose an entry. Context: any. */
 static inline unsigned int kproxy_balance_pick(const struct kproxy_balancer *b,
 					       u32 hash)
 {
 	return b->ops->pick(b, hash);
 }
 
-/* Context: any. How busy a server is for its weight. */
+/* Sessions of a server, relative to its weight. Context: any. */
 static inline u64 kproxy_balance_load(const struct kproxy_balance_entry *entry)
 {
 	return (u64)(u32)atomic_read(entry->sessions) * entry->cost;

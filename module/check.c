@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Active checks: every now and then a server is connected to, and it is up when
- * it answers. No process belongs to a check. A work begins it; the socket's
- * callback or the end of the time calls the work again, which ends it and sets
- * itself for the next one.
+ * Active checks: a server is up if it accepts a connection. No process waits
+ * for a check. A work item begins it; the socket's callback or the timeout runs
+ * the work again, which ends the check and schedules the next.
  *
- * The first check of a server comes at random within an interval and all others
- * an interval after the one before, so that the checks of thousands of servers
- * which were added at once are spread over it. How many works of a namespace run
- * at a time is limited too.
+ * The first check of a server comes at a random time within an interval, so
+ * that the checks of thousands of servers added at once are spread out. Each
+ * further check comes an interval after the one before. The number of works
+ * that run at a time is limited per namespace.
  */
 #include <linux/jiffies.h>
 #include <linux/random.h>
@@ -25,13 +24,13 @@
 #include "server.h"
 #include "upstream.h"
 
-/* Works of a namespace that may run at a time, each for some microseconds. */
+/* Works of a namespace that may run at a time, a few microseconds each. */
 #define CHECK_WORKS 8
 
 enum check_flag {
 	/* The server has answered. */
 	CHECK_ANSWERED,
-	/* It has answered or refused. */
+	/* The server has accepted or refused the connection. */
 	CHECK_DONE,
 };
 
@@ -56,7 +55,7 @@ static struct workqueue_struct *check_wq(struct kproxy_check *check)
 	return check_server(check)->upstream->obj.kn->check_wq;
 }
 
-/* The socket is locked. It may connect and be closed at once by its peer. */
+/* The socket is locked. Its peer may close it right after it has connected. */
 static void check_changed(struct kproxy_sock *ks)
 {
 	struct kproxy_check *check = sock_check(ks);
@@ -82,15 +81,15 @@ static const struct kproxy_sock_ops check_ops = {
 };
 
 /**
- * kproxy_check_judge() - what a result says about a server
- * @check: what is known of it
+ * kproxy_check_judge() - apply a check's result to a server's health
+ * @check: the server's checks
  * @answered: the result
- * @rise: results after which one that is down is up
- * @fall: and the other way round
+ * @rise: results in a row after which a server that is down is up
+ * @fall: results in a row after which a server that is up is down
  *
  * While nothing is known, the first result decides.
  *
- * Return: true if that has changed its health.
+ * Return: true if the health changed.
  */
 bool kproxy_check_judge(struct kproxy_check *check, bool answered,
 			unsigned int rise, unsigned int fall)
@@ -125,7 +124,7 @@ static void check_result(struct kproxy_check *check, bool answered)
 	kproxy_health_changed(server);
 }
 
-/* After so many milliseconds since the check began, or at once. */
+/* Run the work @ms milliseconds after the check began, or at once. */
 static void check_again(struct kproxy_check *check, unsigned int ms)
 {
 	unsigned long due = check->began + msecs_to_jiffies(ms);
@@ -205,11 +204,12 @@ static void check_work(struct work_struct *work)
 }
 
 /**
- * kproxy_check_open() - have a namespace ready to check servers
+ * kproxy_check_open() - prepare a namespace for checking servers
  * @kn: the namespace's root, its lock held
  *
- * Each namespace has a queue of its own, of which a few works may run at a time:
- * one with thousands of servers does not delay the checks of another.
+ * Each namespace has its own workqueue, on which a few works run at a time.
+ * Thousands of servers in one namespace therefore don't delay the checks of
+ * another.
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
@@ -224,7 +224,7 @@ int kproxy_check_open(struct kproxy_net *kn)
 }
 
 /**
- * kproxy_check_prepare() - make a server one that can be checked
+ * kproxy_check_prepare() - set up a server's checks, switched off
  * @server: the server, new
  */
 void kproxy_check_prepare(struct kproxy_server *server)
@@ -234,11 +234,11 @@ void kproxy_check_prepare(struct kproxy_server *server)
 }
 
 /**
- * kproxy_check_apply() - check a server as its upstream says now, or not
- * @server: the server, the lock of its namespace's configuration held
+ * kproxy_check_apply() - apply an upstream's check options to a server
+ * @server: the server, its namespace's configuration lock held
  *
- * A check that goes on is not disturbed, unless it is the last one; when the
- * next one comes is set anew.
+ * A check under way goes on, unless checks are switched off. The next check is
+ * rescheduled.
  *
  * Context: process, may sleep.
  */
@@ -260,8 +260,8 @@ void kproxy_check_apply(struct kproxy_server *server)
 }
 
 /**
- * kproxy_check_stop() - check a server no more, and forget what was found
- * @server: the server, the lock of its namespace's configuration held
+ * kproxy_check_stop() - stop checking a server, and forget its health
+ * @server: the server, its namespace's configuration lock held
  *
  * Context: process, may sleep.
  */
@@ -273,7 +273,7 @@ void kproxy_check_stop(struct kproxy_server *server)
 	if (!check->on)
 		return;
 	check->on = false;
-	/* Neither itself nor a callback queues it after this. */
+	/* After this, neither the work nor a callback queues it. */
 	disable_delayed_work_sync(&check->work);
 	if (check->ks.socket)
 		check_close(check);

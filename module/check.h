@@ -15,18 +15,18 @@ struct kproxy_server;
 struct kproxy_check {
 	/* Under the configuration lock: whether the work may run. */
 	bool on;
-	/* begins a check, or ends the one that goes on */
+	/* begins a check, or ends the one under way */
 	struct delayed_work work;
 
-	/* The work's; what is in @health is read by any. */
+	/* The work's, or while it is disabled; lockless reads of @health. */
 	struct kproxy_sock ks;
 	/* jiffies when the check began */
 	unsigned long began;
-	/* results in a row that are not what @health says */
+	/* results in a row that contradict @health */
 	unsigned int contrary;
 	enum kproxy_health health;
 
-	/* enum check_flag, atomic bits, of the check that goes on */
+	/* enum check_flag, atomic bits, of the check under way */
 	unsigned long flags;
 };
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The server name in the first message of TLS, the ClientHello (RFC 8446, 4.1.2;
- * RFC 6066, 3). Pure functions: where the bytes come from is the caller's, who is
- * asked only for those that matter, in their order; the rest is stepped over. The
- * message may be spread over any number of records. What is no ClientHello is
- * known at its first wrong byte.
+ * Finds the server name in the first message of TLS, the ClientHello (RFC 8446,
+ * 4.1.2; RFC 6066, 3). These are pure functions: a callback reads the stream.
+ * It is asked only for the bytes that matter, in order, and the others are
+ * skipped. The message may span any number of records. The parser rejects
+ * anything else at its first wrong byte.
  *
- * A parse that needs more goes on later where it was: a step is made when all its
- * bytes have come, so that a client that sends byte by byte costs no more than
- * one that sends all at once.
+ * A parse that needs more bytes resumes later. A step runs only when all its
+ * bytes have come, so a client that sends byte by byte costs no more than one
+ * that sends all at once.
  */
 #include <linux/errno.h>
 #include <linux/minmax.h>
@@ -26,13 +26,13 @@
 #define SERVER_NAME 0
 #define HOST_NAME 0
 
-/* No more of a stream than this is looked at, however short its records are. */
+/* Limit of the stream to parse, however short its records are. */
 #define STREAM_MAX (2 * KPROXY_HELLO_MAX)
 
-/* What a step returns when there is no more to do. */
+/* Returned by a step when parsing is finished. */
 #define FOUND 1
 
-/* What comes next; in the order of the message. */
+/* The next step, in the order of the message. */
 enum step {
 	STEP_MESSAGE,
 	STEP_VERSION,
@@ -73,7 +73,7 @@ static int expect_byte(struct parser *p, u8 want)
 	return byte == want ? 0 : -EPROTO;
 }
 
-/* The head of a record: type, version, length. */
+/* Read a record header: type, version, length. */
 static int next_record(struct parser *p)
 {
 	u8 minor, len[2];
@@ -96,7 +96,7 @@ static int next_record(struct parser *p)
 	return p->h.record && p->h.record <= RECORD_MAX ? 0 : -EPROTO;
 }
 
-/* Step over what is to be. What was done of it before an error is kept. */
+/* Skip the bytes to be skipped. Progress made before an error is kept. */
 static int pass(struct parser *p)
 {
 	struct kproxy_hello was;
@@ -120,7 +120,7 @@ static int pass(struct parser *p)
 	return 0;
 }
 
-/* The message's next bytes. */
+/* Take the message's next bytes. */
 static int take(struct parser *p, u8 *to, u16 len)
 {
 	u16 part;
@@ -168,7 +168,7 @@ static int take_u16(struct parser *p, u16 *value)
 	return err;
 }
 
-/* Have the message's next bytes stepped over; then @next. */
+/* Skip the message's next bytes, and continue with @next. */
 static int skip(struct parser *p, u16 len, enum step next)
 {
 	if (len > p->h.left)
@@ -179,7 +179,7 @@ static int skip(struct parser *p, u16 len, enum step next)
 	return 0;
 }
 
-/* Its type and length. From here on what is left is about the message alone. */
+/* Message type and length. From here on, @left counts this message alone. */
 static int step_message(struct parser *p)
 {
 	u16 type, high, low;
@@ -250,7 +250,7 @@ static int step_extensions(struct parser *p)
 	u16 len;
 	int err;
 
-	/* An old client has none at all. */
+	/* Old clients send no extensions. */
 	if (!p->h.left)
 		return -ENOENT;
 	err = take_u16(p, &len);
@@ -278,13 +278,13 @@ static int step_extension(struct parser *p)
 		return skip(p, len, STEP_EXTENSION);
 	if (len > p->h.left)
 		return -EPROTO;
-	/* What is behind it is not of interest. */
+	/* Nothing after this extension matters. */
 	p->h.left = len;
 	p->h.step = STEP_NAMES;
 	return 0;
 }
 
-/* It is a list of names, each with its kind. */
+/* A list of names, each with its type. */
 static int step_names(struct parser *p)
 {
 	u16 len;
@@ -347,15 +347,16 @@ static int (*const steps[])(struct parser *p) = {
 };
 
 /**
- * kproxy_hello_parse() - the server name that a client of TLS asks for
- * @hello: how far it was parsed; asked again after an answer, the same is said
+ * kproxy_hello_parse() - find the server name that a TLS client requests
+ * @hello: the parser's state; calling again after a result gives the same
+ *	result
  * @read: reads from the client's stream
  * @arg: for @read
- * @name: where the name goes, in lower case, KPROXY_HELLO_NAME_SIZE bytes
+ * @name: where the name is stored, in lower case, KPROXY_HELLO_NAME_SIZE bytes
  *
  * Context: that of @read.
- * Return: 0; -EAGAIN when more must have come; -ENOENT when the client names no
- * server; -EPROTO when it does not speak TLS; another error of @read's.
+ * Return: 0; -EAGAIN if more bytes are needed; -ENOENT if the client names no
+ * server; -EPROTO if it does not speak TLS; or another error of @read.
  */
 int kproxy_hello_parse(struct kproxy_hello *hello, kproxy_hello_read read,
 		       void *arg, char *name)

@@ -4,28 +4,28 @@
 
 #include <linux/types.h>
 
-/* The longest ClientHello that is looked at, without the headers of records. */
+/* Longest ClientHello to parse, without record headers. */
 #define KPROXY_HELLO_MAX 16384
 
-/* The longest name, and one more byte for its end. */
+/* Longest name, and its terminating zero. */
 #define KPROXY_HELLO_NAME_SIZE 256
 
-/* How far a ClientHello was parsed; zeroed before the first call. */
+/* State of the parser; zeroed before the first call. */
 struct kproxy_hello {
-	/* the stream's next byte */
+	/* offset of the stream's next byte */
 	u32 at;
-	/* bytes left of the record */
+	/* bytes left in the record */
 	u16 record;
-	/* bytes of the message to be stepped over, and left of it behind those */
+	/* bytes of the message to skip, and bytes left after those */
 	u16 skip;
 	u16 left;
 	u8 step;
 };
 
 /*
- * Reads @len bytes of the stream, at @at from its beginning, which is not before
- * the end of what the same parse has read last: 0; -EAGAIN when they have not all
- * come; another errno when they can't be read.
+ * Reads @len bytes of the stream, at offset @at, which never precedes the end
+ * of what the same parse read last. Return 0; -EAGAIN if they have not all
+ * come; another errno if they can't be read.
  */
 typedef int (*kproxy_hello_read)(void *arg, u32 at, u8 *to, u32 len);
 

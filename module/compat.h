@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Every difference between the kernels that kproxy builds for (6.12 and later).
- * Code elsewhere is written for the newest one.
+ * All differences between the kernels that kproxy supports (6.12 and later).
+ * Other files are written for the newest one.
  *
- * Stable releases and distributions backport, so a version says little. Macros
- * are looked for here; KPROXY_HAVE_* are what module/Kbuild finds in the headers.
+ * Stable releases and distributions backport, so versions say little. This file
+ * tests for macros; module/Kbuild finds KPROXY_HAVE_* in the headers.
  */
 #ifndef _KPROXY_COMPAT_H
 #define _KPROXY_COMPAT_H
@@ -56,7 +56,7 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define sockaddr_unsized sockaddr
 #endif
 
-/* Flags of a mapping were an unsigned long. */
+/* The flags used to be an unsigned long. */
 #ifdef EMPTY_VMA_FLAGS
 #define KPROXY_NORESERVE mk_vma_flags(VMA_NORESERVE_BIT)
 #else
@@ -64,8 +64,8 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #endif
 
 /*
- * The IPv6 addresses of a socket, which only one of AF_INET6 is asked for. Without
- * IPv6 there is none, and struct sock has no room for them.
+ * IPv6 addresses of a socket; only call these for AF_INET6. Without CONFIG_IPV6
+ * there are no such sockets, and struct sock has no room for the addresses.
  */
 static inline const struct in6_addr *kproxy_v6_rcv_saddr(const struct sock *sk)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The one place where sockets to servers are made, whatever they are for: so
- * that a session, a check and a connection made ahead do not differ in what
- * their upstream's options, or the policy for their owner, make of them.
+ * Creates all sockets that connect to servers, so that sessions, checks and
+ * idle connections get the same options of the upstream, and the same policy of
+ * the owner.
  */
 #include <linux/net.h>
 
@@ -29,17 +29,17 @@ static int connect_set_options(struct kproxy_upstream *up,
 }
 
 /**
- * kproxy_connect_open() - make a socket for a connection to a server
+ * kproxy_connect_open() - create a socket for a connection to a server
  * @server: the server, held
- * @owner: a socket of the owner's, which is not freed during the call
- * @who: what it is for
- * @socket: where it goes
+ * @owner: a socket of the owner, which is not freed during the call
+ * @who: what the connection is for
+ * @socket: where the socket is stored
  *
- * It is ready for kproxy_sock_attach_new() and kproxy_source_connect().
+ * The socket is ready for kproxy_sock_attach_new() and kproxy_source_connect().
  *
  * Context: process, may sleep.
- * Return: 0, the socket being the caller's; or what making it, or setting its
- * options, says.
+ * Return: 0, and the caller owns the socket; or the error of creating it or of
+ * setting its options.
  */
 int kproxy_connect_open(struct kproxy_server *server, const struct sock *owner,
 			enum kproxy_connect_for who, struct socket **socket)

@@ -8,9 +8,9 @@ struct socket;
 
 /* What a connection to a server is for. */
 enum kproxy_connect_for {
-	/* a client, whose first bytes may travel with the SYN */
+	/* a client, whose first bytes may be sent with the SYN */
 	KPROXY_CONNECT_FOR_CLIENT,
-	/* a client to come, or a check: there is nothing to send yet */
+	/* an idle connection or a check: nothing to send yet */
 	KPROXY_CONNECT_FOR_NOBODY,
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Paced drain: a listener that accepts no more has its sessions ended at a
- * steady rate, so that its clients do not all come back in the same moment. One
- * work for each namespace looks a few times a second at how many should have
- * ended by now. Nobody has to wait for it.
+ * Paced drain: a listener that no longer accepts has its sessions ended at a
+ * steady rate, so that its clients don't all reconnect at once. One work per
+ * namespace checks a few times a second how many should have ended by now.
+ * Nobody has to wait for it.
  */
 #include <linux/jiffies.h>
 #include <linux/math64.h>
@@ -18,7 +18,7 @@
 
 #define DRAIN_TICK (HZ / 20 ?: 1)
 
-/* How many sessions should have been ended this long after the beginning. */
+/* How many sessions should have been ended after @elapsed milliseconds. */
 static unsigned int drain_due(const struct kproxy_drain *drain,
 			      unsigned int elapsed)
 {
@@ -35,7 +35,7 @@ static unsigned int drain_due(const struct kproxy_drain *drain,
 
 /*
  * Each step resumes the walk of the last one, so that all steps together visit
- * each session about once. Return: whether sessions are left.
+ * each session about once. Return whether sessions are left.
  */
 static bool drain_step(struct kproxy_listener *l)
 {
@@ -59,7 +59,7 @@ static bool drain_step(struct kproxy_listener *l)
 	return true;
 }
 
-/* Return the next listener, and release @l if its drain is over. */
+/* Return the next listener; release @l if its drain is over. */
 static struct kproxy_listener *drain_next(struct kproxy_net *kn,
 					  struct kproxy_listener *l, bool over)
 {
@@ -80,8 +80,8 @@ static struct kproxy_listener *drain_next(struct kproxy_net *kn,
 }
 
 /*
- * Only this work removes listeners from the list while it runs, so that the walks
- * need no lock.
+ * While this work runs, nothing else removes listeners from the list, so the
+ * walks need no lock.
  */
 static void drain_work(struct work_struct *work)
 {
@@ -104,7 +104,7 @@ static void drain_work(struct work_struct *work)
 }
 
 /**
- * kproxy_drain_init() - nothing is drained so far
+ * kproxy_drain_init() - set up draining for a namespace
  * @kn: the namespace's root
  */
 void kproxy_drain_init(struct kproxy_net *kn)
@@ -114,11 +114,11 @@ void kproxy_drain_init(struct kproxy_net *kn)
 }
 
 /**
- * kproxy_drain_start() - end the sessions of a listener
- * @l: the listener, its namespace's lock held, in no list and accepting no
- *	more; the caller's no more
- * @rate: sessions a second, 0 for as many as the deadline needs
- * @deadline: when all are ended, in milliseconds, 0 for never; not both
+ * kproxy_drain_start() - start ending a listener's sessions
+ * @l: the listener, its namespace's lock held; it is in no list and no longer
+ *	accepts; the caller's reference passes to the drain
+ * @rate: sessions per second, 0 for as many as the deadline needs
+ * @deadline: when all are ended, in milliseconds, 0 for never; not both 0
  *
  * Context: process.
  */
@@ -140,8 +140,8 @@ void kproxy_drain_start(struct kproxy_listener *l, unsigned int rate,
 }
 
 /**
- * kproxy_drain_stop() - drain no more
- * @kn: the namespace's root, which nobody configures any more
+ * kproxy_drain_stop() - stop draining
+ * @kn: the namespace's root, which can no longer be configured
  *
  * Context: process, sleeps until the work is done.
  */

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TCP Fast Open towards a server. A socket that may do so and has a cookie of
- * the server puts the SYN off until there is something to send; without a cookie
- * it connects as ever and asks for one. Here the SYN goes out at once, with what
- * the client has sent by then, which may be nothing: a server that speaks first
- * is heard all the same, a round trip earlier.
+ * TCP Fast Open towards a server. With a cookie of the server, the socket
+ * defers its SYN until there is something to send. Without one, it connects
+ * normally and requests a cookie. A deferred SYN is sent here at once, with
+ * what the client has sent so far, even if that is nothing. A server that
+ * speaks first is thus heard a round trip earlier as well.
  *
- * Bytes that travel with the SYN are only looked at, and stay in the client's
- * queue until the server has answered, so that another one gets them, too, when
- * it does not.
+ * Bytes sent with the SYN are only peeked at. They stay in the client's queue
+ * until the server has answered, so that another server gets them if this one
+ * doesn't.
  */
 #include <linux/bottom_half.h>
 #include <linux/mm.h>
@@ -24,15 +24,15 @@
 #include "pump.h"
 #include "shared.h"
 
-/* What fits in a SYN on Ethernet; TCP takes as much of it as it likes. */
+/* What fits into a SYN on Ethernet; TCP may take less. */
 #define SYN_DATA_MAX 1460
 
 /**
- * kproxy_fastopen_deferred() - is the SYN still to be sent?
+ * kproxy_fastopen_deferred() - check whether the SYN is still to be sent
  * @server: the socket, whose connect has succeeded at once
  *
  * Context: process.
- * Return: true when kproxy_fastopen_connect() has to send it.
+ * Return: true if kproxy_fastopen_connect() has to send it.
  */
 bool kproxy_fastopen_deferred(const struct socket *server)
 {
@@ -49,7 +49,7 @@ static bool get_buffer(struct kproxy_pool_frag *frag)
 	return got;
 }
 
-/* Look at what the client has sent so far. */
+/* Peek at what the client has sent so far. */
 static unsigned int peek(struct socket *client, void *data, size_t size)
 {
 	struct kvec vec = { .iov_base = data, .iov_len = size };
@@ -58,13 +58,13 @@ static unsigned int peek(struct socket *client, void *data, size_t size)
 
 	len = kernel_recvmsg(client, &msg, &vec, 1, size,
 			     MSG_PEEK | MSG_DONTWAIT);
-	/* Urgent bytes are left out here, but not by the pump. */
+	/* Urgent bytes are left out of this copy, but not by the pump. */
 	if (len < 0 || READ_ONCE(tcp_sk(client->sk)->urg_data))
 		return 0;
 	return len;
 }
 
-/* What the server is to get first: the pump's head, then the client's bytes. */
+/* The server gets the pump's head first, then the client's bytes. */
 static void gather(struct socket *client, const struct kproxy_pump *pump,
 		   struct kvec *vec)
 {
@@ -86,17 +86,17 @@ static int send_syn(struct socket *server, struct kvec *vec)
 }
 
 /**
- * kproxy_fastopen_connect() - send a SYN that was put off
+ * kproxy_fastopen_connect() - send a deferred SYN
  * @client: the client's socket
  * @server: the socket to the server
- * @pump: the way from @client to @server; gets how many bytes went ahead
+ * @pump: the direction from @client to @server; gets the number of bytes sent
  *
- * Nobody else takes from @client meanwhile. It is owned while the SYN is sent:
- * @server may be connected before this returns, but no pump runs before it knows
- * what went ahead.
+ * Nobody else reads from @client during the call. The client's socket is owned
+ * while the SYN is sent: @server may be connected before this returns, but no
+ * pump runs before it knows how many bytes were sent.
  *
  * Context: process, may sleep.
- * Return: 0, or why there is no SYN.
+ * Return: 0, or the error that prevented the SYN.
  */
 int kproxy_fastopen_connect(struct socket *client, struct socket *server,
 			    struct kproxy_pump *pump)

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Failures and delays that a test can ask for, because they are too rare
- * otherwise. Compiled only into kernels with fault injection. Three folders of
- * debugfs have the usual attributes of fault injection:
+ * Failures and delays for tests, because they are too rare otherwise. Compiled
+ * only for kernels with fault injection. Three debugfs directories have the
+ * usual attributes of fault injection:
  *
- * fail_kproxy_send: a socket takes nothing of a send, or not all of it.
+ * fail_kproxy_send: a socket takes nothing of a send, or only a part.
  *
- * fail_kproxy_insert: a session finds no place in the table.
+ * fail_kproxy_insert: a session can't be inserted into the table.
  *
- * fail_kproxy_point: a CPU is delayed at a point, and some files more:
+ * fail_kproxy_point: a CPU is delayed at a point; it has some more files:
  *
- *   points    names of points, "all" or "none"; none is reached in "none"
- *   delay     microseconds; a CPU that may not sleep spins for SPIN_MAX_US at most
- *   random    delay for up to so long
- *   cpu       only this one; -1 for any
- *   delaying  how many CPUs and tasks are delayed now
- *   release   a write ends all of those delays
+ *   points    names of points, "all" or "none"; "none" counts no point either
+ *   delay     microseconds; a CPU that may not sleep spins, SPIN_MAX_US at most
+ *   random    use a random delay, up to that
+ *   cpu       only this CPU; -1 for any
+ *   delaying  how many CPUs and tasks are being delayed now
+ *   release   a write ends all of these delays
  *   hits      by point: how often it was reached and delayed; a write resets it
  */
 #include <linux/bitmap.h>
@@ -40,7 +40,7 @@
 #define SPIN_MAX_US (20 * USEC_PER_MSEC)
 #define SLEEP_MAX_US (2 * USEC_PER_SEC)
 
-/* All names, and spaces in between. */
+/* All names, separated by spaces. */
 #define POINTS_TEXT_MAX 4096
 
 static const char * const names[KPROXY_POINTS] = {
@@ -146,12 +146,12 @@ static bool random_delay;
 static atomic_t only_cpu = ATOMIC_INIT(-1);
 
 static atomic_t delaying;
-/* Changed by each release. */
+/* Incremented by each release. */
 static unsigned int released;
 static atomic_t reached[KPROXY_POINTS];
 static atomic_t delayed[KPROXY_POINTS];
 
-/* A delay that can be ended, for the other side of a race has had its turn. */
+/* Delay until @us have passed or a test ends the delay by a release. */
 static void point_delay(u32 us)
 {
 	bool sleeps = preemptible() && !rcu_preempt_depth();
@@ -192,7 +192,7 @@ void kproxy_fault_reach(enum kproxy_point point)
 	point_delay(us);
 }
 
-/* Choose the points of a list of words. */
+/* Choose the points named in a text. */
 static int points_parse(char *text, unsigned long *points)
 {
 	char *word;
@@ -299,9 +299,9 @@ static void point_create_files(void)
 }
 
 /**
- * kproxy_fault_init() - show the attributes in debugfs
+ * kproxy_fault_init() - create the attributes in debugfs
  *
- * Without them nothing fails, so that it does not matter if this does.
+ * Errors are ignored, because nothing is injected without the attributes.
  *
  * Context: process, may sleep.
  */
@@ -318,9 +318,10 @@ void kproxy_fault_init(void)
 }
 
 /**
- * kproxy_fault_exit() - remove them
+ * kproxy_fault_exit() - remove the attributes
  *
- * Nothing comes to a point any more: the end of all else may be delayed, too.
+ * No point is reached any more: this comes last, so that all of the teardown
+ * can be delayed, too.
  *
  * Context: process, may sleep.
  */
@@ -332,12 +333,12 @@ void kproxy_fault_exit(void)
 }
 
 /**
- * kproxy_fault_send() - how much of a batch a socket is to be offered
+ * kproxy_fault_send() - decide how much of a batch to offer to a socket
  * @len: bytes of the batch, not 0
  *
  * Context: any.
- * Return: @len; when it is to fail, as often 0, which stands for -EAGAIN, as
- * any number below @len.
+ * Return: @len; or on an injected failure, equally often 0, which stands for
+ * -EAGAIN, or a random number below @len.
  */
 size_t kproxy_fault_send(size_t len)
 {
@@ -347,10 +348,10 @@ size_t kproxy_fault_send(size_t len)
 }
 
 /**
- * kproxy_fault_insert() - whether a session finds no place in the table
+ * kproxy_fault_insert() - decide whether to fail an insertion into the table
  *
  * Context: any.
- * Return: 0, or -EBUSY as rhashtable has it when it grows already.
+ * Return: 0, or -EBUSY, like rhashtable while it is already growing.
  */
 int kproxy_fault_insert(void)
 {

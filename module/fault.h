@@ -6,8 +6,8 @@
 #include <linux/types.h>
 
 /*
- * Where a CPU has read something, or done one of two things, and not yet acted on
- * it: a test may delay it there. By file; names[] in fault.c has their names.
+ * Points between a read and its use, or between two steps, at which a test may
+ * delay a CPU. Sorted by file; names[] in fault.c has their names.
  */
 enum kproxy_point {
 	/* session.c: the life work has read the state */
@@ -118,8 +118,8 @@ int kproxy_fault_insert(void);
 void kproxy_fault_reach(enum kproxy_point point);
 
 /**
- * kproxy_fault_point() - a race may happen here
- * @point: where this is
+ * kproxy_fault_point() - mark a point at which a race may happen
+ * @point: the point
  *
  * Context: any but hardirq; sleeps only where that is allowed.
  */

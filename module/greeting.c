@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a client says first: the header of the PROXY protocol, on its way from the
- * socket of a client that must send one, and into a page for the server that wants
- * one; and the server name that a client of TLS asks for.
+ * A client's greeting. This is either a PROXY header, read from a client that
+ * must send one, or the server name in a TLS ClientHello. PROXY headers for
+ * servers are written here, too.
  *
- * Reading looks at what has come without taking it, so that never a byte behind
- * the header is touched: what the client sends after it, perhaps in the same
- * packet, stays in the socket's queue for the pump, in the pages it came in. Of
- * TLS nothing is taken at all, and only what leads to the name is looked at.
+ * Reading peeks at the received bytes, so that no byte after the header is
+ * touched. What the client sends after it, perhaps in the same packet, stays in
+ * the socket's queue for the pump, in its original pages. No bytes of TLS are
+ * taken, and only those that lead to the name are read.
  */
 #include <linux/mm.h>
 #include <linux/net.h>
@@ -22,7 +22,7 @@
 #include "proxy-protocol.h"
 #include "sock.h"
 
-/* What has come so far, up to KPROXY_PROXY_LOOK bytes: how many, or -errno. */
+/* Peek at up to KPROXY_PROXY_LOOK bytes; return how many, or -errno. */
 static int greeting_peek(struct socket *socket, u8 *data)
 {
 	struct kvec vec = { .iov_base = data, .iov_len = KPROXY_PROXY_LOOK };
@@ -32,7 +32,7 @@ static int greeting_peek(struct socket *socket, u8 *data)
 			      MSG_PEEK | MSG_DONTWAIT);
 }
 
-/* Take from the socket what has come of the header. */
+/* Take what was received of the header from the socket. */
 static void greeting_take(struct kproxy_greeting *greeting, struct sock *sk)
 {
 	u32 len;
@@ -68,22 +68,22 @@ static int greeting_parse(struct kproxy_greeting *greeting,
 }
 
 /**
- * kproxy_greeting_read() - read a client's header as far as it has come
- * @greeting: how far it was read; zeroed before the first call, but for @proxy
- * @socket: the client's socket, owned by nobody
- * @source: where the client is, changed if the header says it
- * @destination: where it connected to, changed likewise
+ * kproxy_greeting_read() - read as much of a client's header as was received
+ * @greeting: its state; zeroed before the first call, except for @proxy
+ * @socket: the client's socket, not owned by a process
+ * @source: the client's address, replaced if the header has one
+ * @destination: the address it connected to, likewise
  *
  * Context: process, may sleep.
- * Return: 0 when all of the header was taken and nothing else; -EAGAIN when
- * more must come; another errno when none will.
+ * Return: 0 if exactly the header was taken; -EAGAIN if more bytes are needed;
+ * another errno if the header is invalid or can't be completed.
  */
 int kproxy_greeting_read(struct kproxy_greeting *greeting,
 			 struct socket *socket, union kproxy_addr *source,
 			 union kproxy_addr *destination)
 {
 	struct sock *sk = socket->sk;
-	/* Looked at first: what has come after that is another call's. */
+	/* Read this first: bytes that arrive later cause another call. */
 	bool ended = sock_flag(sk, SOCK_DONE);
 	int err;
 
@@ -99,14 +99,14 @@ int kproxy_greeting_read(struct kproxy_greeting *greeting,
 	return 0;
 }
 
-/* Where in a socket's queue a look at the stream is; the socket is owned. */
+/* Position of a parse in a socket's queue; the socket is owned. */
 struct look {
 	struct sock *sk;
-	/* the packet with the byte that was read last, or NULL behind all */
+	/* the packet with the byte that was read last; NULL at the end */
 	struct sk_buff *skb;
 };
 
-/* For kproxy_hello_parse(): copies of the few bytes that it wants to see. */
+/* Callback of kproxy_hello_parse(): copies the few bytes that it asks for. */
 static int look_read(void *arg, u32 at, u8 *to, u32 len)
 {
 	struct look *look = arg;
@@ -131,15 +131,16 @@ static int look_read(void *arg, u32 at, u8 *to, u32 len)
 }
 
 /**
- * kproxy_greeting_name() - the server name that a client of TLS asks for
- * @greeting: how far it was looked for
- * @socket: the client's socket, owned by nobody
- * @name: where it goes, in lower case, KPROXY_HELLO_NAME_SIZE bytes
+ * kproxy_greeting_name() - find the server name that a TLS client requests
+ * @greeting: its state
+ * @socket: the client's socket, not owned by a process
+ * @name: where it is stored, in lower case, KPROXY_HELLO_NAME_SIZE bytes
  *
- * Nothing is taken from the socket, so that it can be asked for again.
+ * Nothing is taken from the socket, so this can be called again.
  *
  * Context: process, may sleep.
- * Return: 0; -EAGAIN when more must come; another errno when there is no name.
+ * Return: 0; -EAGAIN if more bytes are needed; another errno if there is no
+ * name.
  */
 int kproxy_greeting_name(struct kproxy_greeting *greeting,
 			 struct socket *socket, char *name)
@@ -153,7 +154,7 @@ int kproxy_greeting_name(struct kproxy_greeting *greeting,
 	/* Drops packets that a merge has left empty. */
 	look.skb = tcp_recv_skb(sk, tcp_sk(sk)->copied_seq, &offset);
 	err = kproxy_hello_parse(&greeting->hello, look_read, &look, name);
-	/* No more will come. */
+	/* The client has sent its FIN. */
 	if (err == -EAGAIN && sock_flag(sk, SOCK_DONE))
 		err = -EPROTO;
 	release_sock(sk);
@@ -161,12 +162,12 @@ int kproxy_greeting_name(struct kproxy_greeting *greeting,
 }
 
 /**
- * kproxy_greeting_write() - write a header for a server
+ * kproxy_greeting_write() - write a PROXY header for a server
  * @pool: where its page comes from
  * @version: enum kproxy_send_proxy, not off
  * @source: the client's address
- * @destination: where it connected to, of the same family
- * @frag: the header; the caller has a reference to its page
+ * @destination: the address it connected to, of the same family
+ * @frag: the header; the caller gets a reference to its page
  *
  * Context: process.
  * Return: 0 or -ENOMEM.

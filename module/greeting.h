@@ -10,13 +10,13 @@
 struct socket;
 union kproxy_addr;
 
-/* What a client is to say first, and how far that has been read. */
+/* What a client must send first, and how much of it was read. */
 struct kproxy_greeting {
-	/* a header of the PROXY protocol, which has not all been taken yet */
+	/* a PROXY header is expected and not yet completely taken */
 	bool proxy;
-	/* the server that it asks for by TLS, if it does */
+	/* a server name is to be read from a ClientHello */
 	bool name;
-	/* bytes of the header to come or to be taken, once it is known */
+	/* @left is valid: bytes of the header not yet taken */
 	bool known;
 	unsigned int left;
 	struct kproxy_hello hello;

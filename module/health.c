@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The health of servers, as sessions find out about it: a server that so many
- * of them in a row could not connect to is ejected, which means that it gets no
- * more of them for a while. After that it begins anew. What checks have found
- * out is in check.c.
+ * Health of servers as seen by sessions. A server is ejected after a number of
+ * failed connects in a row: it gets no new sessions for a while. After that the
+ * count starts at 0. check.c has the health found by checks.
  */
 #include <linux/errno.h>
 #include <linux/jiffies.h>
@@ -16,7 +15,7 @@
 #include "server.h"
 #include "upstream.h"
 
-/* Softirq. */
+/* Softirq. The time of an ejection is over. */
 static void health_back(struct timer_list *timer)
 {
 	struct kproxy_server *server =
@@ -28,7 +27,7 @@ static void health_back(struct timer_list *timer)
 }
 
 /**
- * kproxy_health_init() - nothing is known of a server
+ * kproxy_health_init() - set up the health of a server
  * @server: the server, new
  */
 void kproxy_health_init(struct kproxy_server *server)
@@ -37,7 +36,7 @@ void kproxy_health_init(struct kproxy_server *server)
 }
 
 /**
- * kproxy_health_forgive() - bring a server back before its time
+ * kproxy_health_forgive() - end a server's ejection now
  * @server: the server, ejected or not
  *
  * Context: any.
@@ -48,8 +47,8 @@ void kproxy_health_forgive(struct kproxy_server *server)
 }
 
 /**
- * kproxy_health_stop() - nobody wants to know any more
- * @server: the server, which is deleted
+ * kproxy_health_stop() - stop the ejection timer of a server
+ * @server: the server, which is being deleted
  *
  * Context: process, may sleep.
  */
@@ -59,10 +58,10 @@ void kproxy_health_stop(struct kproxy_server *server)
 }
 
 /**
- * kproxy_health_get() - what is known of a server
+ * kproxy_health_get() - return the health of a server
  * @server: the server
  *
- * That it does not answer says more than that it was ejected for it.
+ * A failed check takes precedence over an ejection.
  *
  * Context: any.
  * Return: its health.
@@ -78,8 +77,8 @@ enum kproxy_health kproxy_health_get(const struct kproxy_server *server)
 }
 
 /**
- * kproxy_health_changed() - more is known of a server
- * @server: the server; its flags tell already
+ * kproxy_health_changed() - act on a changed health
+ * @server: the server; its flags are already up to date
  *
  * Context: any.
  */
@@ -91,21 +90,21 @@ void kproxy_health_changed(struct kproxy_server *server)
 }
 
 /**
- * kproxy_health_connected() - a session has been answered
- * @server: by this server, held
+ * kproxy_health_connected() - note a successful connect
+ * @server: the server, held
  *
  * Context: any.
  */
 void kproxy_health_connected(struct kproxy_server *server)
 {
-	/* Nearly always nothing to write. */
+	/* Compare first, because it is nearly always 0. */
 	if (atomic_read(&server->health.failures))
 		atomic_set(&server->health.failures, 0);
 }
 
 /**
- * kproxy_health_failed() - a session could not connect
- * @server: to this server, held
+ * kproxy_health_failed() - note a failed connect
+ * @server: the server, held
  *
  * Context: process.
  */
@@ -127,11 +126,11 @@ void kproxy_health_failed(struct kproxy_server *server)
 }
 
 /**
- * kproxy_health_blames() - whether the server is to blame for a failure
- * @err: what creating or connecting a socket has said
+ * kproxy_health_blames() - check whether a server is to blame for a failure
+ * @err: the error of creating or connecting a socket
  *
  * Context: any.
- * Return: false when this host lacks something.
+ * Return: false if the cause is on this host.
  */
 bool kproxy_health_blames(int err)
 {
@@ -142,7 +141,7 @@ bool kproxy_health_blames(int err)
 	case -EMFILE:
 	case -EADDRNOTAVAIL:
 	case -EAFNOSUPPORT:
-	/* A program of the owner's cgroup has refused the address. */
+	/* A BPF program of the owner's cgroup has refused the address. */
 	case -EPERM:
 		return false;
 	default:

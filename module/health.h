@@ -9,11 +9,11 @@
 
 struct kproxy_server;
 
-/* What sessions have found out about a server. */
+/* Health of a server as seen by sessions. */
 struct kproxy_server_health {
-	/* connects that have failed in a row */
+	/* failed connects in a row */
 	atomic_t failures;
-	/* brings the server back that was ejected */
+	/* ends the server's ejection */
 	struct timer_list back;
 };
 

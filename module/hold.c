@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A stream that is fast and goes on is held back until many packets of it have
- * come. They cost less together: the source acknowledges once, and the
- * destination gets packets as large as there can be. A process that reads does
- * that without meaning to, because it takes a while until it runs; a pump that
- * runs in softirq has to mean it.
+ * Decides how long to coalesce a fast stream, so that many packets move in one
+ * run. They cost less together: the source acknowledges once, and the
+ * destination gets packets as large as possible. A process that reads coalesces
+ * by accident, because it takes a while to be scheduled. A pump that runs in
+ * softirq has to do it deliberately.
  *
- * What is held back is late at the end of a burst, by a timer, and then it was
- * in vain. That must be seldom, so that a stream must have gone on for long
- * before it is held, and twice as long after a time in vain that came soon. But
- * when much had come, it may have been a sender who waits for us to acknowledge
- * it, his own window being full: of him a little less than that is held, and
- * only after long again as much as there can be.
+ * At the end of a burst, the coalesced bytes wait in vain until a timer fires.
+ * To keep that rare, a stream must have moved many bytes before it is
+ * coalesced. That threshold doubles if the timer fires again soon. If many
+ * bytes had come by then, the sender may be limited by its congestion window
+ * and waiting for an ACK. Such a stream is coalesced in slightly smaller
+ * amounts, until it has moved that threshold again.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
 
 #include "hold.h"
 
-/* No more is held than should come in so many microseconds. */
+/* Coalesce no more than should arrive in this many microseconds. */
 #define SPAN_US 2000
 
-/* Less is not worth it: a stream of less than half a Gbit/s is not held. */
+/* Fewer are not worth it, so a stream below 0.5 Gbit/s is not coalesced. */
 #define BYTES_MIN (128 * 1024)
 
-/* Bytes before a stream is held for the first time, and at most before the next. */
+/* Bytes that must move before a stream is coalesced: at first, and at most. */
 #define PATIENCE_MIN (2 << 20)
 #define PATIENCE_MAX (256 << 20)
 
-/* Timers closer than this are late anyway; microseconds. */
+/* In microseconds; the kernel fires shorter timers late anyway. */
 #define TIMER_MIN 25
 
 /**
- * kproxy_hold_init() - a stream begins
+ * kproxy_hold_init() - set up coalescing for a new stream
  * @hold: the stream's, zeroed
  *
  * Context: any.
@@ -44,13 +44,15 @@ void kproxy_hold_init(struct kproxy_hold *hold)
 }
 
 /**
- * kproxy_hold_measure() - a stretch of the stream has moved: how fast was that?
+ * kproxy_hold_measure() - measure a stream's speed, adapt the coalescing
  * @hold: the stream's
- * @moved: bytes since it began, KPROXY_HOLD_BYTES more than last time
- * @now: microseconds, by the clock of TCP
- * @window: bytes that the source has room for, when it has nothing
+ * @moved: bytes since the stream began, at least KPROXY_HOLD_BYTES above the
+ *	mark
+ * @now: microseconds, by TCP's clock
+ * @window: bytes that the source has room for when it is empty
  *
- * A sender must not have to wait for its window because of what is held.
+ * No more than half the window is held, so that the sender need not wait for
+ * it.
  *
  * Context: as the pump.
  */
@@ -68,17 +70,20 @@ void kproxy_hold_measure(struct kproxy_hold *hold, u64 moved, u32 now,
 					   took));
 	if (bytes < BYTES_MIN)
 		bytes = 0;
-	/* Twice what it should take, so that it is the bytes that end it. */
+	/*
+	 * Twice the expected time, so that normally the bytes end it, not the
+	 * timer.
+	 */
 	WRITE_ONCE(hold->us, 2 * clamp(took, TIMER_MIN, SPAN_US));
 	WRITE_ONCE(hold->bytes, bytes);
 }
 
 /**
- * kproxy_hold_in_vain() - the timer was over before the bytes had come
+ * kproxy_hold_in_vain() - back off after the hold timer has fired
  * @hold: the stream's
- * @came: bytes that had come
- * @moved: bytes since it began
- * @now: microseconds, by the clock of TCP
+ * @came: bytes that had come by then, too few
+ * @moved: bytes since the stream began
+ * @now: microseconds, by TCP's clock
  *
  * Context: as the pump.
  */

@@ -5,24 +5,24 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
-/* What a stream's speed is measured over, and the most that is held back. */
+/* Bytes over which a stream's speed is measured; also the most to coalesce. */
 #define KPROXY_HOLD_BYTES (512 * 1024)
 
-/* Whether a stream is held back; protected as the pump that it is part of. */
+/* How a stream is coalesced; protected like the pump that contains it. */
 struct kproxy_hold {
-	/* run when so many bytes have come, 0: at once; read by any */
+	/* run once this many bytes have come, 0 for at once; lockless reads */
 	u32 bytes;
-	/* but no longer, in microseconds; read by any */
+	/* but no later than this, in microseconds; lockless reads */
 	u32 us;
-	/* bytes that had moved when the measure began */
+	/* bytes that had moved when the measurement began */
 	u64 mark;
-	/* not, or no more than "most", before so many have moved */
+	/* until this many bytes have moved, coalesce at most @most */
 	u64 after;
-	/* microseconds when the measure began, by the clock of TCP */
+	/* TCP's clock when the measurement began, in microseconds */
 	u32 begun;
-	/* bytes that it took this time, or will take after the next time in vain */
+	/* bytes last added to @after; doubles if the timer fires again soon */
 	u32 patience;
-	/* what has not been in vain, or 0 */
+	/* limit until @after, from what had come in vain; 0: don't coalesce */
 	u32 most;
 };
 
@@ -33,11 +33,11 @@ void kproxy_hold_in_vain(struct kproxy_hold *hold, u32 came, u64 moved,
 			 u32 now);
 
 /**
- * kproxy_hold_moved() - so many bytes have moved by now
+ * kproxy_hold_moved() - tell how many bytes the stream has moved so far
  * @hold: the stream's
- * @moved: bytes since it began
- * @now: microseconds, by the clock of TCP
- * @window: bytes that the source has room for, when it has nothing
+ * @moved: bytes since the stream began
+ * @now: microseconds, by TCP's clock
+ * @window: bytes that the source has room for when it is empty
  *
  * Context: as the pump.
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Histograms of times. Two buckets for each power of two, from 64 us to 71
- * minutes, so that a value is known to half of itself at worst. Each CPU has its
- * own, and only from the first time that it counts on: a server that a CPU has
- * never had a session with costs it a pointer.
+ * Histograms of durations. There are two buckets for each power of two, from 64
+ * us to 71 minutes, so that a value is known to within half of itself. Each CPU
+ * has its own histograms, allocated when it first counts. A server without
+ * sessions on a CPU costs one pointer there.
  */
 #include <linux/bottom_half.h>
 #include <linux/build_bug.h>
@@ -24,7 +24,7 @@ MODULE_PARM_DESC(histograms,
 #define FIRST_POWER ilog2(KPROXY_HISTOGRAM_FIRST)
 
 /**
- * kproxy_latency_new() - make room for the histograms of a server
+ * kproxy_latency_new() - allocate the slots for a server's histograms
  *
  * Context: process, may sleep.
  * Return: a slot for each CPU, for kproxy_latency_free(), or NULL.
@@ -53,8 +53,8 @@ void kproxy_latency_free(struct kproxy_latency_slot __percpu *slots)
 }
 
 /**
- * kproxy_latency_bucket() - where a time is counted
- * @us: the time, in microseconds
+ * kproxy_latency_bucket() - return the bucket of a duration
+ * @us: the duration, in microseconds
  *
  * Context: any.
  * Return: the number of its bucket.
@@ -75,7 +75,7 @@ static struct kproxy_latency *own_latency(struct kproxy_latency_slot __percpu *s
 	struct kproxy_latency_slot *slot = this_cpu_ptr(slots);
 
 	if (unlikely(!slot->own) && histograms)
-		/* A reader finds it zero, or not at all. */
+		/* A reader sees NULL, or zeroed memory. */
 		smp_store_release(&slot->own,
 				  kzalloc(sizeof(*slot->own),
 					  GFP_NOWAIT | __GFP_NOWARN |
@@ -84,12 +84,12 @@ static struct kproxy_latency *own_latency(struct kproxy_latency_slot __percpu *s
 }
 
 /**
- * kproxy_latency_add() - count a time
+ * kproxy_latency_add() - count a duration
  * @slots: the server's
- * @kind: which time
- * @us: how long it was, in microseconds
+ * @kind: which duration
+ * @us: the duration, in microseconds
  *
- * When there is no memory for the first of a CPU it is not counted.
+ * It is not counted if this CPU has no histograms yet and memory is short.
  *
  * Context: process or softirq.
  */
@@ -114,7 +114,7 @@ void kproxy_latency_add(struct kproxy_latency_slot __percpu *slots,
 /**
  * kproxy_latency_sum() - add up the histograms of all CPUs
  * @slots: the server's
- * @kind: which of them
+ * @kind: which duration
  * @sum: the total
  *
  * Context: any.

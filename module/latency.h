@@ -7,7 +7,7 @@
 #include <uapi/linux/kproxy.h>
 
 enum kproxy_latency_kind {
-	/* from asking a server until it has answered */
+	/* from the begin of a connect until the server has answered */
 	KPROXY_LATENCY_CONNECT,
 	/* a session's whole life */
 	KPROXY_LATENCY_SESSION,
@@ -20,13 +20,13 @@ struct kproxy_histogram {
 	u64 buckets[KPROXY_HISTOGRAM_BUCKETS];
 };
 
-/* One CPU's; written only by that CPU, bottom halves off, read by any. */
+/* One CPU's; written by that CPU alone, bottom halves off; read locklessly. */
 struct kproxy_latency {
 	struct kproxy_histogram kinds[KPROXY_LATENCY_KINDS];
 };
 
 struct kproxy_latency_slot {
-	/* NULL until it counts; freed with the slots */
+	/* NULL until something is counted; freed with the slots */
 	struct kproxy_latency *own;
 };
 

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The log of finished sessions: for each namespace a file of rings of records,
- * which readers map. The format is that of kproxy_log.h. Nothing waits for a
- * reader, and reading needs no system call.
+ * The log of finished sessions: one file per namespace, with rings of records,
+ * which readers map. kproxy_log.h describes the format. Writers never wait for
+ * a reader, and reading needs no system call.
  *
- * The file is one of shared memory (tmpfs), as memfd_create() makes them, and
- * the module writes to its pages through mappings of its own. So a reader's
+ * The file is shared memory (tmpfs), as created by memfd_create(). The module
+ * writes to its pages through mappings of its own. Therefore a reader's
  * descriptor needs nothing of the module: its operations are the kernel's, its
  * memory lives until the last reader is gone, and rmmod works meanwhile. A file
- * with the module's own operations, such as one of an anonymous inode, would pin
- * the module for as long as a reader has it open or mapped.
+ * with the module's own operations, such as an anonymous inode's, would pin the
+ * module as long as a reader has it open or mapped.
  *
  * Pages that are written through a mapping must not move:
  *
- * - Reclaim and swap-out: the mapping is unevictable, and pageout() and
+ * - Reclaim and swap-out: the mapping is unevictable. Also, pageout() and
  *   __remove_mapping() leave a folio alone that has more references than the
- *   page cache's. We hold one for each page.
- * - Migration, compaction and khugepaged expect the page cache's references
- *   only, for the same reason. Pages are not allocated as movable.
+ *   page cache's. The log holds one for each page.
+ * - Migration, compaction and khugepaged expect only the page cache's
+ *   references, so the same holds. Pages are not allocated as movable.
  * - Truncation, hole punching and writing are refused by seals, which nobody
- *   can take back (F_SEAL_SEAL). A descriptor that is opened again through
- *   /proc for writing runs into them too.
+ *   can remove (F_SEAL_SEAL). A descriptor reopened for writing through /proc
+ *   runs into them too.
  *
  * The files are on a mount of the module's, where nothing can be executed or mapped
  * executable, which no mode of an inode and no seal can do. A file holds the mount.
  *
  * When the log is closed, its pages are marked dirty before they are released,
- * so that they are not taken for the zeros that a hole reads as.
+ * so that reclaim does not take them for unwritten zero pages.
  */
 #include <linux/cred.h>
 #include <linux/fcntl.h>
@@ -58,7 +58,7 @@
 #include "session-event.h"
 #include "upstream.h"
 
-/* No more than 4 MiB for each CPU. */
+/* At most 4 MiB per CPU. */
 #define RECORDS_MAX 16384
 
 static unsigned int log_records = 256;
@@ -66,17 +66,17 @@ KPROXY_PARAM(log_records, 0, RECORDS_MAX);
 MODULE_PARM_DESC(log_records,
 		 "finished sessions kept for each CPU and network namespace, 0 for no log");
 
-/* The ring of the CPUs that have none; that of a CPU follows by its number. */
+/* Index of the ring for CPUs without one; each CPU's ring follows it. */
 #define SPARE 0
 #define RING_OF(cpu) ((cpu) + 1)
 
-/* After memory was short, for so long no CPU is given a ring. */
+/* After memory was short, jiffies until the next ring is allocated. */
 #define RETRY HZ
 
 /**
- * struct kproxy_log_area - pages of the file that are mapped here
- * @addr: where; constant
- * @pages: each with a reference; constant
+ * struct kproxy_log_area - pages of the file that the module has mapped
+ * @addr: where they are mapped; constant
+ * @pages: the pages, each with a reference; constant
  * @n: how many; constant
  */
 struct kproxy_log_area {
@@ -86,10 +86,10 @@ struct kproxy_log_area {
 };
 
 /**
- * struct kproxy_log_ring - the records of a CPU, or of those that have no ring
- * @area: where they are
- * @last: number of the last record; its CPU's, with preemption off, or under
- *	spare_lock
+ * struct kproxy_log_ring - the records of a CPU, or of all that have no ring
+ * @area: the memory of the records
+ * @last: number of the last record; written by its CPU with preemption off, the
+ *	spare ring's under spare_lock
  */
 struct kproxy_log_ring {
 	struct kproxy_log_area area;
@@ -99,16 +99,17 @@ struct kproxy_log_ring {
 /**
  * struct kproxy_log - the log of a namespace
  * @file: the memory, open for writing; constant
- * @header: what readers see first; only @lock's holder changes it once it is there
+ * @header: the start of the file; once published, changed by the holder of
+ *	@lock
  * @memcg: the cgroup that is charged, NULL for none; constant
- * @records: room in each ring; constant
- * @header_size: where the first ring begins in the file, in bytes; constant
- * @ring_size: of each ring in the file, in bytes; constant
- * @lock: held while a ring is made
- * @retry_at: when memory is tried again, in jiffies, 0 for now; under @lock,
- *	read by any
+ * @records: records per ring; constant
+ * @header_size: offset of the first ring in the file, in bytes; constant
+ * @ring_size: size of each ring in the file, in bytes; constant
+ * @lock: held while a ring is allocated
+ * @retry_at: when to try allocating again, in jiffies, 0 for now; under @lock,
+ *	read locklessly
  * @spare_lock: held while the spare ring is written; innermost
- * @rings: the spare ring, then each CPU's; published once under @lock
+ * @rings: the spare ring, then each CPU's; each published once under @lock
  */
 struct kproxy_log {
 	struct file *file;
@@ -123,7 +124,7 @@ struct kproxy_log {
 	struct kproxy_log_ring *rings[];
 };
 
-/* Rather no ring than a process that the OOM killer ends for it. */
+/* Rather fail than have the OOM killer end a process for it. */
 #define AREA_GFP (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
 
 static void area_unmap(struct kproxy_log_area *area)
@@ -138,7 +139,7 @@ static void area_unmap(struct kproxy_log_area *area)
 	*area = (struct kproxy_log_area){};
 }
 
-/* Give a part of the file memory and map it. */
+/* Allocate memory for a part of the file and map it. */
 static int area_map(const struct kproxy_log *log, struct kproxy_log_area *area,
 		    loff_t begin, size_t size)
 {
@@ -178,7 +179,7 @@ static void seal(struct file *file)
 				F_SEAL_EXEC;
 	inode->i_mode = S_IFREG | 0400;
 	inode->i_flags |= S_IMMUTABLE;
-	/* Or FS_IOC_SETFLAGS, which the owner may, would clear it. */
+	/* Otherwise its owner could clear the flag by FS_IOC_SETFLAGS. */
 	SHMEM_I(inode)->fsflags |= FS_IMMUTABLE_FL;
 	mapping_set_unevictable(file->f_mapping);
 	mapping_set_gfp_mask(file->f_mapping, GFP_KERNEL);
@@ -202,7 +203,7 @@ static struct kproxy_log_ring *ring_new(struct kproxy_log *log, u32 index)
 		return NULL;
 	/* pairs with the acquire in kproxy_log_session() */
 	smp_store_release(&log->rings[index], ring);
-	/* Under @lock, and a reader may look at any time. */
+	/* Under @lock; readers may read it at any time. */
 	WRITE_ONCE(header->ready[index / 64],
 		   header->ready[index / 64] | BIT_ULL(index % 64));
 	return ring;
@@ -298,14 +299,14 @@ bool kproxy_log_enabled(void)
 }
 
 /**
- * kproxy_log_open() - begin the log of a namespace
+ * kproxy_log_open() - create the log of a namespace
  *
- * Its memory is charged to the cgroup of the caller's task. Only the spare ring
- * is made; a CPU is given its own when the first session ends on it.
+ * Its memory is charged to the cgroup of the calling task. Only the spare ring
+ * is allocated here; a CPU gets its own when the first session ends on it.
  *
  * Context: process, may sleep.
- * Return: the log, for kproxy_log_close(); NULL when there shall be none or
- * memory is short.
+ * Return: the log, for kproxy_log_close(); NULL if logging is off or memory is
+ * short.
  */
 struct kproxy_log *kproxy_log_open(void)
 {
@@ -348,9 +349,9 @@ err:
 
 /**
  * kproxy_log_close() - end a log
- * @log: the log, to which nobody writes; may be NULL
+ * @log: the log, which nobody writes to any more; may be NULL
  *
- * A reader that has it open keeps what was written.
+ * A reader that has it open keeps its records.
  *
  * Context: process, may sleep.
  */
@@ -371,8 +372,8 @@ void kproxy_log_close(struct kproxy_log *log)
  * @log: the log
  *
  * Context: process, may sleep.
- * Return: a file that can only be read, for fput(); an ERR_PTR. It needs neither
- * the log nor the module.
+ * Return: a read-only file, for fput(), which needs neither the log nor the
+ * module; or an ERR_PTR.
  */
 struct file *kproxy_log_file(const struct kproxy_log *log)
 {
@@ -395,7 +396,7 @@ static void put_endpoint(struct kproxy_log_endpoint *to,
 	memcpy(to->addr, &addr, sizeof(to->addr));
 }
 
-/* With the zeros that stand behind it. */
+/* Includes the zeros after the name. */
 static void put_name(char to[KPROXY_LOG_NAME_SIZE],
 		     const char from[KPROXY_NAME_MAX + 1])
 {
@@ -413,7 +414,7 @@ static u64 moved(const struct kproxy_session *s, enum kproxy_side source)
 static void put_record(struct kproxy_log_record *record,
 		       const struct kproxy_session *s)
 {
-	/* It has waited for a server in vain. */
+	/* For a session that never got a server. */
 	static const union kproxy_addr none;
 	const struct kproxy_server *server =
 		rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
@@ -447,14 +448,14 @@ static void write_record(const struct kproxy_log *log,
 
 	record += ring->last % log->records;
 	WRITE_ONCE(record->number, 0);
-	/* a reader sees 0, or what it reads is whole */
+	/* a reader sees 0, or reads a complete record */
 	smp_wmb();
 	put_record(record, s);
-	/* pairs with the reader's look at the number, before and after */
+	/* pairs with the reader's checks of the number, before and after */
 	smp_store_release(&record->number, ++ring->last);
 }
 
-/* Give a CPU the ring that it lacks, if there is memory. */
+/* Allocate the CPU's ring if it has none and memory allows. */
 static void ring_prepare(struct kproxy_log *log, unsigned int cpu)
 {
 	unsigned long retry_at = READ_ONCE(log->retry_at);

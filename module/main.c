@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kproxy: a TCP proxy in the kernel. Here is what must be set up before what,
- * and taken down after what; everything else has a file of its own.
+ * kproxy: a TCP proxy in the kernel. This file sets everything up and tears it
+ * down, in the right order.
  */
 #include <linux/cpumask.h>
 #include <linux/mm.h>
@@ -27,7 +27,7 @@
 #error "kproxy needs a 64-bit kernel"
 #endif
 
-/* All pools together take at most this part of the memory. */
+/* All pools together may take this fraction of the memory: 1/4. */
 #define POOL_SHARE 4
 
 static unsigned int pool_pages = 64;
@@ -113,7 +113,7 @@ static void __exit kproxy_exit(void)
 	destroy_workqueue(kproxy_bh_wq);
 	kproxy_admission_teardown();
 	kproxy_sock_exit();
-	/* Callbacks of closed sockets return, sessions go back to the pool. */
+	/* Wait for callbacks of closed sockets, and for freed sessions. */
 	synchronize_rcu();
 	rcu_barrier();
 	kproxy_fault_exit();

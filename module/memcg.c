@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory cgroups. The kernel charges memory to the cgroup of the task that asks
- * for it, and the buffers of a socket to that of the task that makes or accepts
- * it. Sessions are made by workers of the kernel, which belong to the root, so
- * that nobody would be charged. What a worker does for an owner (owner.c) is
- * therefore done between kproxy_memcg_enter() and kproxy_memcg_leave(), and a
- * socket gets the cgroup of the socket that it comes from.
+ * Memory cgroups. The kernel charges memory to the cgroup of the allocating
+ * task, and a socket's buffers to that of the task that creates or accepts it.
+ * Sessions are created by kernel workers, which belong to the root cgroup, so
+ * nobody would be charged. Therefore a worker allocates for an owner (owner.c)
+ * between kproxy_memcg_enter() and kproxy_memcg_leave(). A socket gets the
+ * cgroup of the socket that it stems from.
  *
- * A charge that sleeps and finds its cgroup at the limit has a process of that
- * cgroup killed. That is right when a process asks, but no client may bring it
- * about. So kproxy_memcg_room() is asked before a worker makes anything.
+ * A charge that may sleep and finds its cgroup at the limit invokes the OOM
+ * killer in that cgroup. That is right for a process's own request, but no
+ * client may cause it. Workers therefore call kproxy_memcg_room() before they
+ * allocate.
  *
- * Above memory.high a charge has its task sleep, for up to two seconds. A worker
- * must not: others, of other cgroups, wait for it. It has the kernel reclaim
- * instead, and makes nothing more when the cgroup is above that by a quarter.
+ * A charge above memory.high makes its task sleep for up to two seconds. A
+ * worker must not, because other cgroups' works wait for it. It queues reclaim
+ * instead, and allocates nothing if the cgroup exceeds memory.high by more than
+ * a quarter.
  */
 #include <linux/bottom_half.h>
 #include <linux/cgroup.h>
@@ -30,13 +32,13 @@
 
 #include "memcg.h"
 
-/* What a connection takes besides its buffers is half of that. */
+/* Order of a trial charge: twice a connection's need without its buffers. */
 #define ROOM_ORDER 2
 
-/* How long a cgroup that had no room is taken to have none. */
+/* How long a cgroup that had no room is assumed to have none, in jiffies. */
 #define FULL_TIME (HZ / 20 ?: 1)
 
-/* The cgroup that a CPU has found full last; its own, preemption off. */
+/* The cgroup that a CPU last found full; per CPU, preemption off. */
 struct full {
 	u64 id;
 	/* jiffies */
@@ -46,7 +48,7 @@ struct full {
 static DEFINE_PER_CPU(struct full, full);
 
 /**
- * kproxy_memcg_id() - a number for the memory cgroup of an owner
+ * kproxy_memcg_id() - return a number for an owner's memory cgroup
  * @owner: the owner's socket
  *
  * Context: any.
@@ -60,10 +62,10 @@ u64 kproxy_memcg_id(const struct sock *owner)
 }
 
 /**
- * kproxy_memcg_enter() - have the owner charged for what is allocated
- * @owner: a socket of the owner's, which is not freed before kproxy_memcg_leave()
+ * kproxy_memcg_enter() - charge an owner for allocations
+ * @owner: a socket of the owner, which is not freed before kproxy_memcg_leave()
  *
- * That is what is allocated with __GFP_ACCOUNT in this context.
+ * This affects allocations with __GFP_ACCOUNT in this context.
  *
  * Context: any.
  * Return: for kproxy_memcg_leave().
@@ -75,19 +77,19 @@ struct mem_cgroup *kproxy_memcg_enter(const struct sock *owner)
 
 /**
  * kproxy_memcg_leave() - restore who is charged
- * @before: what kproxy_memcg_enter() has returned
+ * @before: the return value of kproxy_memcg_enter()
  *
  * Context: that of kproxy_memcg_enter().
  */
 void kproxy_memcg_leave(struct mem_cgroup *before)
 {
 	set_active_memcg(before);
-	/* A worker never returns to user space, where this would be paid for. */
+	/* A worker never returns to user space, where it would be throttled. */
 	if (in_task() && current->flags & PF_KTHREAD)
 		current->memcg_nr_pages_over_high = 0;
 }
 
-/* Whether it and its ancestors are below their limits. */
+/* Whether a cgroup and its ancestors are below their limits. */
 static bool below_max(struct mem_cgroup *memcg)
 {
 	for (; memcg; memcg = parent_mem_cgroup(memcg))
@@ -97,7 +99,7 @@ static bool below_max(struct mem_cgroup *memcg)
 	return true;
 }
 
-/* Whether none is far above memory.high. */
+/* Whether neither it nor an ancestor is far above memory.high. */
 static bool below_high(struct mem_cgroup *memcg)
 {
 	unsigned long now, high;
@@ -134,14 +136,14 @@ static void note_full(u64 id)
 }
 
 /**
- * kproxy_memcg_room() - whether an owner can be charged for a connection
- * @owner: a socket of the owner's
+ * kproxy_memcg_room() - check whether an owner can be charged for a connection
+ * @owner: a socket of the owner
  *
- * At the limit something is reclaimed if that can be done, but no process is
- * killed. If it can't, that is not tried again for a moment.
+ * At the limit, this tries to reclaim, but no process is killed. After a
+ * failure it does not try again for a moment.
  *
  * Context: process, may sleep.
- * Return: false when nothing is to be made for this owner now.
+ * Return: false if nothing may be allocated for this owner now.
  */
 bool kproxy_memcg_room(const struct sock *owner)
 {
@@ -168,7 +170,7 @@ bool kproxy_memcg_room(const struct sock *owner)
 }
 
 /**
- * kproxy_memcg_same() - whether two sockets are charged to the same cgroup
+ * kproxy_memcg_same() - check whether two sockets share a memory cgroup
  * @a: one
  * @b: the other
  *
@@ -185,9 +187,9 @@ bool kproxy_memcg_same(const struct sock *a, const struct sock *b)
  * @sk: the socket, which has sent nothing yet; no one else changes its cgroup
  * @owner: whose cgroup it is; it is not freed meanwhile
  *
- * What @sk has received is taken off the account and put on it again, where it
- * is the cgroup's, too. With bottom halves off it is charged as it would have
- * been when it came: at once, above a limit of the cgroup if need be.
+ * What @sk has received is uncharged and charged again, so that the cgroup is
+ * charged as well. Bottom halves are off for that. It is therefore charged as
+ * on arrival: at once, even above the cgroup's limit.
  *
  * Context: process, may sleep.
  * Return: false if TCP has no memory for what was received; @sk can only be
@@ -214,7 +216,7 @@ bool kproxy_memcg_give(struct sock *sk, const struct sock *owner)
 	sk->sk_memcg = memcg;
 	if (bytes) {
 		local_bh_disable();
-		/* If not, sk_forward_alloc is negative until the socket ends. */
+		/* On failure, sk_forward_alloc stays negative until the end. */
 		charged = __sk_mem_schedule(sk, bytes, SK_MEM_RECV);
 		local_bh_enable();
 	}

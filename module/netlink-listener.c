@@ -14,10 +14,10 @@
 #include "session-table.h"
 #include "upstream.h"
 
-/* When a drain that has neither a rate nor a deadline is over. */
+/* Default deadline of a drain without a rate and a deadline, in ms. */
 #define DRAIN_DEADLINE (60 * MSEC_PER_SEC)
 
-/* The options that are plain numbers: their attribute and their place. */
+/* Options that are plain numbers: attribute, and offset in the struct. */
 static const struct {
 	int attr;
 	size_t offset;
@@ -47,8 +47,8 @@ static const struct {
 };
 
 /*
- * Read the options that a request has. @options hold what there was; their list
- * of networks may become a new one, which is the caller's, but not after an error.
+ * Read the options of a request. @options hold the present ones. Their list of
+ * networks may be replaced by a new one, which the caller owns; not on error.
  */
 static int get_listener_options(const struct genl_info *info,
 				struct kproxy_listener_options *options)
@@ -67,7 +67,7 @@ static int get_listener_options(const struct genl_info *info,
 					  &options->sockopts);
 	if (err)
 		return err;
-	/* Under the configuration lock, or not in use yet. */
+	/* Under the configuration lock, or not yet in use. */
 	prefixes = rcu_dereference_protected(options->prefixes, true);
 	err = kproxy_netlink_get_prefixes(info, prefixes, &prefixes);
 	if (err)
@@ -189,8 +189,8 @@ static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs)
 }
 
 /**
- * kproxy_netlink_listener_event() - announce what has become of a listener
- * @l: the listener, the lock of its namespace's configuration held
+ * kproxy_netlink_listener_event() - send an event about a listener
+ * @l: the listener, its namespace's configuration lock held
  * @cmd: KPROXY_CMD_LISTENER_*_NTF
  *
  * Context: process, may sleep.
@@ -392,8 +392,8 @@ int kproxy_nl_listener_get_doit(struct sk_buff *skb, struct genl_info *info)
 }
 
 /*
- * Where a dump goes on: behind the listener of this id, which is where the
- * pointer says as long as the configuration has not changed.
+ * Where a dump resumes: after the listener with the id @last. @at points to it
+ * as long as the configuration has not changed.
  */
 struct dump_ctx {
 	u64 last;
@@ -401,10 +401,10 @@ struct dump_ctx {
 	const struct kproxy_listener *at;
 };
 
-/* So many addresses, all of them dead, are in any message with all else. */
+/* With up to this many addresses, all dead, it fits into any message. */
 #define SMALL_PORTS 16
 
-/* A message must have room for a listener; who reads little gets little. */
+/* Size the messages for the largest listener: a small read gets few of them. */
 int kproxy_nl_listener_get_start(struct netlink_callback *cb)
 {
 	struct kproxy_net *kn = kproxy_netlink_dump_lock(cb);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The log is handed out as a file descriptor. */
+/* The request for the log's file descriptor. */
 #include <linux/file.h>
 #include <linux/sched.h>
 #include <net/genetlink.h>
@@ -43,7 +43,7 @@ int kproxy_nl_log_get_doit(struct sk_buff *skb, struct genl_info *info)
 
 	/* pairs with the release in kproxy_listener_add() */
 	log = smp_load_acquire(&kn->log);
-	/* All kernel threads share their descriptors, and nobody closes them. */
+	/* Kernel threads share a descriptor table, so nobody would close it. */
 	if (current->flags & PF_KTHREAD)
 		return -EINVAL;
 	if (!kproxy_log_enabled()) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Lists of networks in requests about listeners. A list is one attribute, so
- * that a thousand networks fit into a message: for each the address and then
- * one byte of length.
+ * that a thousand networks fit into a message. Each network is its address,
+ * followed by one byte of prefix length.
  */
 #include <linux/slab.h>
 #include <net/genetlink.h>
@@ -21,7 +21,7 @@ static const struct {
 	{ KPROXY_A_LISTENER_DENY, false },
 };
 
-/* What a request makes of the networks that there were. */
+/* The networks that a request results in. */
 struct collection {
 	unsigned int n;
 	struct kproxy_prefix list[KPROXY_PREFIXES_MAX];
@@ -78,7 +78,7 @@ static int add_list(struct collection *all, const struct nlattr *attr,
 	return 0;
 }
 
-/* A list that the request does not have stays what it was. */
+/* A list that the request does not have stays as it is. */
 static void keep_list(struct collection *all, bool allow,
 		      const struct kproxy_prefixes *old)
 {
@@ -94,7 +94,7 @@ static int collect(struct collection *all, const struct genl_info *info,
 {
 	int i, err;
 
-	/* First what there was: that fits. */
+	/* First the lists that stay, because these fit. */
 	for (i = 0; i < ARRAY_SIZE(lists); i++)
 		if (!info->attrs[lists[i].attr])
 			keep_list(all, lists[i].allow, old);
@@ -130,14 +130,14 @@ static int make_prefixes(struct collection *all, const struct genl_info *info,
 }
 
 /**
- * kproxy_netlink_get_prefixes() - read which networks are let in and which not
+ * kproxy_netlink_get_prefixes() - read which networks are admitted and denied
  * @info: a request about a listener
- * @old: what the listener has, or NULL
- * @prefixes: where the list goes: @old if the request has none, NULL if it lets
- *	everybody in, or a new one, which is the caller's
+ * @old: the listener's present list, or NULL
+ * @prefixes: where the list is stored: @old if the request has none; NULL if it
+ *	admits everybody; or a new one, owned by the caller
  *
  * Context: process, may sleep.
- * Return: 0; -EINVAL, -E2BIG, -EEXIST for what is no list; -ENOMEM.
+ * Return: 0; -EINVAL, -E2BIG, -EEXIST for an invalid list; -ENOMEM.
  */
 int kproxy_netlink_get_prefixes(const struct genl_info *info,
 				struct kproxy_prefixes *old,
@@ -171,7 +171,7 @@ static int put_list(struct sk_buff *skb, int attr, bool allow,
 	for (i = 0; prefixes && i < prefixes->n; i++) {
 		if (prefixes->list[i].allow != allow)
 			continue;
-		/* With room for what the attribute is padded with. */
+		/* Leave room for the attribute's padding. */
 		if (skb_tailroom(skb) < KPROXY_PREFIX_SIZE + NLA_ALIGNTO)
 			return -EMSGSIZE;
 		data = skb_put(skb, KPROXY_PREFIX_SIZE);
@@ -184,9 +184,9 @@ static int put_list(struct sk_buff *skb, int attr, bool allow,
 }
 
 /**
- * kproxy_netlink_put_prefixes() - write which networks are let in and which not
+ * kproxy_netlink_put_prefixes() - write which networks are admitted and denied
  * @skb: the message
- * @prefixes: the list, or NULL if everybody is let in
+ * @prefixes: the list, or NULL if everybody is admitted
  *
  * Return: 0 or -EMSGSIZE.
  */

@@ -13,7 +13,7 @@
 #include "route-change.h"
 #include "upstream.h"
 
-/* A route as it is told of; it knows no listener itself. */
+/* A route with its listener, which struct kproxy_route does not refer to. */
 struct told_route {
 	const struct kproxy_listener *listener;
 	const struct kproxy_route *route;
@@ -33,8 +33,8 @@ static int put_route(struct sk_buff *skb, const void *object)
 }
 
 /**
- * kproxy_netlink_route_event() - announce what has become of a route
- * @l: its listener, the lock of its namespace's configuration held
+ * kproxy_netlink_route_event() - send an event about a route
+ * @l: its listener, its namespace's configuration lock held
  * @route: the route
  * @cmd: KPROXY_CMD_ROUTE_*_NTF
  *
@@ -63,7 +63,7 @@ static struct kproxy_listener *find_listener(struct kproxy_net *kn,
 	return l;
 }
 
-/* The names that a request about one route must have. */
+/* Read the names that a request about one route must have. */
 static int get_key(const struct genl_info *info, char *pattern)
 {
 	const struct nlattr *sni;

@@ -34,7 +34,7 @@ static enum kproxy_session_state session_state(enum kproxy_state state)
 	}
 }
 
-/* What TCP knows of a side. */
+/* TCP's state of one side. */
 struct tcp_state {
 	u32 rtt_us;
 	u32 cwnd;
@@ -56,18 +56,18 @@ static void get_tcp(struct tcp_state *tcp, const struct sock *sk)
 	tcp->sndq = READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una);
 }
 
-/* The part of the list that is read from a session's sockets. */
+/* The part of a session's listing that is read from its sockets. */
 struct sockets_state {
 	struct tcp_state tcp[KPROXY_SIDES];
 	unsigned long progress;
 };
 
 /*
- * Read a session's sockets, for which no lock is taken, which the data path would
- * feel, and no reference. Memory of a TCP socket stays one until a grace period
- * has passed, but the socket may be closed meanwhile and the memory be another
- * one's. Sockets are closed in final states only: what was read is of the session
- * if its state is still one with two sockets after that.
+ * Read a session's sockets, without a lock, because the data path would feel
+ * it, and without a reference. TCP sockets are SLAB_TYPESAFE_BY_RCU: under RCU,
+ * the memory remains a TCP socket's, but the socket may be closed and the
+ * memory reused for another. Sockets are closed in final states only. Therefore
+ * the values are the session's if it still has two sockets afterwards.
  */
 static bool get_sockets(struct sockets_state *sockets,
 			const struct kproxy_session *s, enum kproxy_state state)
@@ -79,7 +79,7 @@ static bool get_sockets(struct sockets_state *sockets,
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		get_tcp(&sockets->tcp[side], s->ends[side].sk);
 	sockets->progress = kproxy_session_progress(s);
-	/* pairs with the change of state, a full barrier before the close */
+	/* pairs with the state change, a full barrier before the close */
 	smp_rmb();
 	return kproxy_state_linked(READ_ONCE(s->state));
 }
@@ -100,7 +100,7 @@ static int put_tcp(struct sk_buff *skb, int attr, const struct tcp_state *tcp)
 	return 0;
 }
 
-/* How many bytes each way. */
+/* Bytes moved in each direction. */
 static int put_transferred(struct sk_buff *skb, const struct kproxy_session *s)
 {
 	u64 bytes[KPROXY_SIDES];
@@ -116,7 +116,7 @@ static int put_transferred(struct sk_buff *skb, const struct kproxy_session *s)
 	return 0;
 }
 
-/* For how long each side had bytes waiting that it did not take. */
+/* For how long each side had no room for bytes that were waiting for it. */
 static int put_stalls(struct sk_buff *skb, const struct kproxy_session *s)
 {
 	u64 server = kproxy_pump_stalled(&s->pumps[KPROXY_CLIENT]);
@@ -130,7 +130,7 @@ static int put_stalls(struct sk_buff *skb, const struct kproxy_session *s)
 	return 0;
 }
 
-/* And how they were moved. */
+/* Bytes by how they were moved. */
 static int put_moved(struct sk_buff *skb, const struct kproxy_session *s)
 {
 	const struct kproxy_pump *in = &s->pumps[KPROXY_CLIENT];
@@ -146,7 +146,7 @@ static int put_moved(struct sk_buff *skb, const struct kproxy_session *s)
 	return 0;
 }
 
-/* @sockets: NULL while there are not two. */
+/* @sockets: NULL unless the session has two. */
 static int put_times(struct sk_buff *skb, const struct kproxy_session *s,
 		     const struct sockets_state *sockets)
 {
@@ -157,7 +157,7 @@ static int put_times(struct sk_buff *skb, const struct kproxy_session *s,
 		       READ_ONCE(recent->last)))
 		recent = &s->pumps[KPROXY_SERVER];
 	last = sockets ? sockets->progress : READ_ONCE(recent->last);
-	/* A byte may have moved since we looked at the clock. */
+	/* A byte may have moved since jiffies was read. */
 	if (time_after(last, now))
 		last = now;
 	if (nla_put_uint(skb, KPROXY_A_SESSION_AGE_MS,
@@ -173,7 +173,7 @@ static int put_session(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_session *s = object;
 	const struct kproxy_server *server = rcu_dereference(s->server);
-	/* Before the sockets, which are there in a state that has two. */
+	/* Before reading the sockets, which exist in a state that has two. */
 	enum kproxy_state state = smp_load_acquire(&s->state);
 	struct sockets_state sockets;
 	bool linked = get_sockets(&sockets, s, state);
@@ -201,7 +201,7 @@ static int put_session(struct sk_buff *skb, const void *object)
 	return 0;
 }
 
-/* The session's life is locked: it begins, or has ended. */
+/* The session's life is locked: it is beginning, or has ended. */
 static int put_session_event(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_session *s = object;
@@ -230,9 +230,9 @@ static int put_session_event(struct sk_buff *skb, const void *object)
 }
 
 /**
- * kproxy_netlink_session_event() - tell those who listen of a session
+ * kproxy_netlink_session_event() - send an event about a session
  * @s: the session, its life locked
- * @cmd: what has happened
+ * @cmd: the event
  *
  * Context: process, may sleep.
  */
@@ -242,7 +242,7 @@ void kproxy_netlink_session_event(const struct kproxy_session *s, u8 cmd)
 			      put_session_event, s, GFP_KERNEL);
 }
 
-/* A filter and the addresses that it points at. */
+/* A filter and the addresses that it points to. */
 struct filter {
 	struct kproxy_session_filter f;
 	union kproxy_addr server;
@@ -304,7 +304,7 @@ static int get_filter(const struct genl_info *info, struct filter *filter)
 	return 0;
 }
 
-/* What a dump of sessions keeps from one part to the next. */
+/* State of a session dump between its parts. */
 struct session_dump {
 	struct kproxy_session_walk walk;
 	struct filter filter;
@@ -354,7 +354,7 @@ int kproxy_nl_session_get_done(struct netlink_callback *cb)
 	return 0;
 }
 
-/* The one session that has the number. */
+/* Dump the one session that has the requested number. */
 static int dump_one(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	const struct genl_info *info = genl_info_dump(cb);
@@ -388,7 +388,7 @@ int kproxy_nl_session_get_dumpit(struct sk_buff *skb,
 	while ((s = kproxy_session_walk_next(&dump->walk))) {
 		if (!kproxy_session_match(s, &dump->filter.f))
 			continue;
-		/* If the walk has begun again, some may come twice. */
+		/* If the walk has started over, sessions may come twice. */
 		cb->seq = dump->walk.restarts + 1;
 		err = kproxy_netlink_dump(skb, cb, put_session, s);
 		if (!err)
@@ -460,7 +460,7 @@ int kproxy_nl_pool_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	struct pool_dump_ctx *ctx = (void *)cb->ctx;
 	int cpu, err;
 
-	/* The pools belong to the host: containers do not see them. */
+	/* The pools belong to the host, so containers don't see them. */
 	if (kproxy_quota_applies(genl_info_net(genl_info_dump(cb))))
 		return 0;
 	for_each_possible_cpu(cpu) {
@@ -474,7 +474,7 @@ int kproxy_nl_pool_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	return 0;
 }
 
-/* The totals of a namespace, as they are sent. */
+/* The totals of a namespace. */
 struct totals {
 	struct kproxy_stats sum;
 	unsigned int sessions;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Options of sockets, which listeners and upstreams have alike. */
+/* Socket options, which listeners and upstreams have in common. */
 #include <net/genetlink.h>
 #include <uapi/linux/kproxy.h>
 
@@ -7,7 +7,7 @@
 #include "netlink-gen.h"
 #include "sockopts.h"
 
-/* The attributes of an option, a listener's and an upstream's. */
+/* The attributes of an option: the listener's and the upstream's. */
 #define ATTRS(name)							\
 	[KPROXY_SOCKOPT_##name] = {					\
 		[KPROXY_SOCKOPTS_LISTEN] = KPROXY_A_LISTENER_##name,	\
@@ -28,7 +28,7 @@ static const int attrs[KPROXY_SOCKOPTS_COUNT][KPROXY_SOCKOPTS_SIDES] = {
 	ATTRS(PACING),
 };
 
-/* Those that are plain numbers, and their place. */
+/* Options that are plain numbers, and their offset in the struct. */
 static const struct {
 	enum kproxy_sockopt option;
 	size_t offset;
@@ -113,15 +113,16 @@ static int read_sockopts(const struct genl_info *info,
 }
 
 /**
- * kproxy_netlink_get_sockopts() - read the options of sockets of a request
+ * kproxy_netlink_get_sockopts() - read the socket options of a request
  * @info: the request
  * @side: whose sockets
- * @opts: what they were, and then what they are to be
+ * @opts: the present options, updated by the request's
  *
- * What changes is tried out, so that the kernel's refusal comes now.
+ * Changed options are tried out, so that the kernel refuses invalid ones now.
  *
  * Context: process, may sleep.
- * Return: 0; or a negative errno with reason and attribute in the extended ack.
+ * Return: 0; or a negative errno, with reason and attribute in the extended
+ * ack.
  */
 int kproxy_netlink_get_sockopts(const struct genl_info *info,
 				enum kproxy_sockopts_side side,
@@ -142,12 +143,12 @@ int kproxy_netlink_get_sockopts(const struct genl_info *info,
 }
 
 /**
- * kproxy_netlink_put_sockopts() - write the options of sockets
- * @skb: where to
+ * kproxy_netlink_put_sockopts() - write socket options
+ * @skb: the message
  * @side: whose sockets
  * @opts: the options
  *
- * Return: 0, or -EMSGSIZE when there is no room.
+ * Return: 0, or -EMSGSIZE if there is no room.
  */
 int kproxy_netlink_put_sockopts(struct sk_buff *skb,
 				enum kproxy_sockopts_side side,

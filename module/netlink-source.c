@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Where an upstream connects from, in requests and replies. */
+/* An upstream's source addresses, in requests and replies. */
 #include <net/genetlink.h>
 #include <uapi/linux/kproxy.h>
 
@@ -63,10 +63,11 @@ static int get_addr(const struct genl_info *info, const struct nlattr *attr,
 /**
  * kproxy_netlink_get_source() - read where to connect from
  * @info: the request
- * @source: what it was, and then what it is to be
+ * @source: the present source, replaced by the request's
  *
  * Context: process, may sleep.
- * Return: 0; or a negative errno with reason and attribute in the extended ack.
+ * Return: 0; or a negative errno, with reason and attribute in the extended
+ * ack.
  */
 int kproxy_netlink_get_source(const struct genl_info *info,
 			      struct kproxy_source *source)
@@ -108,7 +109,7 @@ int kproxy_netlink_get_source(const struct genl_info *info,
 /**
  * kproxy_netlink_put_source() - write where to connect from
  * @skb: the message
- * @source: where
+ * @source: the source
  *
  * Return: 0 or -EMSGSIZE.
  */

@@ -12,7 +12,7 @@
 #include "upstream.h"
 #include "upstream-change.h"
 
-/* Find the upstream that attribute @attr of a request names, which it has. */
+/* Find the upstream named by attribute @attr, which the request has. */
 static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
 					     const struct kproxy_view *view,
 					     const struct genl_info *info,
@@ -33,7 +33,7 @@ static void get_u32(const struct genl_info *info, int attr, u32 *value)
 		*value = nla_get_u32(info->attrs[attr]);
 }
 
-/* A connection that is made ahead has no client yet whose address it could have. */
+/* An idle connection has no client yet whose address it could use. */
 static int check_upstream_options(const struct genl_info *info,
 				  const struct kproxy_upstream_options *options)
 {
@@ -98,9 +98,9 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 }
 
 /**
- * kproxy_netlink_upstream_event() - announce what has become of an upstream
- * @up: the upstream, the lock of its namespace's configuration held, so that
- *	events come in the order of the changes
+ * kproxy_netlink_upstream_event() - send an event about an upstream
+ * @up: the upstream, its namespace's configuration lock held, so that events
+ *	are sent in the order of the changes
  * @cmd: KPROXY_CMD_UPSTREAM_*_NTF
  *
  * Context: process, may sleep.
@@ -203,8 +203,8 @@ int kproxy_nl_upstream_get_doit(struct sk_buff *skb, struct genl_info *info)
 }
 
 /*
- * Where a dump goes on: behind this server of this upstream. As long as the
- * configuration has not changed, they are where the pointers say.
+ * Where a dump resumes: after this server of this upstream. The pointers are
+ * valid as long as the configuration has not changed.
  */
 struct dump_ctx {
 	u64 upstream;
@@ -247,7 +247,7 @@ int kproxy_nl_upstream_get_dumpit(struct sk_buff *skb,
 	return err;
 }
 
-/* Nothing where there were never any. */
+/* Omitted if the server never had any. */
 static int put_preconnect(struct sk_buff *skb,
 			  const struct kproxy_server *server)
 {
@@ -267,7 +267,7 @@ static int put_preconnect(struct sk_buff *skb,
 	return 0;
 }
 
-/* Nothing where nothing was counted. */
+/* Omitted if nothing was counted. */
 static int put_histogram(struct sk_buff *skb, int attr,
 			 const struct kproxy_server *server,
 			 enum kproxy_latency_kind kind)
@@ -331,8 +331,8 @@ static int put_health(struct sk_buff *skb, const void *object)
 }
 
 /**
- * kproxy_netlink_server_health() - announce the health of a server
- * @server: the server, of a namespace that is not at its end
+ * kproxy_netlink_server_health() - send an event about a server's health
+ * @server: the server, whose namespace is not being torn down
  *
  * Context: any.
  */
@@ -344,8 +344,8 @@ void kproxy_netlink_server_health(const struct kproxy_server *server)
 }
 
 /**
- * kproxy_netlink_server_event() - announce what has become of a server
- * @server: the server, the lock of its namespace's configuration held
+ * kproxy_netlink_server_event() - send an event about a server
+ * @server: the server, its namespace's configuration lock held
  * @cmd: KPROXY_CMD_SERVER_*_NTF
  *
  * Context: process, may sleep.
@@ -374,7 +374,7 @@ static void get_server_options(const struct genl_info *info,
 			nla_get_u32(info->attrs[KPROXY_A_SERVER_BACKUP]);
 }
 
-/* What a request about one server names. */
+/* Read the names in a request about one server. */
 static int get_server(const struct genl_info *info, union kproxy_addr *addr)
 {
 	const char *name;
@@ -570,7 +570,7 @@ int kproxy_nl_server_get_dumpit(struct sk_buff *skb,
 	struct kproxy_net *kn;
 	int err;
 
-	/* Once for all its parts. */
+	/* Once per dump, not once per part. */
 	if (!ctx->upstream)
 		kproxy_session_count_stalls(kproxy_net(genl_info_net(genl_info_dump(cb))));
 	kn = kproxy_netlink_dump_lock(cb);

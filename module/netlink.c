@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The generic netlink family, and what its operations share. The operations
- * themselves translate between attributes and the functions of the object that
- * they are about; they decide nothing.
+ * The generic netlink family, and helpers that its operations share. The
+ * operations only translate between attributes and the functions of an object.
+ * They decide nothing.
  */
 #include <linux/capability.h>
 #include <linux/ctype.h>
@@ -22,7 +22,7 @@
 #include "stats.h"
 #include "transaction.h"
 
-/* What sessions do is as private as the list of them. */
+/* Session events are as private as the list of sessions. */
 static const struct genl_multicast_group kproxy_groups[] = {
 	[KPROXY_NLGRP_EVENTS] = { .name = KPROXY_MCGRP_EVENTS },
 	[KPROXY_NLGRP_SESSION] = {
@@ -43,10 +43,10 @@ static struct genl_family kproxy_family __ro_after_init = {
 	.n_mcgrps = ARRAY_SIZE(kproxy_groups),
 };
 
-/* Set once: the family is about to be unregistered, and sends no more events. */
+/* Set once, before the family is unregistered: no more events are sent. */
 static bool family_gone;
 
-/* A socket is closed, whose transaction nobody will commit any more. */
+/* A socket was closed: its transaction can no longer be committed. */
 static int socket_notify(struct notifier_block *nb, unsigned long event,
 			 void *data)
 {
@@ -63,7 +63,7 @@ static struct notifier_block socket_notifier = {
 };
 
 /**
- * kproxy_netlink_init() - take requests
+ * kproxy_netlink_init() - start taking requests
  *
  * Context: process, may sleep.
  * Return: 0 or a negative errno.
@@ -83,19 +83,19 @@ int __init kproxy_netlink_init(void)
 }
 
 /**
- * kproxy_netlink_exit() - take no more requests, wait for those under way
+ * kproxy_netlink_exit() - stop taking requests and wait for those under way
  *
  * Context: process, may sleep.
  */
 void kproxy_netlink_exit(void)
 {
-	/* The groups' numbers may be another family's after this. */
+	/* After this, the groups' numbers may belong to another family. */
 	WRITE_ONCE(family_gone, true);
 	genl_unregister_family(&kproxy_family);
 	netlink_unregister_notifier(&socket_notifier);
 }
 
-/* All else is done at once, also by who has a transaction. */
+/* All other requests act at once, even within a transaction. */
 static bool can_be_staged(u8 cmd)
 {
 	switch (cmd) {
@@ -117,7 +117,7 @@ static bool can_be_staged(u8 cmd)
 }
 
 /**
- * kproxy_netlink_sock() - the socket that a request came through
+ * kproxy_netlink_sock() - return the socket that a request came through
  * @info: a request that needs CAP_NET_ADMIN, and is no dump
  *
  * Return: the socket, which lives as long as the request.
@@ -143,8 +143,9 @@ struct kproxy_net *kproxy_netlink_lock(const struct genl_info *info)
 }
 
 /**
- * kproxy_netlink_dump_lock() - the same for a part of a dump
- * @cb: the dump, which notices if there was a change since its last part
+ * kproxy_netlink_dump_lock() - take the lock for one part of a dump
+ * @cb: the dump, which is marked if the configuration changed since its last
+ *	part
  *
  * Context: process, may sleep.
  * Return: the namespace's root, for kproxy_netlink_unlock().
@@ -153,7 +154,7 @@ struct kproxy_net *kproxy_netlink_dump_lock(struct netlink_callback *cb)
 {
 	struct kproxy_net *kn = kproxy_netlink_lock(genl_info_dump(cb));
 
-	/* Zero would switch the check for changes off. */
+	/* Zero would disable the consistency check. */
 	cb->seq = (u32)kn->changes ?: U32_MAX;
 	return kn;
 }
@@ -205,8 +206,8 @@ int kproxy_netlink_end(const struct genl_info *info, struct kproxy_view *view,
 }
 
 /*
- * Generic netlink looks at no attribute of an operation that has none: what a
- * client gives there, a filter perhaps, would be ignored.
+ * Generic netlink ignores the attributes of an operation that has none. Refuse
+ * them, since a client may have meant a filter.
  */
 static int refuse_attrs(const struct genl_info *info)
 {
@@ -225,8 +226,8 @@ int kproxy_nl_bare_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
 }
 
 /*
- * Called before each operation that needs CAP_NET_ADMIN, which generic netlink has
- * checked: check what the namespace and the transaction allow.
+ * Called before each operation that needs CAP_NET_ADMIN, which generic netlink
+ * has checked. Check what the namespace and the transaction allow.
  */
 int kproxy_nl_admin_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
 			 struct genl_info *info)
@@ -254,7 +255,7 @@ int kproxy_nl_bare_start(struct netlink_callback *cb)
 	return refuse_attrs(genl_info_dump(cb));
 }
 
-/* One object as one message, a part of the dump @cb unless that is NULL. */
+/* Write an object as one message; as part of dump @cb unless that is NULL. */
 static int fill(struct sk_buff *skb, struct netlink_callback *cb,
 		const struct genl_info *info, kproxy_netlink_put put,
 		const void *object)
@@ -288,7 +289,7 @@ int kproxy_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
 	return fill(skb, cb, genl_info_dump(cb), put, object);
 }
 
-/* Room for a message with one object: nearly all are small. */
+/* Sizes to try for a message with one object; most objects are small. */
 static const size_t message_sizes[] = {
 	GENLMSG_DEFAULT_SIZE, KPROXY_NETLINK_OBJECT_MAX,
 };
@@ -300,7 +301,7 @@ static const size_t message_sizes[] = {
  * @object: the object
  *
  * Context: process, may sleep.
- * Return: 0; -ENOMEM; -EMSGSIZE; what sending said.
+ * Return: 0; -ENOMEM; -EMSGSIZE; or the error of genlmsg_reply().
  */
 int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 			 const void *object)
@@ -344,16 +345,16 @@ static void multicast(const struct kproxy_net *kn, unsigned int group,
 }
 
 /**
- * kproxy_netlink_notify() - tell those who listen of one object
+ * kproxy_netlink_notify() - send an event about one object
  * @kn: the namespace's root
- * @group: KPROXY_NLGRP_*, the group that is told
- * @cmd: what has happened
+ * @group: KPROXY_NLGRP_*, the multicast group
+ * @cmd: the event
  * @put: writes the object
  * @object: the object
- * @gfp: how memory may be had, as the caller's context allows
+ * @gfp: allocation flags that the caller's context allows
  *
- * A listener for which there is no memory or no room is told of that by its
- * socket. It costs next to nothing when nobody listens.
+ * If there is no memory, or no room in a subscriber's socket, that socket
+ * reports ENOBUFS. Without subscribers this costs next to nothing.
  *
  * Context: any.
  */
@@ -394,12 +395,12 @@ static bool name_valid(const char *name)
 }
 
 /**
- * kproxy_netlink_name() - read a name that a request must have
+ * kproxy_netlink_name() - read a mandatory name from a request
  * @info: the request
  * @attr: its attribute
- * @name: where the name goes, which lives as long as the request
+ * @name: where the name is stored; it lives as long as the request
  *
- * Return: 0; -EINVAL when it is missing or is no name.
+ * Return: 0; -EINVAL if it is missing or invalid.
  */
 int kproxy_netlink_name(const struct genl_info *info, int attr,
 			const char **name)
@@ -417,10 +418,10 @@ int kproxy_netlink_name(const struct genl_info *info, int attr,
 /**
  * kproxy_netlink_get_addr() - read an endpoint
  * @attr: its attribute, validated by its policy
- * @addr: where it goes; AF_UNSPEC when it is any address of both families
+ * @addr: where it is stored; AF_UNSPEC for any address of both families
  * @extack: gets the reason of a refusal
  *
- * Return: 0; -EINVAL for one that is none.
+ * Return: 0; -EINVAL if the endpoint is invalid.
  */
 int kproxy_netlink_get_addr(const struct nlattr *attr, union kproxy_addr *addr,
 			    struct netlink_ext_ack *extack)
@@ -504,7 +505,7 @@ int kproxy_netlink_put_addr(struct sk_buff *skb, int attr,
 
 static_assert((int)KPROXY_A_ENDS_MAX == (int)KPROXY_REASON_MAX);
 
-/* How many sessions have ended by each reason, which is its attribute. */
+/* Write how many sessions ended by each reason; the reason is the attribute. */
 static int put_ends(struct sk_buff *skb, const struct kproxy_stats *sum)
 {
 	struct nlattr *nest = nla_nest_start(skb, KPROXY_A_COUNTERS_ENDS);
@@ -540,7 +541,7 @@ static u64 counter_value(const struct kproxy_stats *sum, int counter,
  * @skb: the message
  * @attr: its attribute
  * @sum: the counters
- * @sessions: sessions alive
+ * @sessions: live sessions
  *
  * Return: 0 or -EMSGSIZE.
  */

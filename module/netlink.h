@@ -26,12 +26,12 @@ struct sock;
 union kproxy_addr;
 
 /*
- * The largest object, a listener with as many networks as it can have, in bytes.
- * Dumps are sent in messages of up to 32 KiB.
+ * Size of the largest object in bytes: a listener with the maximum number of
+ * networks. Dumps are sent in messages of up to 32 KiB.
  */
 #define KPROXY_NETLINK_OBJECT_MAX 32000
 
-/* Writes the attributes of an object: 0, or -EMSGSIZE when there is no room. */
+/* Writes the attributes of an object: 0, or -EMSGSIZE if there is no room. */
 typedef int (*kproxy_netlink_put)(struct sk_buff *skb, const void *object);
 
 extern const struct kproxy_event_ops kproxy_netlink_events;

@@ -4,9 +4,9 @@
  * namespace: when that goes away, or the module does, everything in it is taken
  * down first.
  *
- * Any user can make thousands of namespaces. One in which nothing was ever
- * configured has no memory but the root itself; tables and counters come with
- * its first object, and are charged to the task that makes it.
+ * Any user can create thousands of namespaces. Without configuration, a
+ * namespace needs no memory besides the root. Tables and counters are allocated
+ * with its first object, and charged to the task that adds it.
  */
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -25,12 +25,12 @@
 #include "upstream-change.h"
 
 /**
- * kproxy_net_totals() - the counters of a namespace
+ * kproxy_net_totals() - read the counters of a namespace
  * @kn: the namespace's root
- * @sum: what was counted since they were reset
- * @reset: whether to count from here on
+ * @sum: the counts since the last reset
+ * @reset: whether to reset them
  *
- * The counters themselves only grow, so that no count is lost by a reset.
+ * The counters themselves are never reset, so that no count is lost.
  *
  * Context: process, takes the configuration lock.
  */
@@ -53,7 +53,7 @@ void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
 }
 
 /**
- * kproxy_net_use() - have what a namespace needs for its first object
+ * kproxy_net_use() - allocate what a namespace needs for its first object
  * @kn: the namespace's root, its lock held
  *
  * Context: process, may sleep.
@@ -74,7 +74,7 @@ int kproxy_net_use(struct kproxy_net *kn)
 		goto err_memory;
 	if (kproxy_admission_init(&kn->admission))
 		goto err_table;
-	/* pairs with that of kproxy_net_used() */
+	/* pairs with the acquire in kproxy_net_used() */
 	smp_store_release(&kn->used, true);
 	return 0;
 
@@ -106,8 +106,9 @@ static int __net_init netns_init(struct net *net)
 }
 
 /*
- * Nobody configures any more: the namespace or the netlink family is gone. This
- * comes before the end of the namespace's devices, so that peers can be told.
+ * The namespace can no longer be configured: it, or the netlink family, is
+ * gone. This runs before the namespace's devices go, so that peers can still
+ * get resets.
  */
 static void __net_exit netns_pre_exit(struct net *net)
 {
@@ -156,7 +157,7 @@ static struct pernet_operations kproxy_net_ops = {
 };
 
 /**
- * kproxy_netns_init() - set up every namespace, now and later
+ * kproxy_netns_init() - set up all namespaces, present and future
  *
  * Context: process, may sleep.
  * Return: 0 or a negative errno.
@@ -167,7 +168,7 @@ int kproxy_netns_init(void)
 }
 
 /**
- * kproxy_netns_exit() - take down what is in every namespace
+ * kproxy_netns_exit() - tear down all namespaces
  *
  * Context: process, sleeps until the last session is gone.
  */

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The owner of a socket is what the kernel takes from the task that makes it: the
- * memory cgroup that is charged, the cgroup whose rules and programs apply, and
- * the security label. A worker belongs to the root cgroup and has the kernel's
- * label, so none of the policies for the container that configured kproxy would
- * apply to a socket that a worker makes.
+ * A socket's owner is what the kernel takes from the task that creates it. This
+ * is the memory cgroup that is charged, the cgroup whose rules and programs
+ * apply, and the security label. A worker belongs to the root cgroup and has
+ * the kernel's label. None of the policies for the container that configured
+ * kproxy would therefore apply to a worker's socket.
  *
- * An owner is represented by a socket. A socket that a worker makes takes all three
- * from its owner before anybody else can see it. The task that adds a listener makes
- * the listening socket, and accepted sockets inherit from that: the owner of a
- * session's connection to its server is the client's socket. Checks and connections
- * made ahead have no client. For them each upstream keeps a socket that can neither
- * send nor receive, made by the task that added the upstream.
+ * An owner is represented by a socket. A socket that a worker creates takes all
+ * three from its owner before anybody else can see it. The task that adds a
+ * listener creates the listening socket, and accepted sockets inherit from
+ * that. The owner of a session's connection to its server is the client's
+ * socket. Checks and idle connections have no client. For them each upstream
+ * keeps a socket that can neither send nor receive, created by the task that
+ * added the upstream.
  */
 #include <linux/cgroup.h>
 #include <linux/in.h>
@@ -41,8 +42,9 @@ static void give_cgroup(struct sock *sk, const struct sock *owner)
 	struct cgroup *old = owner_cgroup(sk);
 
 	/*
-	 * Like cgroup_sk_clone() and cgroup_sk_free(), which are not exported. The
-	 * owner's cgroup may have been removed; the owner's references keep it.
+	 * Like cgroup_sk_clone() and cgroup_sk_free(), which are not exported.
+	 * The owner's cgroup may have been removed; the owner's references keep
+	 * it.
 	 */
 	cgroup_get(owner_cgroup(owner));
 	cgroup_bpf_get(owner_cgroup(owner));
@@ -76,7 +78,7 @@ static bool same_cgroup(const struct sock *a, const struct sock *b)
 }
 #endif
 
-/* The label as the security module numbers it, 0 if it labels no packets. */
+/* The security module's number for the label, 0 if it labels no packets. */
 static u32 sock_secid(const struct sock *sk)
 {
 	struct flowi_common flow = {};
@@ -85,7 +87,7 @@ static u32 sock_secid(const struct sock *sk)
 	return flow.flowic_secid;
 }
 
-/* Take the label from a socket of the task's own, which is thrown away. */
+/* Copy the label from a temporary socket that the task creates. */
 static int label_as_task(struct sock *sk, struct net *net)
 {
 	struct socket *model;
@@ -102,15 +104,15 @@ static int label_as_task(struct sock *sk, struct net *net)
 }
 
 /**
- * kproxy_owner_label() - label a socket as the calling task's
- * @sk: a new TCP socket of the kernel's that the task has just made
+ * kproxy_owner_label() - label a kernel socket as the calling task's
+ * @sk: a new kernel TCP socket that the task has just created
  *
- * Makes a socket as the task would, so that the security module and the programs of
- * the task's cgroup can refuse it, and copies its label. Other attributes that such
- * a program sets on a socket are not copied.
+ * Creates a socket as the task would, so that the security module and the
+ * programs of the task's cgroup can refuse it, and copies its label. Other
+ * attributes that such a program sets on a socket are not copied.
  *
- * Context: process, of a task that configures; may sleep.
- * Return: 0, or why the task may not have a socket.
+ * Context: process, of a configuring task; may sleep.
+ * Return: 0, or the error with which the task is refused a socket.
  */
 int kproxy_owner_label(struct sock *sk)
 {
@@ -118,10 +120,10 @@ int kproxy_owner_label(struct sock *sk)
 }
 
 /**
- * kproxy_owner_new() - remember the calling task as an owner
+ * kproxy_owner_new() - record the calling task as an owner
  * @net: the namespace that it configures
  *
- * Context: process, of a task that configures; may sleep.
+ * Context: process, of a configuring task; may sleep.
  * Return: the owner, for kproxy_owner_free(), or an error pointer.
  */
 struct sock *kproxy_owner_new(struct net *net)
@@ -154,9 +156,9 @@ void kproxy_owner_free(struct sock *owner)
 }
 
 /**
- * kproxy_owner_give() - give a socket to an owner
+ * kproxy_owner_give() - make a new socket belong to an owner
  * @sk: a new TCP socket that nobody else can see yet
- * @owner: a socket of the owner's, which is not freed during the call
+ * @owner: a socket of the owner, which is not freed during the call
  *
  * Context: process.
  */
@@ -169,12 +171,12 @@ void kproxy_owner_give(struct sock *sk, const struct sock *owner)
 }
 
 /**
- * kproxy_owner_same() - whether two sockets have the same owner
+ * kproxy_owner_same() - check whether two sockets have the same owner
  * @a: one
  * @b: the other
  *
  * Context: any.
- * Return: true if what applies to one applies to the other.
+ * Return: true if the same policies apply to both.
  */
 bool kproxy_owner_same(const struct sock *a, const struct sock *b)
 {

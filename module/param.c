@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Parameters of the module: numbers with bounds. */
+/* Module parameters: bounded numbers. */
 #include <linux/kernel.h>
 #include <linux/kstrtox.h>
 #include <linux/string.h>

@@ -4,7 +4,7 @@
 
 #include <linux/moduleparam.h>
 
-/* A number that is set when the module is loaded, and its bounds. */
+/* A number that is set at load time, and its bounds. */
 struct kproxy_param {
 	unsigned int *value;
 	unsigned int min;
@@ -14,8 +14,8 @@ struct kproxy_param {
 extern const struct kernel_param_ops kproxy_param_ops;
 
 /*
- * Make the static variable @name a parameter of the module. A value outside of
- * its bounds fails the load, with a line in the kernel's log.
+ * Make the static variable @name a module parameter. A value out of bounds
+ * fails the load, with a message in the kernel log.
  */
 #define KPROXY_PARAM(name, least, most)					\
 	static const struct kproxy_param kproxy_param_##name = {	\

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory that the data path takes without asking the kernel for it. Each CPU
- * has a ring of pages, for bytes that must be copied, and a stack of objects;
- * both are filled when the pool is made.
+ * Preallocated memory for the data path. Each CPU has a ring of pages, for
+ * bytes that must be copied, and a stack of objects. Both are filled when the
+ * pool is initialised.
  *
- * Pages. A piece of the current page is handed out with a reference to it, and
- * goes into a socket's queue by reference. The pool keeps one reference to each
- * of its pages for ever, so a page whose count is 1 has come back, whoever let
- * go of it last and wherever: no list, no lock, no callback.
+ * Pages: a fragment of the current page is handed out with a reference to it,
+ * and is queued to a socket by reference. The pool always keeps one reference
+ * to each of its pages. A page whose count is 1 has therefore come back,
+ * wherever the last reference was dropped. This needs no list, lock or
+ * callback.
  *
- * Pages beyond the ring are not charged to a memory cgroup: sessions of all share
- * them, and each socket is charged for the bytes of them that it holds.
+ * No page, in the ring or beyond it, is charged to a memory cgroup, because
+ * sessions of all cgroups share them. Each socket is charged for the bytes that
+ * it holds in them.
  *
- * Objects. One that is put goes back to the CPU it came from: to its stack when
- * that is this CPU, to a lockless list beside it when it is not. The list is
- * taken as a whole when the stack is empty.
+ * Objects: a freed object returns to the CPU it came from. If that is this CPU,
+ * it goes to its stack, otherwise to a lockless list beside it. The CPU takes
+ * the whole list when its stack is empty.
  *
- * An empty pool costs nothing but the allocation that it was to save: the
- * memory then comes from the kernel, is counted, and goes back to the kernel.
+ * If the pool is empty, memory comes from the kernel and goes back to it. That
+ * is counted as a fallback.
  */
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
@@ -27,13 +29,13 @@
 
 #include "pool.h"
 
-/* How many pages of the ring are looked at for one that has come back. */
+/* How many pages of the ring to check for one that has come back. */
 #define RING_SCAN 8
 
-/* Stands behind each object, which so begins where a cache line does. */
+/* Follows each object, so that the object begins on a cache line. */
 struct pool_header {
 	struct llist_node node;
-	/* the CPU whose pool it belongs to, -1 if it goes back to the kernel */
+	/* the CPU whose pool it belongs to, -1 for a fallback */
 	int cpu;
 } __aligned(sizeof(u64));
 
@@ -41,15 +43,15 @@ struct kproxy_pool_cpu {
 	/* Used by this CPU alone, with bottom halves off. */
 	struct page *page;
 	unsigned int offset;
-	/* where in the ring @page stands */
+	/* index of @page in the ring */
 	unsigned int next;
 	struct llist_node *stack;
 	unsigned int in_stack;
-	/* the page in use when the whole ring was; not of the ring, or NULL */
+	/* current page of the fallbacks, not in the ring; or NULL */
 	struct page *loose;
 	unsigned int loose_offset;
 
-	/* Written by this CPU with bottom halves off, read by any. */
+	/* Written by this CPU with bottom halves off, read locklessly. */
 	u64 page_refills;
 	u64 object_refills;
 	u64 fallbacks;
@@ -59,7 +61,7 @@ struct kproxy_pool_cpu {
 	unsigned int pages;
 	unsigned int objects;
 
-	/* Objects that other CPUs have put: any CPU adds, this one takes. */
+	/* Objects freed by other CPUs: any CPU adds, this one takes all. */
 	struct llist_head returned ____cacheline_aligned_in_smp;
 	atomic_t in_returned;
 };
@@ -127,12 +129,12 @@ static struct pool_header *header_alloc(struct kproxy_pool *pool, int cpu,
  * kproxy_pool_get() - take an object
  * @pool: the pool
  *
- * What the pool was filled with is the host's. An object beyond that is charged
- * to the memory cgroup of the caller, or that which kproxy_memcg_enter() has set.
+ * Preallocated objects are not charged to a memory cgroup. A fallback is
+ * charged to the caller's, or to the one set by kproxy_memcg_enter().
  *
  * Context: process, may sleep.
- * Return: the object, its content undefined, the caller's until
- * kproxy_pool_put(); NULL when the pool is empty and memory is short.
+ * Return: the object, uninitialised, for kproxy_pool_put(); NULL if the pool is
+ * empty and memory is short.
  */
 void *kproxy_pool_get(struct kproxy_pool *pool)
 {
@@ -155,7 +157,7 @@ void *kproxy_pool_get(struct kproxy_pool *pool)
 }
 
 /**
- * kproxy_pool_put() - give an object back
+ * kproxy_pool_put() - return an object
  * @pool: the pool it was taken from
  * @object: the object
  *
@@ -182,9 +184,9 @@ void kproxy_pool_put(struct kproxy_pool *pool, void *object)
 }
 
 /*
- * Whether nobody but the pool holds the page. The last put_page() of another
- * is fully ordered, and what follows here depends on the count that was read,
- * so nothing is written to the page before the other has stopped reading it.
+ * Whether only the pool holds the page. The last put_page() of another holder
+ * is fully ordered. Later accesses here depend on the count that was read, so
+ * nothing is written to the page before the other has stopped reading it.
  */
 static bool page_is_back(struct page *page)
 {
@@ -223,7 +225,7 @@ static bool frag_from_ring(struct kproxy_pool_cpu *pc, unsigned int len,
 {
 	if (unlikely(!pc->page))
 		return false;
-	/* Begin again in a page that is still warm in the cache. */
+	/* Start over in the same page, which is still in the CPU's cache. */
 	if (page_is_back(pc->page))
 		pc->offset = 0;
 	if (pc->offset + len > PAGE_SIZE && !ring_advance(pc))
@@ -249,16 +251,15 @@ static bool frag_from_kernel(struct kproxy_pool_cpu *pc, unsigned int len,
 }
 
 /**
- * kproxy_pool_frag_get() - take a piece of a page
+ * kproxy_pool_frag_get() - take a fragment of a page
  * @pool: the pool
  * @len: bytes wanted, 1 to PAGE_SIZE
- * @frag: the piece, when there is one; the caller puts its page
+ * @frag: the fragment, if there is one; the caller puts its page
  *
- * Pieces taken one after the other lie one after the other in the page as long
- * as they fit.
+ * Consecutive fragments are adjacent in the page as long as they fit.
  *
  * Context: bottom halves off.
- * Return: false when the pool is empty and memory is short.
+ * Return: false if the pool is empty and memory is short.
  */
 bool kproxy_pool_frag_get(struct kproxy_pool *pool, unsigned int len,
 			  struct kproxy_pool_frag *frag)
@@ -270,10 +271,11 @@ bool kproxy_pool_frag_get(struct kproxy_pool *pool, unsigned int len,
 }
 
 /**
- * kproxy_pool_info() - what one CPU's pool holds and has done
+ * kproxy_pool_info() - report what one CPU's pool holds, and its counters
  * @pool: the pool
  * @cpu: a possible CPU
- * @info: where it goes; each number is right, together they are no snapshot
+ * @info: where to store it; each number is exact, but together they are no
+ *	snapshot
  *
  * Context: any.
  */
@@ -333,7 +335,7 @@ static void pool_cpu_destroy(struct kproxy_pool *pool, int cpu)
 	stack_refill(pc);
 	while ((header = stack_pop(pc)))
 		kmem_cache_free(pool->cache, header_object(pool, header));
-	/* A page that a socket still holds lives until the socket lets go. */
+	/* A page that a socket still holds is freed by the socket. */
 	while (pc->pages)
 		put_page(pc->ring[--pc->pages]);
 	if (pc->loose)
@@ -342,15 +344,15 @@ static void pool_cpu_destroy(struct kproxy_pool *pool, int cpu)
 }
 
 /**
- * kproxy_pool_init() - make a pool and fill it
+ * kproxy_pool_init() - set up a pool and fill it
  * @pool: the pool
- * @name: what its objects are called in /proc/slabinfo
+ * @name: name of its objects in /proc/slabinfo
  * @pages: pages for each possible CPU
  * @objects: objects for each possible CPU
  * @size: bytes of an object
  *
  * Context: process, may sleep.
- * Return: 0, or -ENOMEM with nothing left behind.
+ * Return: 0, or -ENOMEM with everything freed.
  */
 int kproxy_pool_init(struct kproxy_pool *pool, const char *name,
 		     unsigned int pages, unsigned int objects, size_t size)

@@ -12,21 +12,21 @@ struct kproxy_pool_cpu;
 
 struct kproxy_pool {
 	struct kproxy_pool_cpu __percpu *cpus;
-	/* what objects come from, and how large one is */
+	/* where objects come from, and their size */
 	struct kmem_cache *cache;
 	size_t size;
 	unsigned int pages;
 	unsigned int objects;
 };
 
-/* A piece of a page; the caller holds a reference to the page. */
+/* A fragment of a page; the holder has a reference to the page. */
 struct kproxy_pool_frag {
 	struct page *page;
 	unsigned int offset;
 	unsigned int len;
 };
 
-/* What one CPU's pool holds and has done. */
+/* One CPU's pool: what it holds, and its counters. */
 struct kproxy_pool_info {
 	unsigned int pages;
 	unsigned int pages_free;

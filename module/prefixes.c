@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Networks that are let in or not; the longest that holds an address decides.
- * The kernel's tries for that are private to routing and BPF. Lists here change
- * seldom and as a whole, so that who decides where is worked out once, when a
- * list is set: networks only ever nest, and so they cut the addresses into at
- * most two ranges each and one more. A client is then one binary search, twelve
- * comparisons in a thousand networks, however long their prefixes are.
+ * Lists of networks that are admitted or denied; the longest match decides. The
+ * kernel's tries for that are private to routing and BPF. Lists change rarely
+ * and as a whole, so the result is precomputed when a list is set. Networks
+ * only nest, so n of them cut the address space into at most 2n + 1 ranges. A
+ * client then costs one binary search: twelve comparisons for a thousand
+ * networks, however long their prefixes are.
  *
- * IPv4 has its place in IPv6 as mapped addresses, so that there is one search
- * for both; a network of IPv6 that holds this place does not mean IPv4.
+ * IPv4 is represented by mapped IPv6 addresses, so that one search serves both.
+ * An IPv6 network that contains the mapped range does not apply to IPv4.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -20,7 +20,7 @@
 #include "addr.h"
 #include "prefixes.h"
 
-/* Nested networks: one of each length, and what is around all of them. */
+/* Maximum of nested networks: one of each length, and the whole space. */
 #define DEPTH_MAX (128 + 2)
 
 /* Bits before an IPv4 address in its mapped form. */
@@ -29,9 +29,9 @@
 /**
  * kproxy_prefix_set() - fill in a network
  * @prefix: the network
- * @addr: an address of it, mapped if it is IPv4
- * @bits: how many of its bits count, at most 128
- * @allow: whether its clients are let in
+ * @addr: any address of it, mapped if it is IPv4
+ * @bits: its prefix length, at most 128
+ * @allow: whether its clients are admitted
  *
  * Context: any.
  */
@@ -51,13 +51,13 @@ static int prefix_cmp(const void *a, const void *b)
 	       (int)p->bits - q->bits;
 }
 
-/* The first address behind a network; false if there is none. */
+/* Compute the first address after a network; return false if there is none. */
 static bool prefix_end(const struct kproxy_prefix *prefix,
 		       struct in6_addr *end)
 {
 	unsigned int bit = prefix->bits;
 
-	/* One more in its last bit that counts, with the carry. */
+	/* Increment the last bit of the prefix, with the carry. */
 	*end = prefix->addr;
 	while (bit--) {
 		u8 mask = 0x80 >> (bit % 8);
@@ -69,7 +69,7 @@ static bool prefix_end(const struct kproxy_prefix *prefix,
 	return false;
 }
 
-/* From @start on it is @allow; what was said of the same start counts no more. */
+/* Addresses from @start on are @allow; replaces a range with the same start. */
 static void range_add(struct kproxy_prefixes *prefixes,
 		      const struct in6_addr *start, bool allow)
 {
@@ -86,18 +86,18 @@ static void range_add(struct kproxy_prefixes *prefixes,
 	prefixes->nr_ranges = n;
 }
 
-/* What is needed while a list is worked out. */
+/* State while the ranges are computed. */
 struct walk {
 	struct kproxy_prefixes *out;
-	/* The networks that the walk is in, innermost last. */
+	/* The networks around the current one, innermost last. */
 	const struct kproxy_prefix *in[DEPTH_MAX];
 	unsigned int depth;
-	/* All networks, by address, the wider first. */
+	/* All networks, sorted by address, the wider first. */
 	unsigned int n;
 	struct kproxy_prefix sorted[] __counted_by(n);
 };
 
-/* Leave networks that end at or before @next, all but the first for NULL. */
+/* Leave networks that end at or before @next; all but the first if NULL. */
 static void leave_until(struct walk *walk, const struct in6_addr *next)
 {
 	struct in6_addr end;
@@ -114,7 +114,7 @@ static void leave_until(struct walk *walk, const struct in6_addr *next)
 	}
 }
 
-/* @otherwise: what an address that lies in no network is. */
+/* @otherwise: whether an address in no network is admitted. */
 static void make_ranges(struct walk *walk, bool otherwise)
 {
 	const struct kproxy_prefix all = { .allow = otherwise };
@@ -143,7 +143,7 @@ static struct walk *walk_new(struct kproxy_prefixes *prefixes, bool otherwise)
 	walk->out = prefixes;
 	walk->n = n + 1;
 	memcpy(walk->sorted, prefixes->list, n * sizeof(*prefixes->list));
-	/* What is said of all of IPv6 says nothing of IPv4. */
+	/* A network that contains all of IPv4 does not apply to it. */
 	ipv6_addr_set_v4mapped(0, &mapped);
 	kproxy_prefix_set(&walk->sorted[n], &mapped, MAPPED_BITS, otherwise);
 	for (i = 0; i < n; i++)
@@ -163,7 +163,7 @@ static const struct kproxy_prefix *find_twice(const struct walk *walk)
 	return NULL;
 }
 
-/* Once something is let in by name, everything else is not. */
+/* If any network is admitted explicitly, all other addresses are denied. */
 static bool otherwise_of(const struct kproxy_prefix *list, unsigned int n)
 {
 	while (n--)
@@ -176,19 +176,19 @@ static bool otherwise_of(const struct kproxy_prefix *list, unsigned int n)
  * kproxy_prefixes_new() - make a list of networks
  * @list: the networks, by kproxy_prefix_set()
  * @n: how many
- * @twice: where a network goes that stands there twice
+ * @twice: where a duplicate network is stored
  *
- * An address in none of them is let in if the list lets nobody in by name.
+ * An address in none of them is admitted if the list admits no network.
  *
  * Context: process, may sleep.
- * Return: the list, for kproxy_prefixes_free(); -EEXIST for a network that
- * stands there twice; -ENOMEM.
+ * Return: the list, for kproxy_prefixes_free(); -EEXIST for a duplicate
+ * network; -ENOMEM.
  */
 struct kproxy_prefixes *kproxy_prefixes_new(const struct kproxy_prefix *list,
 					    unsigned int n,
 					    struct kproxy_prefix *twice)
 {
-	/* Where each begins and ends, the same of IPv4, and the first range. */
+	/* Begin and end of each network and of IPv4, and the first range. */
 	unsigned int nr_ranges = 2 * (n + 1) + 1;
 	bool otherwise = otherwise_of(list, n);
 	struct kproxy_prefixes *prefixes;
@@ -222,7 +222,7 @@ struct kproxy_prefixes *kproxy_prefixes_new(const struct kproxy_prefix *list,
 }
 
 /**
- * kproxy_prefixes_free() - free a list when its readers are gone
+ * kproxy_prefixes_free() - free a list after a grace period
  * @prefixes: the list, which no new reader finds; may be NULL
  *
  * Context: any.
@@ -234,7 +234,7 @@ void kproxy_prefixes_free(struct kproxy_prefixes *prefixes)
 }
 
 /**
- * kproxy_prefixes_allow() - whether a client is let in
+ * kproxy_prefixes_allow() - check whether a client is admitted
  * @prefixes: the list
  * @addr: the client's address
  *

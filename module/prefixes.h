@@ -8,26 +8,26 @@
 
 union kproxy_addr;
 
-/* A network, and whether its clients are let in. */
+/* A network, and whether its clients are admitted. */
 struct kproxy_prefix {
-	/* IPv4 networks are mapped ones; what is behind @bits is 0 */
+	/* mapped if it is IPv4; the bits after @bits are 0 */
 	struct in6_addr addr;
 	u8 bits;
 	bool allow;
 };
 
-/* From here to the start of the next one. */
+/* A range of addresses, up to the start of the next one. */
 struct kproxy_prefix_range {
 	struct in6_addr start;
 	bool allow;
 };
 
-/* A list of networks that never changes; readers under RCU. */
+/* An immutable list of networks; readers under RCU. */
 struct kproxy_prefixes {
 	struct rcu_head rcu;
 	struct kproxy_prefix_range *ranges;
 	unsigned int nr_ranges;
-	/* as they were given */
+	/* as configured */
 	unsigned int n;
 	struct kproxy_prefix list[] __counted_by(n);
 };

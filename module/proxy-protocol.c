@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The header of the PROXY protocol, versions 1 and 2: a proxy tells the one
- * behind it where its client is. Here it is read and written, from and to
- * memory and nothing else; greeting.c takes it from a socket. This file is
- * compiled for user space, too, where a fuzzer feeds it.
+ * The header of the PROXY protocol, versions 1 and 2, by which a proxy passes
+ * on its client's address. This file only parses and builds it in memory;
+ * greeting.c reads it from a socket. It is also compiled for user space, for
+ * fuzzing.
  *
  * https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
  */
@@ -30,7 +30,7 @@
 #define V2_FAMILY_MAX 3
 #define V2_PROTOCOL_MAX 2
 
-/* What is behind the fixed part for each of the two families. */
+/* Bytes after the fixed part, by address family. */
 #define V2_ADDRS4 (2 * (4 + 2))
 #define V2_ADDRS6 (2 * (16 + 2))
 
@@ -50,7 +50,7 @@ static void set_v6(union kproxy_addr *addr, const u8 *ip, u16 port)
 	memcpy(&addr->v6.sin6_addr, ip, sizeof(addr->v6.sin6_addr));
 }
 
-/* Two addresses of IPv6; where both mean IPv4, of that, as it is elsewhere. */
+/* Two IPv6 addresses. If both are mapped, store IPv4, as everywhere else. */
 static void set_both_v6(struct kproxy_proxy_header *header,
 			const u8 *source, u16 sport,
 			const u8 *destination, u16 dport)
@@ -64,13 +64,13 @@ static void set_both_v6(struct kproxy_proxy_header *header,
 	set_v4(&header->destination, destination + 12, dport);
 }
 
-/* What is left of a line of version 1. */
+/* The rest of a line of version 1. */
 struct line {
 	const char *at;
 	unsigned int len;
 };
 
-/* The next word of the line, which a single blank or the line's end ends. */
+/* Take the next word; a single blank or the end of the line ends it. */
 static struct line next_word(struct line *line)
 {
 	struct line word = { .at = line->at };
@@ -100,7 +100,7 @@ static bool word_ip(const struct line *word, bool v6, u8 *ip)
 	if (v6 ? !in6_pton(word->at, word->len, ip, ' ', &end) :
 		 !in4_pton(word->at, word->len, ip, ' ', &end))
 		return false;
-	/* A byte of 0 and, in IPv4, a colon end it for them. */
+	/* The parsers also stop at a zero byte and, for IPv4, at a colon. */
 	return end == word->at + word->len;
 }
 
@@ -143,13 +143,13 @@ static int parse_v1_addrs(struct line *line, bool v6,
 	return 0;
 }
 
-/* A line as it is behind "PROXY ", without its end. */
+/* Parse a line without "PROXY " and the line end. */
 static int parse_v1_line(struct line line, struct kproxy_proxy_header *header)
 {
 	struct line word = next_word(&line);
 
 	header->named = false;
-	/* Whatever follows it is passed over. */
+	/* The rest of the line is ignored. */
 	if (word_is(&word, "UNKNOWN"))
 		return 0;
 	if (word_is(&word, "TCP4"))
@@ -205,7 +205,7 @@ static int parse_v2(const u8 *data, unsigned int len,
 	    family >> 4 > V2_FAMILY_MAX || (family & 0xf) > V2_PROTOCOL_MAX)
 		return -EINVAL;
 	header->len = V2_FIXED + behind;
-	/* A connection of the proxy's own, or not of TCP: its own addresses. */
+	/* For LOCAL and for non-TCP, the connection's own addresses count. */
 	header->named = command == V2_PROXY &&
 			(family == V2_TCP4 || family == V2_TCP6);
 	if (!header->named)
@@ -220,16 +220,15 @@ static int parse_v2(const u8 *data, unsigned int len,
 }
 
 /**
- * kproxy_proxy_parse() - read a header
- * @data: what a client has sent first
- * @len: how many bytes of it have come; KPROXY_PROXY_LOOK are enough
- * @header: what it says
+ * kproxy_proxy_parse() - parse a header
+ * @data: the first bytes that a client sent
+ * @len: how many; KPROXY_PROXY_LOOK are enough
+ * @header: the result
  *
- * A header may be longer than what says something: what is behind it, the
- * extensions of version 2, need not have come.
+ * The extensions of version 2 that follow the addresses need not have come.
  *
  * Context: any.
- * Return: 0; -EAGAIN if more is needed to say; -EINVAL if this is no header.
+ * Return: 0; -EAGAIN if more bytes are needed; -EINVAL if this is no header.
  */
 int kproxy_proxy_parse(const u8 *data, unsigned int len,
 		       struct kproxy_proxy_header *header)
@@ -246,10 +245,10 @@ int kproxy_proxy_parse(const u8 *data, unsigned int len,
 }
 
 /**
- * kproxy_proxy_build_v1() - write a header of version 1
- * @data: where it goes, KPROXY_PROXY_SIZE bytes
+ * kproxy_proxy_build_v1() - build a header of version 1
+ * @data: where it is stored, KPROXY_PROXY_SIZE bytes
  * @source: the client's address
- * @destination: where it connected to, of the same family
+ * @destination: the address it connected to, of the same family
  *
  * Context: any.
  * Return: its length in bytes.
@@ -273,7 +272,7 @@ unsigned int kproxy_proxy_build_v1(u8 *data, const union kproxy_addr *source,
 			 ntohs(destination->v4.sin_port));
 }
 
-/* All that a header of version 2 has before the addresses. */
+/* Write everything that precedes the addresses. */
 static u8 *build_v2_fixed(u8 *data, u8 family, unsigned int behind)
 {
 	memcpy(data, V2_MAGIC, V2_MAGIC_LEN);
@@ -284,10 +283,10 @@ static u8 *build_v2_fixed(u8 *data, u8 family, unsigned int behind)
 }
 
 /**
- * kproxy_proxy_build_v2() - write a header of version 2
- * @data: where it goes, KPROXY_PROXY_SIZE bytes
+ * kproxy_proxy_build_v2() - build a header of version 2
+ * @data: where it is stored, KPROXY_PROXY_SIZE bytes
  * @source: the client's address
- * @destination: where it connected to, of the same family
+ * @destination: the address it connected to, of the same family
  *
  * Context: any.
  * Return: its length in bytes.

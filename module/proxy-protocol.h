@@ -6,19 +6,19 @@
 
 #include "addr.h"
 
-/* The longest header that is made, and one more byte for its end as a string. */
+/* Longest header that is built, and its terminating zero. */
 #define KPROXY_PROXY_SIZE 108
 
-/* Bytes at the beginning of a header that say all that is of interest in it. */
+/* First bytes of a header that contain everything needed from it. */
 #define KPROXY_PROXY_LOOK 107
 
-/* What a header says. */
+/* A parsed header. */
 struct kproxy_proxy_header {
-	/* bytes of it, of which the last may not have come yet */
+	/* its length in bytes; the last ones may not have come yet */
 	unsigned int len;
-	/* whether it names addresses; or those of the connection count */
+	/* it has addresses; otherwise those of the connection count */
 	bool named;
-	/* where the client is, and where it connected to */
+	/* the client's address, and the one it connected to */
 	union kproxy_addr source;
 	union kproxy_addr destination;
 };

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pump moves the bytes of one direction. It walks the receive queue of the
- * source, gathers the page fragments of many packets, hands them to the
- * destination by reference in one call, and then takes from the queue what the
- * destination took. It queues nothing of its own: what the destination has no
- * room for stays in the source's queue, its window closes, and the sender is
- * slowed down by TCP itself.
+ * The pump moves the bytes of one direction. It walks the source's receive
+ * queue and gathers the page fragments of many packets. It hands them to the
+ * destination by reference in one call, then removes what the destination took.
+ * It queues nothing itself: bytes without room stay in the source's queue, so
+ * its window closes and TCP slows the sender down.
  *
- * Only what has no page to refer to is copied, and fragments so small that a
- * reference costs more than the copy and would pin a whole page for a few
- * bytes. Copies go to pages of the pool and take their place in the same batch.
+ * Only two things are copied: data without a page to refer to, and fragments so
+ * small that a reference costs more than the copy and would pin a whole page.
+ * Copies go to pages of the pool and take their place in the same batch.
  */
 #include <linux/bvec.h>
 #include <linux/jiffies.h>
@@ -27,10 +26,10 @@
 #include "pump.h"
 #include "sock.h"
 
-/* Fragments in one call; their array is on the stack: 1 KiB. */
+/* Fragments per tcp_sendmsg_locked(); the array is on the stack: 1 KiB. */
 #define BATCH 64
 
-/* Batches in one run, which has both sockets locked. */
+/* Batches per run, during which both sockets are locked. */
 #define RUN_MAX 16
 
 /* Fragments up to this many bytes are copied. */
@@ -38,18 +37,18 @@
 
 struct batch {
 	struct bio_vec vec[BATCH];
-	/* which of them are copies */
+	/* which of @vec are copies */
 	DECLARE_BITMAP(copy, BATCH);
 	unsigned int n;
 	size_t len;
-	/* of these, bytes that are copies */
+	/* bytes of @len that are copies */
 	size_t copied;
 	struct kproxy_pool *pool;
 	/* the array was full and more is queued */
 	bool more;
-	/* memory was short, what is gathered is all there is for now */
+	/* memory was short, so the batch ends early */
 	bool starved;
-	/* data that no CPU can read */
+	/* the next data can't be read by the CPU */
 	bool unreadable;
 };
 
@@ -93,7 +92,7 @@ static bool batch_splice(struct batch *b, struct page *page,
 	return true;
 }
 
-/* Make a copy part of the one before it where it lies right behind it. */
+/* Merge a copy into the previous one if it lies directly behind it. */
 static bool batch_extend(struct batch *b, const struct kproxy_pool_frag *frag)
 {
 	struct bio_vec *last;
@@ -139,8 +138,8 @@ static bool batch_copy(struct batch *b, const struct sk_buff *skb,
 }
 
 /*
- * The linear part of a packet. A reference to it can only be taken when it
- * lies in a page fragment; memory of the slab has no count of its own.
+ * Add a packet's linear part. It can be referenced only if it lies in a page
+ * fragment, because slab memory has no reference count of its own.
  */
 static bool batch_add_head(struct batch *b, const struct sk_buff *skb,
 			   unsigned int offset, unsigned int len)
@@ -154,8 +153,8 @@ static bool batch_add_head(struct batch *b, const struct sk_buff *skb,
 }
 
 /*
- * Fragment @frag of a packet, from byte @skip of it on; @offset is where that
- * byte is in the packet.
+ * Add fragment @frag of a packet, from its byte @skip on. @offset is the
+ * position of that byte in the packet.
  */
 static bool batch_add_frag(struct batch *b, const struct sk_buff *skb,
 			   const skb_frag_t *frag, unsigned int skip,
@@ -169,7 +168,7 @@ static bool batch_add_frag(struct batch *b, const struct sk_buff *skb,
 	return batch_copy(b, skb, offset, len);
 }
 
-/* All of a packet from @offset on. Recurses once: for its list of packets. */
+/* Add a packet from @offset on. Recurses one level, for its frag_list. */
 static bool batch_add(struct batch *b, const struct sk_buff *skb,
 		      unsigned int offset)
 {
@@ -211,8 +210,9 @@ static bool batch_add(struct batch *b, const struct sk_buff *skb,
 }
 
 /*
- * Gather what the source has received, up to a full batch. References are
- * taken for copies only: the queue can't change under the source's lock.
+ * Gather what the source has received, up to a full batch. The batch has
+ * references to its copies only. The others need none, because the queue can't
+ * change under the source's lock.
  */
 static void batch_gather(struct batch *b, struct sock *src)
 {
@@ -222,7 +222,7 @@ static void batch_gather(struct batch *b, struct sock *src)
 	/* Drops packets that a merge has left empty. */
 	skb = tcp_recv_skb(src, seq, &offset);
 	while (skb) {
-		/* A packet sent again may begin with bytes already taken. */
+		/* A retransmitted packet may begin with bytes already taken. */
 		if (offset < skb->len) {
 			if (!batch_add(b, skb, offset))
 				return;
@@ -235,8 +235,8 @@ static void batch_gather(struct batch *b, struct sock *src)
 }
 
 /*
- * Count the first @sent bytes of a batch as spliced or copied, without the
- * pump's own @head before them.
+ * Count the first @sent bytes of a batch, without the pump's @head, as spliced
+ * or copied.
  */
 static void batch_account(const struct batch *b, size_t sent, size_t head,
 			  bool spliced, struct kproxy_pump_moved *moved)
@@ -262,18 +262,18 @@ static void batch_account(const struct batch *b, size_t sent, size_t head,
 	moved->spliced += sent - head - copied;
 }
 
-/* A call of tcp_sendmsg_locked(), for those whom it calls. */
+/* Per-call context for batch_append() and message_append(). */
 struct send_call {
 	struct msghdr msg;
 	struct sock *dst;
-	/* for who copies when he is called */
+	/* used by message_append() */
 	struct kproxy_pool *pool;
 };
 
 /*
- * TCP is about to append to a packet, and takes what comes for a process's own
- * memory. It is not: it is charged to the socket, and it is shared, so that
- * nobody below may write to it.
+ * TCP is about to append to a packet and assumes user memory. Correct that: the
+ * pages are charged to the socket, and they are shared, so lower layers must
+ * not write to them.
  */
 static int batch_link(struct sk_buff *skb, struct ubuf_info *ubuf)
 {
@@ -282,7 +282,7 @@ static int batch_link(struct sk_buff *skb, struct ubuf_info *ubuf)
 	return 0;
 }
 
-/* Nobody is told: each fragment has a reference of its own. */
+/* No completion is needed, because each fragment has its own reference. */
 static void batch_complete(struct sk_buff *skb, struct ubuf_info *ubuf,
 			   bool success)
 {
@@ -296,20 +296,20 @@ static const struct ubuf_info_ops batch_ubuf_ops = {
 static DEFINE_PER_CPU(struct ubuf_info, batch_ubuf);
 
 /*
- * TCP counts a reference for each packet, and nobody ever drops one, so that the
- * count begins anew with each call. Nobody looks at it after the call.
+ * TCP takes a reference for each packet and nothing drops it, so each call
+ * resets the count. Nothing reads the count after the call.
  */
 static struct ubuf_info *batch_ubuf_get(void)
 {
 	struct ubuf_info *ubuf = this_cpu_ptr(&batch_ubuf);
 
-	/* Modules' per-CPU data can't be initialised with an address. */
+	/* A module's per-CPU data can't be initialised with an address. */
 	ubuf->ops = &batch_ubuf_ops;
 	refcount_set(&ubuf->refcnt, 1);
 	return ubuf;
 }
 
-/* How much of @len the destination has memory for. */
+/* How many of @len bytes the destination has memory for. */
 static size_t batch_room(struct sock *dst, size_t len)
 {
 	if (likely(sk_wmem_schedule(dst, len)))
@@ -317,7 +317,7 @@ static size_t batch_room(struct sock *dst, size_t len)
 	return clamp_t(int, dst->sk_forward_alloc, 0, len);
 }
 
-/* Append up to @len bytes of the batch to a packet of the destination's. */
+/* sg_from_iter: append up to @len bytes of the batch to a packet. */
 static int batch_append(struct sk_buff *skb, struct iov_iter *from, size_t len)
 {
 	struct send_call *call =
@@ -326,7 +326,7 @@ static int batch_append(struct sk_buff *skb, struct iov_iter *from, size_t len)
 	size_t room = batch_room(call->dst, len), left = room;
 	unsigned int n = info->nr_frags;
 
-	/* The only error that does not make TCP try again at once. */
+	/* The only error on which TCP does not retry at once. */
 	if (unlikely(!room))
 		return -EFAULT;
 	while (left) {
@@ -358,9 +358,9 @@ static int batch_append(struct sk_buff *skb, struct iov_iter *from, size_t len)
 }
 
 /*
- * MSG_SPLICE_PAGES would do, but takes each fragment page by page, and so makes
- * seventeen of the two or three that a large packet has: dear for us, and for
- * everybody who handles the packet after us.
+ * Send a batch. MSG_SPLICE_PAGES would work, but splits fragments into pages:
+ * it makes seventeen of a large packet's two or three. That costs time here and
+ * in every layer below.
  */
 static int batch_send(struct batch *b, struct sock *dst)
 {
@@ -377,9 +377,10 @@ static int batch_send(struct batch *b, struct sock *dst)
 	if (unlikely(!len))
 		return -EAGAIN;
 	/*
-	 * Cut short, it goes at once, as TCP has it when memory is short. So does
-	 * less than a segment: with nothing in flight, and no room for more,
-	 * nobody would call.
+	 * No MSG_MORE for a batch that fault injection cut short, since TCP
+	 * sends at once when memory is short. Nor for less than a segment: with
+	 * nothing in flight and no room for more, nothing would ever call
+	 * write_space.
 	 */
 	if (b->more && len == b->len && len >= tcp_sk(dst)->mss_cache)
 		call.msg.msg_flags |= MSG_MORE;
@@ -387,7 +388,7 @@ static int batch_send(struct batch *b, struct sock *dst)
 	return tcp_sendmsg_locked(dst, &call.msg, len);
 }
 
-/* Append a copy of up to @len bytes of the message to a packet. */
+/* sg_from_iter: append a copy of up to @len bytes of the message. */
 static int message_append(struct sk_buff *skb, struct iov_iter *from,
 			  size_t len)
 {
@@ -419,7 +420,7 @@ static int message_append(struct sk_buff *skb, struct iov_iter *from,
 	return 0;
 }
 
-/* As batch_send(), of bytes that are copied where TCP wants them. */
+/* As batch_send(), for bytes that message_append() copies. */
 static int message_send(struct sock *dst, struct kproxy_pool *pool,
 			struct kvec *data)
 {
@@ -441,8 +442,8 @@ static int message_send(struct sock *dst, struct kproxy_pool *pool,
 }
 
 /*
- * The bytes of a packet from @offset on, if they are few and lie together, as
- * those of most messages do.
+ * Return a packet's bytes from @offset on, if they are few and contiguous, as
+ * in most messages. Return NULL otherwise.
  */
 static void *message_data(const struct sk_buff *skb, unsigned int offset)
 {
@@ -460,9 +461,9 @@ static void *message_data(const struct sk_buff *skb, unsigned int offset)
 }
 
 /*
- * What it means that the destination took less than it was given. It calls
- * write_space when something in flight is acknowledged; when nothing is, it
- * was memory that was short, and nobody will call.
+ * The destination took less than it was given: find out why. If data is in
+ * flight, its ACK will call write_space. If none is, memory was short and no
+ * callback will come.
  */
 static enum kproxy_pump_result pump_short(struct sock *dst, int err)
 {
@@ -476,11 +477,11 @@ static enum kproxy_pump_result pump_short(struct sock *dst, int err)
 }
 
 /*
- * Pass on the end of the stream. TCP gives no error when it finds no memory for
- * the FIN, but then no sequence number is used for it, and the next ACK would be
- * taken for the FIN's: the peer, who never saw one, would wait for ever. So it
- * becomes what it was, to be asked again. Who was accepted by a fast open gets
- * the FIN when the handshake is over.
+ * Pass on the end of the stream. TCP reports no error if it has no memory for
+ * the FIN, but then uses no sequence number for it. It would take the next ACK
+ * for the FIN's, and the peer, which never got a FIN, would wait for ever.
+ * Therefore restore the state and retry. A client accepted by Fast Open gets
+ * the FIN when the handshake completes.
  */
 static enum kproxy_pump_result pump_end(struct sock *dst)
 {
@@ -508,7 +509,7 @@ static void pump_head_sent(struct kproxy_pump *pump, size_t sent)
 		put_page(pump->head.page);
 }
 
-/* Take what went out with the SYN. */
+/* Remove the bytes that were sent with the SYN. */
 static void pump_take_ahead(struct kproxy_pump *pump, struct sock *src,
 			    struct kproxy_pump_moved *moved)
 {
@@ -522,8 +523,9 @@ static void pump_take_ahead(struct kproxy_pump *pump, struct sock *src,
 }
 
 /*
- * Pass on what has come if that is one small packet, of which no batch need be
- * made, or nothing: DRY, FULL, RETRY or BROKEN to @result. False if it is more.
+ * Pass on what was received if that is nothing, or one small packet, which
+ * needs no batch. @result changes to FULL, RETRY or BROKEN if the packet did
+ * not fit. Return false if more was received.
  */
 static bool pump_message(struct kproxy_pump *pump, struct sock *src,
 			 struct sock *dst, struct kproxy_pool *pool,
@@ -540,7 +542,7 @@ static bool pump_message(struct kproxy_pump *pump, struct sock *src,
 	if (!skb_queue_is_last(&src->sk_receive_queue, skb))
 		return false;
 	offset = tcp_sk(src)->copied_seq - TCP_SKB_CB(skb)->seq;
-	/* The end of the stream alone, or what a merge has left empty. */
+	/* Only the end of the stream, or a packet that a merge left empty. */
 	if (offset >= skb->len)
 		return true;
 	data.iov_base = message_data(skb, offset);
@@ -560,7 +562,7 @@ static bool pump_message(struct kproxy_pump *pump, struct sock *src,
 	return true;
 }
 
-/* Send one batch: DRY when the source had nothing (more) for it. */
+/* Send one batch. Return DRY if all of it was taken. */
 static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
 					  struct sock *src, struct sock *dst,
 					  struct kproxy_pool *pool,
@@ -568,7 +570,10 @@ static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
 					  bool *more)
 {
 	enum kproxy_pump_result result = KPROXY_PUMP_DRY;
-	/* Zeroed by the compiler where the kernel is built so, for nothing. */
+	/*
+	 * With automatic zeroing of stack variables, this would cost 1 KiB a
+	 * run.
+	 */
 	struct batch b __uninitialized;
 	size_t head;
 	int sent;
@@ -605,8 +610,8 @@ out:
 }
 
 /**
- * kproxy_pump_drop_head() - give up what was not sent of a pump's head
- * @pump: the direction, which runs no more
+ * kproxy_pump_drop_head() - drop what was not sent of a pump's head
+ * @pump: the direction, which no longer runs
  *
  * Context: any.
  */
@@ -618,17 +623,20 @@ void kproxy_pump_drop_head(struct kproxy_pump *pump)
 }
 
 /**
- * kproxy_pump_stalled() - for how long a pump's destination had no room
+ * kproxy_pump_stalled() - return how long a pump's destination had no room
  * @pump: the direction
  *
  * Context: any.
- * Return: nanoseconds, with those of a stall that goes on.
+ * Return: nanoseconds, including a stall that is still going on.
  */
 u64 kproxy_pump_stalled(const struct kproxy_pump *pump)
 {
 	s64 stall, now;
 
-	/* One word has it all; only the clock must be of the same moment. */
+	/*
+	 * The word is consistent in itself; retry only if the clock may not
+	 * match it.
+	 */
 	do {
 		stall = READ_ONCE(pump->stall);
 		now = stall < 0 ? ktime_get_ns() : 0;
@@ -639,17 +647,17 @@ u64 kproxy_pump_stalled(const struct kproxy_pump *pump)
 /**
  * kproxy_pump_run() - pass on what one socket has received to the other
  * @pump: the direction
- * @src: the source; locked by its spinlock or owned by the caller
- * @dst: the destination; locked by its spinlock and owned by nobody
- * @pool: where copies go, this CPU's part of it
- * @moved: what was passed on is added to it
+ * @src: the socket to read from; locked by its spinlock or owned by the caller
+ * @dst: the socket to send to; locked by its spinlock, not owned by a process
+ * @pool: where copies go; only this CPU's part is used
+ * @moved: the bytes passed on are added to it
  *
- * Both sockets are connected or have been. The end of the stream is passed on
- * behind its last byte.
+ * Both sockets are connected, or have been. The end of the stream is passed on
+ * after its last byte.
  *
  * Context: bottom halves off; does not sleep.
- * Return: why it stopped. After KPROXY_PUMP_FULL the destination's write_space
- * will be called, after KPROXY_PUMP_RETRY and KPROXY_PUMP_YIELD nothing will.
+ * Return: why the run stopped. After KPROXY_PUMP_FULL the destination calls
+ * write_space. After KPROXY_PUMP_RETRY and KPROXY_PUMP_YIELD no callback comes.
  */
 enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 					struct sock *src, struct sock *dst,
@@ -686,7 +694,7 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 				  tcp_full_space(src));
 	}
 
-	/* Set by a FIN only, not by a reset. */
+	/* A FIN sets SOCK_DONE; a reset sets sk_err as well. */
 	if (result == KPROXY_PUMP_DRY && sock_flag(src, SOCK_DONE) &&
 	    !src->sk_err) {
 		result = pump_end(dst);

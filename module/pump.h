@@ -13,57 +13,57 @@ struct sock;
 
 /* Why a run of the pump stopped. */
 enum kproxy_pump_result {
-	/* everything that had come is passed on */
+	/* everything received so far is passed on */
 	KPROXY_PUMP_DRY,
-	/* the destination is full, its write_space will be called */
+	/* the destination is full and will call write_space */
 	KPROXY_PUMP_FULL,
-	/* memory was short and nothing will call: try again in a moment */
+	/* memory was short and no callback will come: retry soon */
 	KPROXY_PUMP_RETRY,
-	/* there is more, but others are to have the processor and the sockets */
+	/* more is queued, but let others have the CPU and the sockets */
 	KPROXY_PUMP_YIELD,
-	/* the stream has ended and its end is passed on */
+	/* the end of the stream is passed on */
 	KPROXY_PUMP_EOF,
-	/* one of the two sockets can't go on */
+	/* one of the two sockets is unusable */
 	KPROXY_PUMP_BROKEN,
 };
 
 /*
  * One direction of a session. Written under the destination's lock by the CPU
- * that pumps, read by any: cache lines of its own, of which the first is enough
- * for most runs.
+ * that pumps, read locklessly by any. Has its own cache lines; most runs touch
+ * only the first.
  */
 struct kproxy_pump {
 	u64 bytes_spliced;
 	u64 bytes_copied;
-	/* jiffies of the last byte */
+	/* jiffies when a byte last moved */
 	unsigned long last;
-	/* the CPU of the last byte */
+	/* the CPU that moved it */
 	int cpu;
-	/* bytes that went out with the SYN: the head, the source's first, not taken */
+	/* bytes sent with the SYN, not yet taken from head and source */
 	u32 ahead;
-	/* what goes before the first byte, and is not counted; none of length 0 */
+	/* PROXY header to send before the first byte, uncounted; len 0: none */
 	struct kproxy_pool_frag head;
-	/* the destination was full when the last run ended */
+	/* the destination was full at the end of the last run */
 	bool full;
-	/* the end of the stream was passed on */
+	/* the end of the stream is passed on */
 	bool ended;
-	/* inside tcp_sendmsg_locked(): the pump's own doing, no news */
+	/* inside tcp_sendmsg_locked(): write_space is the pump's own */
 	bool sending;
-	/* runs in a row that ended with RETRY, for the pause after them */
+	/* runs in a row that ended with RETRY; sets the next pause */
 	u8 retries;
 	/*
-	 * For how long the destination had no room, in nanoseconds; while it has
-	 * none, less the time by the clock when that began, so below 0.
+	 * Nanoseconds without room in the destination. During a stall, less the
+	 * clock's time when it began, so negative.
 	 */
 	s64 stall;
-	/* by cmpxchg(): what of it is in the counters */
+	/* by cmpxchg(): how much of @stall is in the counters */
 	u64 stall_counted;
-	/* of TCP's clock: since when it is held back; under the source's lock */
+	/* TCP's clock when coalescing began; written under the source's lock */
 	u32 held_since;
 	struct kproxy_hold hold;
 } ____cacheline_aligned_in_smp;
 
-/* What one run has passed on, in bytes. */
+/* Bytes passed on by one run. */
 struct kproxy_pump_moved {
 	u64 spliced;
 	u64 copied;
@@ -77,13 +77,13 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 void kproxy_pump_drop_head(struct kproxy_pump *pump);
 u64 kproxy_pump_stalled(const struct kproxy_pump *pump);
 
-/* Bytes that it has passed on since it began. */
+/* Bytes passed on since the session began. */
 static inline u64 kproxy_pump_bytes(const struct kproxy_pump *pump)
 {
 	return READ_ONCE(pump->bytes_spliced) + READ_ONCE(pump->bytes_copied);
 }
 
-/* Whether its destination has no room now. */
+/* Whether the destination is out of room now. */
 static inline bool kproxy_pump_stalls(const struct kproxy_pump *pump)
 {
 	return READ_ONCE(pump->stall) < 0;

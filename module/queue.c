@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waiting in order for something of which there is not enough. The first one is
- * called when there may be some; it looks, and stays where it is when there is
- * none. When it has got some, or gives up, it leaves, and who is the first then
- * is called, because there may be more.
+ * An ordered queue of waiters for a scarce resource. When some of it may be
+ * free, the first waiter is called. It checks, and stays in the queue if there
+ * is none. When it has got some or gives up, it leaves, and the new first
+ * waiter is called, because more may be free.
  */
 #include "fault.h"
 #include "queue.h"
 
 /**
- * kproxy_queue_init() - make an empty queue
+ * kproxy_queue_init() - set up an empty queue
  * @q: the queue
  */
 void kproxy_queue_init(struct kproxy_queue *q)
@@ -30,12 +30,13 @@ static void queue_call(struct kproxy_queue *q)
 }
 
 /**
- * kproxy_queue_join() - wait behind those who wait
+ * kproxy_queue_join() - join the end of a queue
  * @q: the queue
- * @waiter: who waits, and goes away only after kproxy_queue_leave()
+ * @waiter: the waiter, which must exist until kproxy_queue_leave()
  *
- * Whatever has become free since it last looked, it is called, if it is first,
- * to look again: who frees something after that sees it here.
+ * If the waiter is first, it is called here, because something may have become
+ * free since it last checked. Anything freed later is reported by
+ * kproxy_queue_call(), which sees the waiter.
  *
  * Context: process.
  */
@@ -44,16 +45,16 @@ void kproxy_queue_join(struct kproxy_queue *q, struct kproxy_waiter *waiter)
 	spin_lock(&q->lock);
 	list_add_tail(&waiter->node, &q->waiters);
 	WRITE_ONCE(q->nr, q->nr + 1);
-	/* Pairs with that of kproxy_queue_call(). */
+	/* Pairs with the barrier in kproxy_queue_call(). */
 	smp_mb();
 	queue_call(q);
 	spin_unlock(&q->lock);
 }
 
 /**
- * kproxy_queue_leave() - wait no more
+ * kproxy_queue_leave() - leave a queue
  * @q: the queue
- * @waiter: who is in it
+ * @waiter: the waiter, which is in it
  *
  * Context: process.
  */
@@ -67,12 +68,12 @@ void kproxy_queue_leave(struct kproxy_queue *q, struct kproxy_waiter *waiter)
 }
 
 /**
- * kproxy_queue_first() - whether it is somebody's turn
+ * kproxy_queue_first() - check whether a waiter is first
  * @q: the queue
- * @waiter: who is in it
+ * @waiter: the waiter, which is in it
  *
  * Context: process.
- * Return: true if nobody has waited longer.
+ * Return: true if no other waiter has waited longer.
  */
 bool kproxy_queue_first(struct kproxy_queue *q,
 			const struct kproxy_waiter *waiter)
@@ -86,14 +87,14 @@ bool kproxy_queue_first(struct kproxy_queue *q,
 }
 
 /**
- * kproxy_queue_call() - something may have become free
+ * kproxy_queue_call() - tell the first waiter that something may be free
  * @q: the queue
  *
  * Context: process.
  */
 void kproxy_queue_call(struct kproxy_queue *q)
 {
-	/* What has become free is seen by who joins after this. */
+	/* A waiter that joins after this sees what has become free. */
 	smp_mb();
 	if (kproxy_queue_empty(q))
 		return;

@@ -7,17 +7,17 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-/* One who waits; embedded in it. */
+/* A waiter; embedded in the object that waits. */
 struct kproxy_waiter {
-	/* Under the queue's lock; empty while it is in none. */
+	/* Under the queue's lock; empty when it is in no queue. */
 	struct list_head node;
-	/* Asks it to look again. Called under the queue's lock. */
+	/* Asks the waiter to check again. Called under the queue's lock. */
 	void (*turn)(struct kproxy_waiter *waiter);
 };
 
-/* Those who wait, the first one first. */
+/* The waiters, in order of arrival. */
 struct kproxy_queue {
-	/* Protects @waiters; @nr is read by any. */
+	/* Protects @waiters and writes of @nr; @nr is read locklessly. */
 	spinlock_t lock;
 	struct list_head waiters;
 	unsigned int nr;
@@ -30,7 +30,7 @@ bool kproxy_queue_first(struct kproxy_queue *q,
 			const struct kproxy_waiter *waiter);
 void kproxy_queue_call(struct kproxy_queue *q);
 
-/* Context: any. Whether nobody waits. */
+/* Return true if there are no waiters. Context: any. */
 static inline bool kproxy_queue_empty(const struct kproxy_queue *q)
 {
 	return !READ_ONCE(q->nr);

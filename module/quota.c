@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Limits for network namespaces that belong to a user namespace other than the
- * initial one. Any user can make such namespaces and is root in them, so the
- * module refuses to be configured there unless it was loaded with userns=1, and
- * then bounds what each namespace may have.
+ * initial one. Any user can create such namespaces and is root in them.
+ * Therefore they can be configured only if the module was loaded with userns=1,
+ * and then within limits.
  *
- * A user can also make thousands of namespaces. All namespaces of a user
- * together may therefore have OWNER_SHARE times as much as one. The user is the
- * owner of the outermost user namespace below the initial one, because further
- * ones can be nested in that under other user ids of its range.
+ * A user can also create thousands of namespaces, so all namespaces of a user
+ * together may have OWNER_SHARE times as much as one. The user is the owner of
+ * the outermost user namespace below the initial one, because nested ones can
+ * have other user ids of its range.
  */
 #include <linux/atomic.h>
 #include <linux/cred.h>
@@ -24,7 +24,7 @@
 #include "param.h"
 #include "quota.h"
 
-/* The limits of a user, in multiples of those of a namespace. */
+/* A user's limits, in multiples of those of a namespace. */
 #define OWNER_SHARE 16
 
 static unsigned int userns;
@@ -62,7 +62,7 @@ struct kproxy_quota {
 };
 
 static LIST_HEAD(owners);
-/* Protects the list, taken with interrupts off. */
+/* Protects the list; taken with interrupts off. */
 static DEFINE_SPINLOCK(owners_lock);
 
 static u64 quota_limit(enum kproxy_quota_kind kind)
@@ -78,7 +78,7 @@ static u64 quota_limit(enum kproxy_quota_kind kind)
 }
 
 /**
- * kproxy_quota_applies() - whether a namespace has limits
+ * kproxy_quota_applies() - check whether a namespace is limited
  * @net: the namespace
  *
  * Context: any.
@@ -90,11 +90,11 @@ bool kproxy_quota_applies(const struct net *net)
 }
 
 /**
- * kproxy_quota_admit() - whether a namespace may be administered at all
+ * kproxy_quota_admit() - check whether a namespace may be configured at all
  * @net: the namespace
  * @extack: gets the reason of a refusal
  *
- * That the caller has CAP_NET_ADMIN there was checked before.
+ * The caller's CAP_NET_ADMIN was checked before.
  *
  * Context: any.
  * Return: 0 or -EPERM.
@@ -165,9 +165,9 @@ static void owner_put(struct quota_owner *owner)
 }
 
 /**
- * kproxy_quota_new() - begin to count what a namespace has
+ * kproxy_quota_new() - start counting what a namespace has
  * @net: the namespace
- * @quota: where the count goes, the caller's; NULL when there is no limit
+ * @quota: where the count is stored, owned by the caller; NULL for no limit
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
@@ -197,7 +197,7 @@ int kproxy_quota_new(const struct net *net, struct kproxy_quota **quota)
  * @quota: the count, or NULL
  *
  * Context: any.
- * Return: the same.
+ * Return: @quota.
  */
 struct kproxy_quota *kproxy_quota_hold(struct kproxy_quota *quota)
 {
@@ -252,14 +252,14 @@ static void quota_refuse(enum kproxy_quota_kind kind, bool owner,
 }
 
 /**
- * kproxy_quota_charge() - count what a namespace is going to have
+ * kproxy_quota_charge() - charge a namespace for a resource
  * @quota: the count, NULL for no limit
- * @kind: of what
+ * @kind: the resource
  * @n: how much more
  * @extack: gets the reason of a refusal
  *
  * Context: any.
- * Return: 0; -EDQUOT with nothing counted.
+ * Return: 0; -EDQUOT with nothing charged.
  */
 int kproxy_quota_charge(struct kproxy_quota *quota, enum kproxy_quota_kind kind,
 			u64 n, struct netlink_ext_ack *extack)
@@ -281,9 +281,9 @@ int kproxy_quota_charge(struct kproxy_quota *quota, enum kproxy_quota_kind kind,
 }
 
 /**
- * kproxy_quota_uncharge() - count what a namespace no longer has
+ * kproxy_quota_uncharge() - undo a charge
  * @quota: the count, NULL for no limit
- * @kind: of what
+ * @kind: the resource
  * @n: how much less
  *
  * Context: any.

@@ -12,9 +12,9 @@ struct netlink_ext_ack;
 enum kproxy_quota_kind {
 	/* listeners, their addresses, upstreams, servers and routes */
 	KPROXY_QUOTA_OBJECTS,
-	/* connections made ahead */
+	/* idle connections */
 	KPROXY_QUOTA_CONNECTIONS,
-	/* checks in 1,000 seconds */
+	/* checks per 1,000 seconds */
 	KPROXY_QUOTA_CHECKS,
 
 	KPROXY_QUOTAS

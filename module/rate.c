@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * So many a second. What was in the last second is estimated from two counters,
- * that of the second that goes on and that of the one before, of which as much
- * counts as still lies in the window. All of a second's worth may come at once,
- * after that they come evenly. Two words an object, however many there are.
+ * Limits a rate per second. The number in the last second is estimated from two
+ * counters: the current second's, and the previous second's, weighted by the
+ * part of it that still lies in the window. A full second's worth may come at
+ * once; later ones then come evenly. This takes a few words per object,
+ * whatever the rate.
  */
 #include <linux/jiffies.h>
 #include <linux/math64.h>
@@ -13,7 +14,7 @@
 #include "rate.h"
 
 /**
- * kproxy_rate_init() - there was nothing yet
+ * kproxy_rate_init() - start counting at 0
  * @rate: the rate
  * @now: jiffies
  *
@@ -26,7 +27,7 @@ void kproxy_rate_init(struct kproxy_rate *rate, unsigned long now)
 	rate->prev = 0;
 }
 
-/* Begin another second if it is time for it. */
+/* Begin the next second if the current one is over. */
 static void rate_roll(struct kproxy_rate *rate, unsigned long now)
 {
 	unsigned long gone = now - rate->start;
@@ -44,8 +45,8 @@ static void rate_roll(struct kproxy_rate *rate, unsigned long now)
 }
 
 /*
- * When in a second there is room for one more: jiffies from its beginning, with
- * @curr in it and @prev in the one before; HZ if not in it.
+ * When a second has room for one more: jiffies since its beginning, HZ if
+ * never. It has @curr so far, and the second before had @prev.
  */
 static unsigned long rate_room(u32 limit, u32 curr, u32 prev)
 {
@@ -55,19 +56,19 @@ static unsigned long rate_room(u32 limit, u32 curr, u32 prev)
 		return HZ;
 	if (!prev)
 		return 0;
-	/* When less of @prev counts than there is room for, in whole ones. */
+	/* When the part of @prev that counts leaves room for a whole one. */
 	rest = div_u64((u64)(limit - curr) * HZ + prev - 1, prev);
 	return HZ + 1 - min_t(u64, rest, HZ + 1);
 }
 
 /**
- * kproxy_rate_take() - one more, if there is room for it
+ * kproxy_rate_take() - take one, if there is room
  * @rate: the rate
- * @limit: so many a second, not 0
+ * @limit: maximum per second, not 0
  * @now: jiffies
  *
  * Context: any.
- * Return: 0 if it was counted, or else in how many jiffies there may be room.
+ * Return: 0 if it was counted, otherwise jiffies until there may be room.
  */
 unsigned long kproxy_rate_take(struct kproxy_rate *rate, u32 limit,
 			       unsigned long now)
@@ -89,7 +90,7 @@ unsigned long kproxy_rate_take(struct kproxy_rate *rate, u32 limit,
 }
 
 /**
- * kproxy_rate_give_back() - the one that was taken last did not come
+ * kproxy_rate_give_back() - undo the last kproxy_rate_take()
  * @rate: the rate
  *
  * Context: any.

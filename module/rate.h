@@ -4,11 +4,11 @@
 
 #include <linux/types.h>
 
-/* How many there were lately; the caller's lock protects it. */
+/* A rate; protected by the caller's lock. */
 struct kproxy_rate {
-	/* jiffies when the second that is counted now began */
+	/* jiffies when the current second began */
 	unsigned long start;
-	/* in that second and in the one before */
+	/* counted in that second and in the one before */
 	u32 curr;
 	u32 prev;
 };

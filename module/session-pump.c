@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * When a session's pumps run, and under which locks. Bytes move in softirq: in
- * the data_ready of the source, which holds the source's lock and only tries
- * for the destination's, or else in the pump work, which takes both in the
- * order of their addresses.
+ * Decides when a session's pumps run, and under which locks. Bytes move in
+ * softirq: either in the source's data_ready, or in the pump work. data_ready
+ * holds the source's lock, so it may only try the destination's. The pump work
+ * takes both, in address order.
  */
 #include <linux/hrtimer.h>
 #include <linux/jiffies.h>
@@ -20,7 +20,7 @@
 #include "shared.h"
 #include "trace.h"
 
-/* Jiffies between two tries at most, while memory is short. */
+/* Longest pause between retries while memory is short, without jitter. */
 #define RETRY_MAX ((unsigned long)(HZ / 8 ?: 1))
 
 static const enum kproxy_reason failed_reason[KPROXY_SIDES] = {
@@ -40,9 +40,9 @@ static const unsigned int stall_counter[KPROXY_SIDES] = {
 };
 
 /**
- * kproxy_session_kick() - have one direction pumped soon
+ * kproxy_session_kick() - queue a run of one direction
  * @s: the session, connected
- * @source: the source of the direction
+ * @source: the side that the direction reads from
  *
  * Context: any in which the session can't end: a callback of one of its
  * sockets, its timer or its life work.
@@ -50,14 +50,14 @@ static const unsigned int stall_counter[KPROXY_SIDES] = {
 void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side source)
 {
 	set_bit(KPROXY_SESSION_WANTED + source, &s->flags);
-	/* Set once: both directions read the line that it is on. */
+	/* Don't dirty the cache line again: both directions read it. */
 	if (!test_bit(KPROXY_SESSION_KICKED, &s->flags))
 		set_bit(KPROXY_SESSION_KICKED, &s->flags);
 	queue_work(kproxy_bh_wq, &s->pump_work);
 }
 
 /**
- * kproxy_session_kick_both() - have both directions pumped soon
+ * kproxy_session_kick_both() - queue a run of both directions
  * @s: the session, connected
  *
  * Context: as kproxy_session_kick().
@@ -69,9 +69,9 @@ void kproxy_session_kick_both(struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_failed() - a socket has failed
+ * kproxy_session_failed() - handle a failed socket
  * @s: the session
- * @side: whose socket; whatever it had received is passed on first
+ * @side: the side whose socket failed; its received bytes are flushed first
  *
  * Context: as kproxy_session_kick().
  */
@@ -99,12 +99,13 @@ static void session_account(struct kproxy_session *s, enum kproxy_side source,
 }
 
 /**
- * kproxy_session_count_stall() - bring the counters up to date with a stall
- * @s: the session, held or kept from ending by the caller; it was connected
- * @source: the source of the direction
+ * kproxy_session_count_stall() - add a stall's duration so far to the counters
+ * @s: the session, referenced or kept from ending by the caller; it was
+ *	connected
+ * @source: the side that the direction reads from
  *
- * Who lists counters and the end of a stall may come at the same time: what one
- * of them has added is in stall_counted.
+ * A counter dump can race with the end of a stall, so stall_counted records
+ * what has been added so far.
  *
  * Context: any.
  */
@@ -125,7 +126,7 @@ void kproxy_session_count_stall(struct kproxy_session *s,
 	kproxy_stats_add(s->server_stats, stall_counter[source], stalled);
 }
 
-/* The destination has no room any more, or has room again. */
+/* The destination has run out of room, or has room again. */
 static void session_stall(struct kproxy_session *s, enum kproxy_side source,
 			  bool full)
 {
@@ -143,8 +144,8 @@ static void session_stall(struct kproxy_session *s, enum kproxy_side source,
 }
 
 /**
- * kproxy_session_end_stalls() - no direction waits any more
- * @s: the session, whose pumps do not run any more
+ * kproxy_session_end_stalls() - end and count the stalls of a session
+ * @s: the session, whose pumps no longer run
  *
  * Context: process.
  */
@@ -158,8 +159,9 @@ void kproxy_session_end_stalls(struct kproxy_session *s)
 }
 
 /*
- * In how many jiffies to try again when memory was short: longer each time, and
- * not all sessions in the same tick.
+ * Jiffies until the next retry after memory was short. The pause grows with
+ * each retry and is randomised, so that sessions don't all retry in the same
+ * tick.
  */
 static unsigned long session_retry_pause(struct kproxy_pump *pump)
 {
@@ -170,7 +172,10 @@ static unsigned long session_retry_pause(struct kproxy_pump *pump)
 	return pause + get_random_u32_below(pause);
 }
 
-/* Bottom halves off; both sockets locked, the destination owned by nobody. */
+/*
+ * Bottom halves off; both sockets locked, the destination not owned by a
+ * process.
+ */
 static enum kproxy_pump_result session_run(struct kproxy_session *s,
 					   enum kproxy_side source)
 {
@@ -184,7 +189,7 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 				 s->ends[!source].sk, &kproxy_pool, &moved);
 	session_account(s, source, &moved);
 	trace_kproxy_pump(s, source, &moved, result);
-	/* Not when it goes on, so that a full destination costs no clock. */
+	/* Only on a change, so that a continued stall reads no clock. */
 	full = result == KPROXY_PUMP_FULL;
 	if (unlikely(full != kproxy_pump_stalls(&s->pumps[source])))
 		session_stall(s, source, full);
@@ -212,16 +217,17 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 }
 
 /**
- * kproxy_session_news() - something happened to one end
+ * kproxy_session_news() - continue a flush after an event on one socket
  * @s: the session
- * @side: the end, its socket locked
+ * @side: the side of the socket, which is locked
  *
- * If the other end has failed and this one is still to get its last bytes, look
- * again. They may have been acknowledged, or this end may have sent on, or be
- * closed by now and never tell of space.
+ * If the other socket has failed and its bytes are being flushed to this one,
+ * check again. This peer may have acknowledged them, or sent more. It may also
+ * have closed, after which write_space is never called.
  *
  * Context: a callback of the socket.
- * Return: true if it was that, and nothing else is to be done.
+ * Return: true if a flush is under way, so that the caller has nothing else to
+ * do.
  */
 bool kproxy_session_news(struct kproxy_session *s, enum kproxy_side side)
 {
@@ -238,9 +244,9 @@ static void session_set_hold_timer(struct kproxy_session *s, u64 us)
 }
 
 /*
- * Whether more of the stream should come before the pump runs. The source is
- * locked; its pump's hold is read without the destination's lock, and either of
- * what it was and what it is will do.
+ * Return true if the pump should wait until more of the stream has come. The
+ * source is locked. The pump's hold is read without the destination's lock,
+ * because the old and the new value both do.
  */
 static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
 {
@@ -255,8 +261,8 @@ static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
 	WRITE_ONCE(pump->held_since, tcp_sk(sk)->tcp_mstamp);
 	set_bit(KPROXY_SESSION_HELD + source, &s->flags);
 	/*
-	 * Pairs with that of kproxy_session_hold_timer(): either this finds that
-	 * the timer is not queued, or the timer finds the bit.
+	 * Pairs with the barrier in kproxy_session_hold_timer(): either this
+	 * sees that the timer is not queued, or the timer sees the bit.
 	 */
 	smp_mb__after_atomic();
 	kproxy_fault_point(KPROXY_POINT_HOLD);
@@ -266,7 +272,7 @@ static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
 	return true;
 }
 
-/* Microseconds that a direction may still be held, 0 if it must not. */
+/* Microseconds that a direction may still be coalesced, 0 if none are left. */
 static u32 session_hold_left(const struct kproxy_session *s,
 			     enum kproxy_side source)
 {
@@ -278,10 +284,11 @@ static u32 session_hold_left(const struct kproxy_session *s,
 }
 
 /**
- * kproxy_session_hold_timer() - has anything been held back for too long?
- * @timer: the session's
+ * kproxy_session_hold_timer() - run the pumps that were held too long
+ * @timer: the session's hold timer
  *
- * Bytes that move do not touch it, so that it may find what is held since then.
+ * Runs of the pump don't touch the timer. Therefore it may find a direction
+ * that was held only after the timer was started.
  *
  * Context: softirq.
  * Return: HRTIMER_NORESTART.
@@ -294,8 +301,8 @@ enum hrtimer_restart kproxy_session_hold_timer(struct hrtimer *timer)
 	enum kproxy_side side;
 
 	/*
-	 * Pairs with that of session_holds(): the timer was marked as no longer
-	 * queued before this, and the bits are read after it.
+	 * Pairs with the barrier in session_holds(): the timer was marked as no
+	 * longer queued before it, and the bits are read after it.
 	 */
 	smp_mb();
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
@@ -310,20 +317,20 @@ enum hrtimer_restart kproxy_session_hold_timer(struct hrtimer *timer)
 		set_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags);
 		kproxy_session_kick(s, side);
 	}
-	/* By itself it may not restart: others may have started it by now. */
+	/* Not HRTIMER_RESTART: another CPU may have started it again. */
 	if (next != U32_MAX)
 		session_set_hold_timer(s, next);
 	return HRTIMER_NORESTART;
 }
 
 /**
- * kproxy_session_data_ready() - data or the end of a stream has come
+ * kproxy_session_data_ready() - handle received data or the end of a stream
  * @s: the session
- * @source: where it has come; that socket is locked, by its spinlock or by this
- *	process, which then works off the backlog
+ * @source: the side that received it; its socket is locked, by its spinlock or
+ *	by this process, which is then working off the backlog
  *
- * The destination's lock may be held by one who wants the source's, so it is
- * only tried for.
+ * The destination's lock is only tried, because its holder may be waiting for
+ * the source's.
  *
  * Context: a callback of the socket.
  */
@@ -334,7 +341,7 @@ void kproxy_session_data_ready(struct kproxy_session *s,
 	struct sock *dst;
 
 	if (unlikely(!kproxy_state_connected(state))) {
-		/* What the client must say first is read by the life work. */
+		/* The life work reads the greeting. */
 		if (state == KPROXY_GREETING)
 			kproxy_session_schedule_life(s);
 		return;
@@ -368,11 +375,11 @@ busy:
 }
 
 /**
- * kproxy_session_write_space() - a socket that was full has room
+ * kproxy_session_write_space() - handle a full socket that has room again
  * @s: the session
- * @side: whose socket, which is locked
+ * @side: the side of the socket, which is locked
  *
- * It is called from inside of sending, so that pumping is left to the pump work.
+ * TCP may call this while it sends, so the run is left to the pump work.
  *
  * Context: a callback of the socket.
  */
@@ -394,10 +401,10 @@ void kproxy_session_write_space(struct kproxy_session *s,
 }
 
 /*
- * One end has failed: after what it had received, and only when the other has
- * acknowledged it, the other is reset, as it would have been without a proxy.
- * It is reset at once when it sends on, for nobody is there to hear it. Both
- * sockets are locked.
+ * One socket has failed. Flush what it had received; once the other peer has
+ * acknowledged that, reset the other socket, as would happen without a proxy.
+ * Reset it at once if it has sent more, because nobody is left to receive that.
+ * Both sockets are locked.
  */
 static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 {
@@ -406,7 +413,7 @@ static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
 
 	result = session_run(s, failed);
 	kproxy_fault_point(KPROXY_POINT_DRAIN);
-	/* What a closed socket had not sent still counts as in its queue. */
+	/* A closed socket's write queue still holds what it never sent. */
 	if (result == KPROXY_PUMP_BROKEN || dst->sk_state == TCP_CLOSE ||
 	    test_bit(KPROXY_SESSION_FAILED + !failed, &s->flags) ||
 	    kproxy_sock_unread(dst) ||
@@ -461,8 +468,8 @@ static void session_pump_wanted(struct kproxy_session *s)
 }
 
 /*
- * The client's first bytes are passed on: what comes after them is acknowledged as
- * by any other socket. Both sockets are locked.
+ * The client's first bytes are passed on: from here on, acknowledge as any
+ * other socket does. Both sockets are locked.
  */
 static void session_ack_soon(struct kproxy_session *s)
 {
@@ -472,7 +479,7 @@ static void session_ack_soon(struct kproxy_session *s)
 	kproxy_sock_ack_soon(s->ends[KPROXY_CLIENT].sk);
 }
 
-/* Take both sockets' locks, in the order of their addresses, and pump. */
+/* Lock both sockets, in address order, and run the pumps that are wanted. */
 static void session_pump_locked(struct kproxy_session *s)
 {
 	struct sock *a = s->ends[KPROXY_CLIENT].sk;
@@ -499,7 +506,7 @@ static void session_pump_locked(struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_pump_work() - pump what is wanted
+ * kproxy_session_pump_work() - run the pumps that were kicked
  * @work: the session's pump work
  *
  * Context: softirq.
@@ -511,10 +518,10 @@ void kproxy_session_pump_work(struct work_struct *work)
 }
 
 /**
- * kproxy_session_pump() - pump both directions now
+ * kproxy_session_pump() - run both pumps now
  * @s: the session, connected, its life locked
  *
- * Context: process; it owns neither socket.
+ * Context: process; the caller owns neither socket.
  */
 void kproxy_session_pump(struct kproxy_session *s)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A session's way to a server: choose one, or wait until one takes sessions,
- * connect, and on to the next when that fails. All of it is done by the life
- * work, but for the answer, which the server's socket tells of.
+ * Connects a session to a server: choose a server or wait for one, connect, and
+ * try the next one if that fails. The life work does all of it, except that the
+ * callbacks of the server's socket report how the connect ended.
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -29,9 +29,9 @@
 #include "upstream.h"
 
 /*
- * There is a connection, by the answer to a connect or by one that was made
- * ahead. False if the connect was given up or the session has ended before: then
- * nothing may be done with the server's socket, which is locked.
+ * The session has a connection: a connect succeeded, or an idle connection was
+ * taken. Return false if the connect was given up or the session ended first:
+ * then the caller must not use the server's socket, which is locked.
  */
 static bool session_established(struct kproxy_session *s,
 				enum kproxy_event event)
@@ -47,8 +47,8 @@ static bool session_established(struct kproxy_session *s,
 }
 
 /*
- * The server has answered. What came before, and what failed before, is to be
- * looked at after this. RCU is held.
+ * The server has answered. The caller then has to check for bytes and failures
+ * from before this. RCU is held.
  */
 static void session_go(struct kproxy_session *s)
 {
@@ -62,7 +62,7 @@ static void session_go(struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_reach_changed() - the server has answered, or can't be reached
+ * kproxy_session_reach_changed() - handle the outcome of a connect
  * @s: the session, connecting; the server's socket is locked
  *
  * Context: a callback of that socket.
@@ -77,7 +77,10 @@ void kproxy_session_reach_changed(struct kproxy_session *s)
 			return;
 		session_go(s);
 		kproxy_fault_point(KPROXY_POINT_REACH_ESTABLISHED);
-		/* Otherwise the life work sees the new state: full barriers. */
+		/*
+		 * Else the life work sees the new state: both are full
+		 * barriers.
+		 */
 		if (!test_bit(KPROXY_SESSION_ASKING, &s->flags))
 			kproxy_session_kick_both(s);
 	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE ||
@@ -89,11 +92,11 @@ void kproxy_session_reach_changed(struct kproxy_session *s)
 
 /**
  * kproxy_session_connect_failed() - give up the connect that is under way
- * @s: the session, held or kept from ending by the caller
+ * @s: the session, referenced or kept from ending by the caller
  *
- * Has no effect if the connect has succeeded, was given up or the session has
- * ended before: the change of state decides, and whoever brings it about has the
- * life work go on to the next server.
+ * No-op if the connect has succeeded or was given up, or if the session has
+ * ended. The change of state decides: the caller that makes it queues the life
+ * work, which tries the next server.
  *
  * Context: any.
  */
@@ -111,13 +114,13 @@ static void session_count(const struct kproxy_session *s, unsigned int counter)
 	kproxy_stats_inc(s->server_stats, counter);
 }
 
-/* Have the server told who the client is, before the client's first byte. */
+/* Prepare the PROXY header that goes before the client's first byte. */
 static int session_introduce(struct kproxy_session *s)
 {
 	unsigned int version = READ_ONCE(s->upstream->options.send_proxy);
 	struct kproxy_pump *pump = &s->pumps[KPROXY_CLIENT];
 
-	/* After a failed connect nothing of it is sent yet. */
+	/* After a failed connect, the header is still there, unsent. */
 	if (version == KPROXY_SEND_PROXY_OFF || pump->head.len)
 		return 0;
 	return kproxy_greeting_write(&kproxy_pool, version, &s->client,
@@ -125,8 +128,8 @@ static int session_introduce(struct kproxy_session *s)
 }
 
 /*
- * Use a connection that was made ahead and is attached to the session now. What
- * has happened to it before no callback has told; what happens now one will.
+ * Use an idle connection, which is attached to the session now. No callback has
+ * reported earlier events; later ones are reported.
  */
 static bool session_use_socket(struct kproxy_session *s)
 {
@@ -137,7 +140,10 @@ static bool session_use_socket(struct kproxy_session *s)
 	lock_sock(sk);
 	alive = sk->sk_state == TCP_ESTABLISHED && !sk->sk_err;
 	if (alive) {
-		/* What the client has said is answered, as session_connect() has it. */
+		/*
+		 * The server's ACKs can ride on the client's bytes, as in
+		 * session_connect().
+		 */
 		if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
 			kproxy_sock_delay_acks(sk);
 		kproxy_addr_local(&s->source, sk);
@@ -166,8 +172,8 @@ static void session_disconnect(struct kproxy_session *s)
 }
 
 /*
- * A session whose client is one of ours makes its connection itself: in a circle
- * of listeners each that is made ahead would have another one made.
+ * A session whose client is kproxy itself makes its own connection. In a loop
+ * of listeners, each idle connection would otherwise cause another one.
  */
 static bool session_take_ready(struct kproxy_session *s)
 {
@@ -185,8 +191,9 @@ static bool session_take_ready(struct kproxy_session *s)
 }
 
 /*
- * Begin to connect to the session's server: -EINPROGRESS, or it failed. It is
- * choosing before, and is then connecting, connected, choosing again, or ended.
+ * Begin to connect to the session's server. Return -EINPROGRESS, or an error if
+ * it failed. The session is choosing before; after, it is connecting,
+ * connected, choosing again, or ended.
  */
 static int session_connect(struct kproxy_session *s)
 {
@@ -209,19 +216,22 @@ static int session_connect(struct kproxy_session *s)
 	kproxy_sock_attach_new(ks, socket, &kproxy_session_server_ops);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_ATTACHED);
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
-	/* What the client has said acknowledges the server's answer. */
+	/* The client's bytes carry the ACK of the server's SYN-ACK. */
 	if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
 		kproxy_sock_delay_acks(socket->sk);
 	if (!kproxy_session_event(s, KPROXY_EV_CONNECT, KPROXY_REASON_NONE))
 		return -ECANCELED;
-	/* Not before: a timer that finds no connect gives up none. */
+	/*
+	 * Not earlier, because the timer gives up a connect only while
+	 * connecting.
+	 */
 	kproxy_session_arm(s);
 	set_bit(KPROXY_SESSION_ASKING, &s->flags);
 	err = kproxy_source_connect(server, socket, &s->client);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_RETURNED);
 	clear_bit(KPROXY_SESSION_ASKING, &s->flags);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_LOOK);
-	/* pairs with the change of state in kproxy_session_reach_changed() */
+	/* pairs with the state change in kproxy_session_reach_changed() */
 	smp_mb__after_atomic();
 	if (kproxy_state_connected(READ_ONCE(s->state)))
 		kproxy_session_pump(s);
@@ -245,9 +255,9 @@ static struct kproxy_server *session_pick(const struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_use() - a session has to do with another server from here on
+ * kproxy_session_use() - assign a server to a session
  * @s: the session, its life locked
- * @server: chosen for it; or NULL, with none
+ * @server: the server chosen for it, or NULL for none; replaces the current one
  *
  * Context: process.
  */
@@ -267,13 +277,14 @@ void kproxy_session_use(struct kproxy_session *s, struct kproxy_server *server)
 }
 
 /**
- * kproxy_session_find() - give a session a server of its own
+ * kproxy_session_find() - choose a server for a session and assign it
  * @s: the session, its life locked
  *
- * Who has not waited may not overtake who does.
+ * A session that has not waited may not overtake those in the queue, unless it
+ * is retrying after a failed connect.
  *
  * Context: process.
- * Return: 0; -EBUSY when it has to wait; or the error of kproxy_choice_pick().
+ * Return: 0; -EBUSY if it has to wait; or the error of kproxy_choice_pick().
  */
 int kproxy_session_find(struct kproxy_session *s)
 {
@@ -290,10 +301,11 @@ int kproxy_session_find(struct kproxy_session *s)
 }
 
 /*
- * A step of the connect has returned an error. False if it has succeeded all the
- * same or the session has ended; then its sockets are in use, or session_end()'s.
- * Only the life work, whose lock is held, leads on from choosing, so that this
- * stays true until then.
+ * A step of the connect has returned an error. Return false if the connect has
+ * succeeded all the same, or if the session has ended: then its sockets are in
+ * use or belong to session_end(). If true, the server's socket is the caller's:
+ * only the life work, whose lock is held, connects from choosing or runs
+ * session_end().
  */
 static bool session_unconnected(struct kproxy_session *s)
 {
@@ -308,10 +320,10 @@ static void session_unreachable(struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_wait() - a session waits for a server, without one
+ * kproxy_session_wait() - let a session wait for a server, without one
  * @s: the session, its life locked
  *
- * Its life work is queued when it is its turn, or has waited for too long.
+ * Its life work is queued when it becomes first in the queue, or times out.
  *
  * Context: process.
  */
@@ -326,7 +338,7 @@ void kproxy_session_wait(struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_wait_no_more() - a session leaves the queue, if it is in it
+ * kproxy_session_wait_no_more() - take a session out of the queue, if it waits
  * @s: the session, its life locked
  *
  * Context: process.
@@ -340,8 +352,8 @@ void kproxy_session_wait_no_more(struct kproxy_session *s)
 }
 
 /*
- * After a connect that failed with @err, on to the next server, if there may
- * be one.
+ * A connect has failed with @err: choose the next server. Return false if there
+ * is none to connect to now.
  */
 static bool session_next_server(struct kproxy_session *s, int err)
 {
@@ -365,8 +377,8 @@ static bool session_next_server(struct kproxy_session *s, int err)
  * kproxy_session_reach() - begin to connect to a session's server
  * @s: the session, its life locked
  *
- * Or to others when that fails at once. When it comes to a wait or to its end
- * there is no more to do here.
+ * Try other servers if that fails at once. If the session then waits or ends,
+ * the caller has nothing left to do.
  *
  * Context: process, may sleep.
  */
@@ -376,7 +388,7 @@ void kproxy_session_reach(struct kproxy_session *s)
 
 	while ((err = session_connect(s)) != -EINPROGRESS &&
 	       session_unconnected(s)) {
-		/* A time-out of the connect that failed must not hit the next one. */
+		/* The failed connect's timeout must not hit the next one. */
 		timer_delete_sync(&s->timer);
 		session_disconnect(s);
 		if (session_next_server(s, err))
@@ -386,7 +398,10 @@ void kproxy_session_reach(struct kproxy_session *s)
 		return;
 	}
 	kproxy_fault_point(KPROXY_POINT_REACH_DOWN);
-	/* Who takes a server down has looked for its sessions after that. */
+	/*
+	 * Pairs with setting a server down, which looks for its sessions after
+	 * that.
+	 */
 	smp_mb();
 	if (READ_ONCE(kproxy_session_server(s)->options.state) ==
 	    KPROXY_SERVER_STATE_DOWN)
@@ -394,11 +409,11 @@ void kproxy_session_reach(struct kproxy_session *s)
 				     KPROXY_REASON_SERVER_DOWN);
 }
 
-/* The connect was given up, and nothing but this leads on from there. */
+/* The connect was given up; only the life work continues from there. */
 static void session_reconnect(struct kproxy_session *s)
 {
 	kproxy_fault_point(KPROXY_POINT_RECONNECT);
-	/* A time-out of the connect that failed must not hit the next one. */
+	/* The failed connect's timeout must not hit the next connect. */
 	timer_delete_sync(&s->timer);
 	session_disconnect(s);
 	if (session_next_server(s, -ECONNREFUSED))
@@ -408,8 +423,8 @@ static void session_reconnect(struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_turn() - a session that waits is to look again
- * @waiter: the session's, not out of the queue yet, so that it is alive
+ * kproxy_session_turn() - let a waiting session look for a server again
+ * @waiter: the session's, still in the queue, so the session is alive
  *
  * Context: under the queue's lock.
  */
@@ -420,7 +435,7 @@ void kproxy_session_turn(struct kproxy_waiter *waiter)
 						  waiter));
 }
 
-/* It is the session's turn, or has waited for too long. */
+/* The session is first in the queue, or has waited too long. */
 static void session_look_again(struct kproxy_session *s)
 {
 	int err = kproxy_session_find(s);
@@ -437,13 +452,13 @@ static void session_look_again(struct kproxy_session *s)
 		return;
 	}
 	kproxy_fault_point(KPROXY_POINT_LOOK_REACH);
-	/* The end of the wait must not be taken for that of a connect. */
+	/* The timeout of the wait must not hit the connect. */
 	timer_delete_sync(&s->timer);
 	kproxy_session_reach(s);
 }
 
 /**
- * kproxy_session_reach_on() - the next step of a session on its way to a server
+ * kproxy_session_reach_on() - run a session's next step towards a server
  * @s: the session, choosing, its life locked
  *
  * Context: process, may sleep.

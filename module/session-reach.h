@@ -11,7 +11,7 @@ struct kproxy_server;
 struct kproxy_waiter;
 
 /**
- * kproxy_session_server() - the server that a session has to do with
+ * kproxy_session_server() - return a session's current server
  * @s: the session, its life locked
  *
  * Return: the server, or NULL while it has none.

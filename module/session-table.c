@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The sessions of a namespace, by number: finding them, and ending those that
- * somebody means.
+ * The sessions of a namespace, by number: find them, walk them, and kill those
+ * that a filter selects.
  */
 #include <linux/jiffies.h>
 #include <linux/rhashtable.h>
@@ -26,7 +26,7 @@ static const struct rhashtable_params session_params = {
 };
 
 /**
- * kproxy_session_table_init() - make a namespace's table of sessions
+ * kproxy_session_table_init() - set up a namespace's table of sessions
  * @kn: the namespace's root
  *
  * Context: process, may sleep.
@@ -49,12 +49,12 @@ void kproxy_session_table_destroy(struct kproxy_net *kn)
 }
 
 /**
- * kproxy_session_table_insert() - let a session be found
+ * kproxy_session_table_insert() - add a session to its table
  * @s: the session, whose number is not in the table
  *
  * Context: process.
- * Return: 0; -ENOMEM when memory is short, or the table too full to grow now,
- * which rhashtable calls -EBUSY or -E2BIG.
+ * Return: 0; -ENOMEM if memory is short, or if the table is too full to grow
+ * now, which rhashtable reports as -EBUSY or -E2BIG.
  */
 int kproxy_session_table_insert(struct kproxy_session *s)
 {
@@ -66,8 +66,8 @@ int kproxy_session_table_insert(struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_table_remove() - let a session be found no more
- * @s: the session; who has found it before may look at it under RCU still
+ * kproxy_session_table_remove() - remove a session from its table
+ * @s: the session; readers that found it before may still use it under RCU
  *
  * Context: process.
  */
@@ -77,7 +77,7 @@ void kproxy_session_table_remove(struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_match() - whether a filter means a session
+ * kproxy_session_match() - check whether a filter selects a session
  * @s: the session
  * @filter: the filter
  *
@@ -93,7 +93,7 @@ bool kproxy_session_match(const struct kproxy_session *s,
 		return false;
 	if (filter->listener && strcmp(s->listener->obj.name, filter->listener))
 		return false;
-	/* One that has no server yet is with none. */
+	/* A session without a server matches no server. */
 	if (filter->upstream &&
 	    strcmp(READ_ONCE(s->upstream)->obj.name, filter->upstream))
 		return false;
@@ -106,7 +106,7 @@ bool kproxy_session_match(const struct kproxy_session *s,
 }
 
 /*
- * Sessions that a walk visits before it reschedules. This also bounds its RCU
+ * Sessions to visit before rescheduling. This also bounds the walk's RCU
  * read-side critical sections.
  */
 #define WALK_BATCH 256
@@ -116,8 +116,8 @@ bool kproxy_session_match(const struct kproxy_session *s,
  * @walk: the walk, for kproxy_session_walk_exit()
  * @kn: the namespace's root, kproxy_net_used()
  *
- * A session that exists during all of the walk is found. One may be found twice
- * when the table is resized, which @restarts counts.
+ * The walk finds every session that exists all the time. It may find one twice
+ * if the table is resized, which @restarts counts.
  *
  * Context: process.
  */
@@ -140,8 +140,8 @@ void kproxy_session_walk_exit(struct kproxy_session_walk *walk)
 }
 
 /**
- * kproxy_session_walk_begin() - go on with a walk
- * @walk: the walk; it is an RCU read-side critical section from here on
+ * kproxy_session_walk_begin() - begin or resume a walk
+ * @walk: the walk; begins an RCU read-side critical section
  *
  * Context: process.
  */
@@ -152,8 +152,8 @@ void kproxy_session_walk_begin(struct kproxy_session_walk *walk)
 	walk->resumed = true;
 	if (rhashtable_walk_start_check(&walk->iter) != -EAGAIN) {
 		/*
-		 * The last session is gone, and others of its bucket may be: how
-		 * many of them came before is void. Look at the bucket again.
+		 * The last session has ended, and perhaps others of its bucket,
+		 * so the count of those to skip is void. Walk the bucket again.
 		 */
 		if (!walk->iter.p && walk->iter.skip > 1) {
 			walk->iter.skip = 0;
@@ -163,8 +163,8 @@ void kproxy_session_walk_begin(struct kproxy_session_walk *walk)
 		return;
 	}
 	/*
-	 * The table was freed meanwhile. Start over with a fresh iterator: that
-	 * of older kernels still points into the old table.
+	 * The table was resized and freed. Start over with a fresh iterator,
+	 * because that of older kernels still points into the old table.
 	 */
 	rhashtable_walk_stop(&walk->iter);
 	rhashtable_walk_exit(&walk->iter);
@@ -175,8 +175,8 @@ void kproxy_session_walk_begin(struct kproxy_session_walk *walk)
 }
 
 /**
- * kproxy_session_walk_end() - let others run
- * @walk: the walk; what it has found may go away from here on
+ * kproxy_session_walk_end() - pause a walk
+ * @walk: the walk; sessions that it found may be freed from here on
  *
  * Context: process.
  */
@@ -204,11 +204,11 @@ static struct kproxy_session *walk_step(struct kproxy_session_walk *walk)
  * kproxy_session_walk_next() - find the next session
  * @walk: the walk, begun
  *
- * The critical section may end and begin again in it: what was found before may
- * be gone.
+ * This may end the critical section and begin another one, so sessions found
+ * before may be gone.
  *
  * Context: process, may sleep, in no other critical section.
- * Return: the session, until the next call; NULL when there is none.
+ * Return: the session, until the next call; NULL at the end.
  */
 struct kproxy_session *kproxy_session_walk_next(struct kproxy_session_walk *walk)
 {
@@ -229,7 +229,7 @@ struct kproxy_session *kproxy_session_walk_next(struct kproxy_session_walk *walk
 }
 
 /**
- * kproxy_session_walk_again() - find the same session again after the next begin
+ * kproxy_session_walk_again() - return the same session by the next call
  * @walk: the walk, which has found one
  *
  * Context: process.
@@ -240,7 +240,7 @@ void kproxy_session_walk_again(struct kproxy_session_walk *walk)
 }
 
 /**
- * kproxy_session_lookup() - a session by its number
+ * kproxy_session_lookup() - find a session by its number
  * @kn: the namespace's root
  * @id: the number
  *
@@ -269,7 +269,7 @@ static bool session_kill(struct kproxy_session *s, enum kproxy_reason reason)
 
 typedef bool (*session_test)(const struct kproxy_session *s, const void *arg);
 
-/* Kill what a test means; a session that is found twice is killed once. */
+/* Kill the sessions that pass a test; one that is found twice counts once. */
 static unsigned int session_kill_walk(struct kproxy_net *kn, session_test test,
 				      const void *arg,
 				      enum kproxy_reason reason)
@@ -312,8 +312,8 @@ static void count_stalls(struct kproxy_net *kn)
 }
 
 /*
- * A count of stalls stays valid for STALLS_SHARE times as long as it took, within
- * these limits.
+ * A count of stalls stays valid for STALLS_SHARE times as long as it took,
+ * within these limits, in jiffies.
  */
 #define STALLS_FRESH (HZ / 10 ?: 1)
 #define STALLS_FRESH_MAX HZ
@@ -327,12 +327,12 @@ static bool stalls_fresh(const struct kproxy_net *kn)
 }
 
 /**
- * kproxy_session_count_stalls() - count the stalls that go on, nearly up to now
+ * kproxy_session_count_stalls() - add ongoing stalls to the counters
  * @kn: the namespace's root
  *
- * A stall is otherwise counted when it ends. Any user can read counters in a loop.
- * Therefore one caller at a time walks the sessions, and the others use the result
- * of a moment ago.
+ * Otherwise a stall is counted when it ends. Any user can read counters in a
+ * loop, so only one caller at a time walks the sessions. The others use the
+ * result of a moment ago.
  *
  * Context: process, may sleep.
  */
@@ -366,7 +366,7 @@ static bool test_listener(const struct kproxy_session *s, const void *arg)
 	return s->listener == arg;
 }
 
-/* Whether it is with a server of an upstream that is down. */
+/* Whether its server, in this upstream, is down. */
 static bool test_down(const struct kproxy_session *s, const void *arg)
 {
 	const struct kproxy_server *server = rcu_dereference(s->server);
@@ -395,12 +395,12 @@ static bool kill_one(struct kproxy_net *kn,
 }
 
 /**
- * kproxy_session_kill() - reset the sessions that a filter means
+ * kproxy_session_kill() - reset the sessions that a filter selects
  * @kn: the namespace's root
  * @filter: the filter
  *
  * Context: process, may sleep.
- * Return: how many were hit.
+ * Return: how many were reset.
  */
 unsigned int kproxy_session_kill(struct kproxy_net *kn,
 				 const struct kproxy_session_filter *filter)
@@ -413,7 +413,7 @@ unsigned int kproxy_session_kill(struct kproxy_net *kn,
 
 /**
  * kproxy_session_kill_listener() - reset the sessions of a listener
- * @l: the listener, which accepts no more
+ * @l: the listener, which no longer accepts
  *
  * Context: process, may sleep.
  */
@@ -425,12 +425,12 @@ void kproxy_session_kill_listener(const struct kproxy_listener *l)
 
 /**
  * kproxy_session_kill_some() - reset some sessions of a listener
- * @walk: where the last call has stopped, begun by nobody
- * @l: the listener, which accepts no more
- * @most: how many
+ * @walk: where the last call has stopped; not begun
+ * @l: the listener, which no longer accepts
+ * @most: how many to reset
  *
  * Context: process, may sleep.
- * Return: how many were hit; fewer than @most when the walk is over.
+ * Return: how many were reset; fewer than @most at the end of the walk.
  */
 unsigned int kproxy_session_kill_some(struct kproxy_session_walk *walk,
 				      const struct kproxy_listener *l,
@@ -449,7 +449,7 @@ unsigned int kproxy_session_kill_some(struct kproxy_session_walk *walk,
 }
 
 /**
- * kproxy_session_kill_down() - reset the sessions with servers that are down
+ * kproxy_session_kill_down() - reset the sessions of servers that are down
  * @up: the upstream of the servers, which get no new sessions
  *
  * Context: process, may sleep.
@@ -461,7 +461,7 @@ void kproxy_session_kill_down(const struct kproxy_upstream *up)
 
 /**
  * kproxy_session_kill_all() - reset all sessions and wait until they are gone
- * @kn: the namespace's root, in which nothing accepts
+ * @kn: the namespace's root; nothing accepts in it
  *
  * Context: process, sleeps.
  */

@@ -12,7 +12,7 @@ struct kproxy_session;
 struct kproxy_upstream;
 union kproxy_addr;
 
-/* Which sessions are meant; whatever is set must agree. */
+/* Selects sessions; every field that is set must match. */
 struct kproxy_session_filter {
 	bool by_id;
 	u64 id;

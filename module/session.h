@@ -28,7 +28,7 @@ struct kproxy_server;
 struct kproxy_upstream;
 struct socket;
 
-/* The two sockets of a session, and the direction that each is the source of. */
+/* The sockets of a session; also names a direction, by its source. */
 enum kproxy_side {
 	KPROXY_CLIENT,
 	KPROXY_SERVER,
@@ -37,37 +37,37 @@ enum kproxy_side {
 };
 
 enum kproxy_session_flag {
-	/* Pump from the client, from the server: for the pump work. */
+	/* The pump work is to run the client's, the server's direction. */
 	KPROXY_SESSION_WANTED,
-	/* Such a run was put off because the destination's lock was busy. */
+	/* That run was deferred because the destination's lock was busy. */
 	KPROXY_SESSION_DEFERRED = KPROXY_SESSION_WANTED + KPROXY_SIDES,
 	/* The client's, the server's socket has failed. */
 	KPROXY_SESSION_FAILED = KPROXY_SESSION_DEFERRED + KPROXY_SIDES,
-	/* The client's, the server's socket has come to its end. */
+	/* The client's, the server's socket has reached TCP_CLOSE. */
 	KPROXY_SESSION_CLOSED = KPROXY_SESSION_FAILED + KPROXY_SIDES,
-	/* What a failed socket had received is still on its way. */
+	/* A failed socket's received bytes are being flushed to its peer. */
 	KPROXY_SESSION_DRAINING = KPROXY_SESSION_CLOSED + KPROXY_SIDES,
-	/* What has come from the client, from the server is held back. */
+	/* The client's, the server's bytes are being coalesced. */
 	KPROXY_SESSION_HELD,
-	/* That was in vain: no more has come. */
+	/* The hold timer fired before enough bytes had come. */
 	KPROXY_SESSION_IN_VAIN = KPROXY_SESSION_HELD + KPROXY_SIDES,
-	/* Memory was short; the timer has the pumps tried again. */
+	/* Memory was short; the session's timer retries the pumps. */
 	KPROXY_SESSION_RETRY = KPROXY_SESSION_IN_VAIN + KPROXY_SIDES,
-	/* A process owns a socket; the life work waits for it. */
+	/* A process owns a socket; the life work waits until it is released. */
 	KPROXY_SESSION_OWNED,
-	/* The client's socket acknowledges late: kproxy_sock_delay_acks(). */
+	/* The client's socket delays its ACKs: kproxy_sock_delay_acks(). */
 	KPROXY_SESSION_LATE_ACKS,
-	/* The pump work was queued, once or more. */
+	/* The pump work was queued at least once. */
 	KPROXY_SESSION_KICKED,
-	/* The life work connects, and pumps what has come when it is done. */
+	/* The life work is in connect() and runs the pumps afterwards. */
 	KPROXY_SESSION_ASKING,
-	/* The state is final, and so is the reason. */
+	/* The state is final and the reason is stored. */
 	KPROXY_SESSION_FINAL,
 	/* session_end() has begun. */
 	KPROXY_SESSION_ENDED,
 };
 
-/* Times of a session's listener when it began; in jiffies, 0 for none. */
+/* The listener's timeouts when the session began; in jiffies, 0 for none. */
 struct kproxy_session_times {
 	u32 connect;
 	u32 idle;
@@ -76,9 +76,10 @@ struct kproxy_session_times {
 };
 
 /*
- * A session. Fields without a word on it are constant while a socket is
- * attached. The hot ones come first: what every run of the pump reads, then
- * one cache line for each direction, then what only begins and ends need.
+ * A session. Fields without a locking note are constant while a socket is
+ * attached. Hot fields come first: those that every run of a pump reads, then
+ * one cache line per direction, then those used only when a session begins or
+ * ends.
  */
 struct kproxy_session {
 	/* enum kproxy_state, changed by cmpxchg() */
@@ -91,74 +92,77 @@ struct kproxy_session {
 	struct kproxy_stats __percpu *net_stats;
 	struct kproxy_stats __percpu *listener_stats;
 	struct kproxy_stats __percpu *server_stats;
-	/* Here for the room that there is. */
+	/* Not hot, but fills the cache line. */
 	struct kproxy_net *kn;
 	struct kproxy_listener *listener;
 	struct kproxy_upstream *upstream;
 	u64 id;
-	/* jiffies when it began */
+	/* jiffies when the session began */
 	unsigned long began;
 
-	/* By source; each under its destination's lock. */
+	/* Indexed by source; each under its destination's lock. */
 	struct kproxy_pump pumps[KPROXY_SIDES];
 
-	/* Pumps, in softirq; any of the two sockets' locks. */
+	/* Runs the pumps, in softirq, with both sockets locked. */
 	struct work_struct pump_work ____cacheline_aligned_in_smp;
-	/* The steps of its life, in process context. */
+	/* Runs the session's steps, in process context. */
 	struct work_struct life_work;
-	/* Serialises those; taken by nothing that holds another lock. */
+	/* Serialises the steps; taken with no other lock held. */
 	struct mutex life;
-	/* Time-outs and the pump's retries. */
+	/* Timeouts, and retries of the pumps. */
 	struct timer_list timer;
-	/* What is held back for too long. */
+	/* Ends coalescing that takes too long. */
 	struct hrtimer hold_timer;
 	refcount_t refs;
 	struct rcu_head rcu;
 
-	/* Under @life, @server for readers under RCU; NULL while it waits or greets. */
+	/*
+	 * Under @life; @server read under RCU, NULL while the session greets or
+	 * waits.
+	 */
 	struct kproxy_server __rcu *server;
 	unsigned int tries;
 	/* in the upstream's queue, without a server */
 	bool waiting;
 	struct kproxy_waiter waiter;
-	/* kproxy_choice_bit() of each server that could not be reached */
+	/* kproxy_choice_bit() of each server that failed to connect */
 	u64 tried;
-	/* under @life: where the session is counted, if clients are limited */
+	/* under @life: where the session is counted for client limits */
 	struct kproxy_client *admitted;
 	/* under @life */
 	struct kproxy_greeting greeting;
-	/* under @life: it was told of, its client may have it */
+	/* under @life: the session was announced, the client is admitted */
 	bool begun;
-	/* jiffies when a greeting, a wait, a connect or a drain takes too long */
+	/* jiffies when the greeting, wait, connect or flush times out */
 	unsigned long step_by;
-	/* Under @life, at the end: bytes that a peer was sent and did not acknowledge. */
+	/* Under @life, at the end: bytes sent and not acknowledged. */
 	u32 unacked[KPROXY_SIDES];
 
 	struct rhash_head node;
-	/* sessions between this one and a client that is not kproxy itself */
+	/* chained kproxy sessions between this one and the real client */
 	unsigned int hops;
-	/* when it began, by two more clocks, in nanoseconds */
+	/* the same moment by two more clocks, in nanoseconds */
 	ktime_t began_mono;
 	ktime_t began_real;
-	/* under @life, before the connect: when the server was asked */
+	/* under @life, before the connect: when the connect began */
 	ktime_t asked;
-	/* when a server had answered, 0 before; read when it has ended */
+	/* when a server answered, 0 before; read after the session has ended */
 	ktime_t connected;
 	struct kproxy_session_times times;
-	/* under @life; readers may see one that is half written */
+	/* under @life; lockless readers may see a half-written address */
 	union kproxy_addr client;
 	union kproxy_addr local;
 	union kproxy_addr source;
 };
 
-/* How long what a failed socket had received may stand still, in jiffies. */
+/* How long the flush of a failed socket may make no progress, in jiffies. */
 static inline unsigned long
 kproxy_session_drain_time(const struct kproxy_session *s)
 {
 	return s->times.fin ?: 60 * HZ;
 }
 
-/* Of the server's socket. */
+/* For the server's socket. */
 extern const struct kproxy_sock_ops kproxy_session_server_ops;
 
 void kproxy_session_start(struct kproxy_listener *l,

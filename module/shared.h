@@ -6,11 +6,11 @@
 
 struct workqueue_struct;
 
-/* Process context: accepting, connecting, closing. */
+/* Process context: accept, connect, close. */
 extern struct workqueue_struct *kproxy_wq;
-/* Softirq context: pumping. */
+/* Softirq context: the pumps. */
 extern struct workqueue_struct *kproxy_bh_wq;
-/* Sessions, and pages for what they must copy. */
+/* Sessions, and pages for bytes that must be copied. */
 extern struct kproxy_pool kproxy_pool;
 
 #endif /* _KPROXY_SHARED_H */

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Sockets. This is the only file that touches a socket's callbacks and its
- * sk_user_data. What a socket reports goes to the operations that it was
- * attached with.
+ * sk_user_data. Events of a socket go to the operations that it was attached
+ * with.
  *
- * A socket has one owner, the one in sk_user_data. The lowest bits are flags, which
- * tell our owners from others before the pointer is followed:
+ * A socket has one owner, in sk_user_data. The lowest bits are flags; they tell
+ * kproxy's owners from others before the pointer is followed:
  *
  *	SK_USER_DATA_NOCOPY alone	a connection, attached
  *	none				a listening socket, attached; or a
- *					connection that waits to be accepted
+ *					connection not accepted yet
  *	any other			a sockmap's or a reuseport array's
  *
- * A new connection inherits sk_user_data and callbacks from its listening socket.
- * The inherited pointer is never followed, because the port that it points to may
- * be gone. It only marks the connection as owned: a BPF program that adds it to a
- * sockmap before it is accepted gets -EBUSY, as for any other socket of ours, and
- * the client is served.
+ * A new connection inherits sk_user_data and the callbacks from its listening
+ * socket. The inherited pointer is never followed, because its target may be
+ * freed. It only marks the connection as owned: a BPF program that adds it to a
+ * sockmap before it is accepted gets -EBUSY, as for any other kproxy socket,
+ * and the client is served.
  */
 #include <linux/in.h>
 #include <linux/module.h>
@@ -32,13 +32,14 @@
 #include "owner.h"
 #include "sock.h"
 
-/* Sockets kept by each CPU. */
+/* Spare sockets per CPU. */
 #define SPARES_MAX 64
 
 /*
- * NULL for a connection that is not attached yet: attaching looks for what has
- * happened before. SOCK_RCU_FREE tells a listening socket from the connections
- * that have inherited from it, which the kernel clears it for.
+ * Return NULL for a connection that is not attached yet, because attaching
+ * checks for earlier events. SOCK_RCU_FREE tells a listening socket from
+ * connections that inherited from it, since the kernel clears the flag for
+ * those.
  */
 static struct kproxy_sock *sock_owner(const struct sock *sk)
 {
@@ -73,7 +74,7 @@ static void sock_write_space(struct sock *sk)
 	rcu_read_unlock();
 }
 
-/* State changes and errors: the socket itself tells which it was. */
+/* State changes and errors: the operations read the socket to tell which. */
 static void sock_changed(struct sock *sk)
 {
 	struct kproxy_sock *ks;
@@ -86,9 +87,9 @@ static void sock_changed(struct sock *sk)
 }
 
 /*
- * No delay, and a peer that is gone is noticed: kproxy_sockopts_defaults. Nobody
- * else knows the socket yet, so that it needs no lock, which each of the
- * functions for one option would take.
+ * Set kproxy_sockopts_defaults: no delay, and keepalive, so that a dead peer is
+ * noticed. Nobody else knows the socket yet, so this needs no lock. The
+ * functions for single options would each take it.
  */
 static void sock_set_defaults(struct sock *sk)
 {
@@ -97,8 +98,9 @@ static void sock_set_defaults(struct sock *sk)
 	sk->sk_allocation = GFP_ATOMIC;
 	sk->sk_use_task_frag = false;
 	/*
-	 * An urgent byte is one of the stream. Otherwise TCP skips the one that is
-	 * read next when another comes, and moves copied_seq for that.
+	 * Urgent data is part of the stream. Otherwise TCP skips an urgent byte
+	 * that is next to be read when another one comes, and moves copied_seq
+	 * for that.
 	 */
 	sock_set_flag(sk, SOCK_URGINLINE);
 	tp->nonagle |= TCP_NAGLE_OFF | TCP_NAGLE_PUSH;
@@ -109,16 +111,17 @@ static void sock_set_defaults(struct sock *sk)
 }
 
 /**
- * kproxy_sock_create() - make a TCP socket that the data path can use
+ * kproxy_sock_create() - create a TCP socket for the data path
  * @net: the namespace it belongs to; no reference to it is taken
  * @family: AF_INET or AF_INET6
- * @socket: where it goes
+ * @socket: where the socket is stored
  *
- * It and those that it accepts send without delay, notice a peer that is gone,
- * and allocate as softirq must.
+ * The socket, and those it accepts, send without delay, notice a dead peer, and
+ * allocate memory as softirq must.
  *
  * Context: process, may sleep.
- * Return: 0, the socket being the caller's, or what sock_create_kern() says.
+ * Return: 0, and the caller owns the socket; or the error of
+ * sock_create_kern().
  */
 int kproxy_sock_create(struct net *net, int family, struct socket **socket)
 {
@@ -131,15 +134,15 @@ int kproxy_sock_create(struct net *net, int family, struct socket **socket)
 }
 
 /**
- * kproxy_sock_create_for() - the same, for an owner
+ * kproxy_sock_create_for() - create a socket that belongs to an owner
  * @net: the namespace it belongs to; no reference to it is taken
  * @family: AF_INET or AF_INET6
- * @owner: a socket of the owner's, which is not freed during the call
- * @socket: where it goes
+ * @owner: a socket of the owner, which is not freed during the call
+ * @socket: where the socket is stored
  *
  * Context: process, may sleep.
- * Return: 0, the socket being the caller's; -ENOMEM when the owner's memory
- * cgroup is full; or what sock_create_kern() says.
+ * Return: 0, and the caller owns the socket; -ENOMEM if the owner's memory
+ * cgroup is full; or the error of sock_create_kern().
  */
 int kproxy_sock_create_for(struct net *net, int family,
 			   const struct sock *owner, struct socket **socket)
@@ -158,15 +161,15 @@ int kproxy_sock_create_for(struct net *net, int family,
 }
 
 /**
- * kproxy_sock_delay_acks() - have what comes first acknowledged a bit later
- * @sk: a socket that listens, for those that it accepts; or one that is new, or
- *	locked
+ * kproxy_sock_delay_acks() - delay the ACK of a connection's first bytes
+ * @sk: a listening socket, for those that it accepts; or a socket that is new
+ *	or locked
  *
- * TCP acknowledges the first bytes of a connection at once. This has it done
- * together with what is sent next, or within a tick, until one was that late or
- * kproxy_sock_ack_soon() is called. Whoever has Nagle's rule on and writes again
- * before it reads waits for it, but for no longer than a tick; then and later,
- * where TCP alone would have it wait for ten.
+ * TCP acknowledges the first bytes of a connection at once. This delays the ACK
+ * until data is sent, for at most a tick. It lasts until a delayed ACK has
+ * timed out, or kproxy_sock_ack_soon() is called. A peer that uses Nagle's
+ * algorithm and writes again before it reads waits for that ACK, for at most a
+ * tick. TCP's own delayed ACKs would make it wait for 40 ms later on.
  *
  * Context: process.
  */
@@ -177,8 +180,8 @@ void kproxy_sock_delay_acks(struct sock *sk)
 }
 
 /**
- * kproxy_sock_ack_soon() - have a socket acknowledge as any other does
- * @sk: the socket, accepted and locked; what is put off stays so
+ * kproxy_sock_ack_soon() - restore a socket's normal ACK behaviour
+ * @sk: the socket, accepted and locked; an ACK already delayed stays delayed
  *
  * Context: any.
  */
@@ -188,7 +191,7 @@ void kproxy_sock_ack_soon(struct sock *sk)
 	inet_csk(sk)->icsk_delack_max = TCP_DELACK_MAX;
 }
 
-/* True if nobody has changed what an accepted socket inherited. */
+/* Return true if what an accepted socket inherited is unchanged. */
 static bool sock_inherited(const struct sock *sk, const struct sock *listener)
 {
 	uintptr_t data = (uintptr_t)READ_ONCE(sk->sk_user_data);
@@ -198,7 +201,7 @@ static bool sock_inherited(const struct sock *sk, const struct sock *listener)
 	       READ_ONCE(sk->sk_prot) == READ_ONCE(listener->sk_prot);
 }
 
-/* What a socket had is kept, and it gets ours. */
+/* Save a socket's callbacks and install kproxy's. */
 static void sock_take_over(struct kproxy_sock *ks, struct socket *socket,
 			   const struct kproxy_sock_ops *ops,
 			   uintptr_t flags)
@@ -220,16 +223,16 @@ static void sock_take_over(struct kproxy_sock *ks, struct socket *socket,
 }
 
 /*
- * A socket that was closed leaves a struct socket without a protocol, and its
- * inode. To free that and to make another one costs as much as two packets, so
- * that some are kept for clients to come. They stay charged to the memory cgroup
- * that they were made for, and only its clients get them. A CPU's own, with
+ * A closed socket leaves a struct socket without a protocol, and its inode.
+ * Freeing and allocating these costs as much as two packets, so some are kept
+ * for later clients. They stay charged to the memory cgroup that they were
+ * allocated for, and only its clients get them. Per CPU, accessed with
  * preemption off.
  */
 struct spares {
 	struct socket *sockets[SPARES_MAX];
 	unsigned int n;
-	/* kproxy_memcg_id() of all that it has */
+	/* kproxy_memcg_id() of all of them */
 	u64 memcg;
 };
 
@@ -247,9 +250,9 @@ static struct socket *spare_get(u64 memcg)
 }
 
 /*
- * Keep a socket that has no protocol, or free it. Each that is not kept because
- * those of another cgroup are has one of them freed with it, so that none has the
- * place for ever.
+ * Keep a socket that has no protocol, or free it. If the kept ones belong to
+ * another cgroup, free one of those as well, so that no cgroup occupies the
+ * array for ever.
  */
 static void spare_put(struct socket *socket, u64 memcg)
 {
@@ -272,7 +275,7 @@ static void spare_put(struct socket *socket, u64 memcg)
 }
 
 /**
- * kproxy_sock_exit() - free what was kept of sockets; none is left
+ * kproxy_sock_exit() - free the spare sockets; no other socket is left
  *
  * Context: process.
  */
@@ -289,15 +292,15 @@ void kproxy_sock_exit(void)
 }
 
 /**
- * kproxy_sock_accept() - accept a client, if one waits
- * @listener: the attached socket that listens
- * @client: where the client's socket goes
+ * kproxy_sock_accept() - accept a client, if one is waiting
+ * @listener: the attached listening socket
+ * @client: where the client's socket is stored
  *
- * A client whose socket another owner has taken is reset.
+ * A client whose socket was taken by another owner is reset.
  *
  * Context: process, may sleep.
- * Return: 0, the socket being the caller's; -EAGAIN when none waits; -EBUSY when
- * a client was reset; or what else kernel_accept() says.
+ * Return: 0, and the caller owns the socket; -EAGAIN if none is waiting; -EBUSY
+ * if a client was reset; or another error of kernel_accept().
  */
 int kproxy_sock_accept(const struct kproxy_sock *listener,
 		       struct socket **client)
@@ -330,12 +333,12 @@ int kproxy_sock_accept(const struct kproxy_sock *listener,
 }
 
 /**
- * kproxy_sock_attach_new() - have a socket that we have just made report to us
- * @ks: what the socket gets; the caller keeps it for a grace period after
+ * kproxy_sock_attach_new() - attach a socket that was just created
+ * @ks: becomes the socket's owner; the caller keeps it for a grace period after
  *	kproxy_sock_detach()
- * @socket: the socket, which @ks owns from here on; it was neither connected nor
- *	does it listen, so that nobody else knows it
- * @ops: who is told
+ * @socket: the socket, owned by @ks from here on; it neither was connected nor
+ *	listens, so that nobody else knows it
+ * @ops: called on the socket's events
  *
  * Context: process.
  */
@@ -346,10 +349,10 @@ void kproxy_sock_attach_new(struct kproxy_sock *ks, struct socket *socket,
 }
 
 /**
- * kproxy_sock_attach_listener() - the same for one that is going to listen
- * @ks: what the socket gets, as with kproxy_sock_attach_new()
- * @socket: the socket, which @ks owns from here on; it does not listen yet
- * @ops: who is told
+ * kproxy_sock_attach_listener() - attach a socket that is going to listen
+ * @ks: becomes the socket's owner, as with kproxy_sock_attach_new()
+ * @socket: the socket, owned by @ks from here on; it does not listen yet
+ * @ops: called on the socket's events
  *
  * Its connections inherit @ks as their owner, until kproxy_sock_accept().
  *
@@ -362,15 +365,15 @@ void kproxy_sock_attach_listener(struct kproxy_sock *ks, struct socket *socket,
 }
 
 /**
- * kproxy_sock_attach() - have an accepted socket report to us
- * @ks: what the socket gets; the caller keeps it for a grace period after
+ * kproxy_sock_attach() - attach an accepted socket
+ * @ks: becomes the socket's owner; the caller keeps it for a grace period after
  *	kproxy_sock_detach()
- * @socket: the socket, from kproxy_sock_accept(), which @ks owns from here on
+ * @socket: the socket, from kproxy_sock_accept(), owned by @ks from here on
  * @from: the attached socket that accepted it
- * @ops: who is told
+ * @ops: called on the socket's events
  *
- * The socket came with the callbacks that @from has, which are ours; what it must
- * have when we are gone is what @from had before.
+ * The socket has inherited kproxy's callbacks from @from. Detaching must
+ * restore those that @from had before it was attached.
  *
  * Context: process, may sleep.
  */
@@ -395,10 +398,9 @@ void kproxy_sock_attach(struct kproxy_sock *ks, struct socket *socket,
  * kproxy_sock_pass() - pass an attached socket from one owner to another
  * @from: the present owner; as after kproxy_sock_detach() when this returns
  * @to: the next owner; the caller keeps it as with kproxy_sock_attach_new()
- * @ops: who is told from now on
+ * @ops: called on the socket's events from now on
  *
- * The socket always has an owner of ours, so that nobody else can take it
- * meanwhile.
+ * One of the two owns the socket at any time, so that nobody else can take it.
  *
  * Context: process, may sleep.
  */
@@ -420,12 +422,13 @@ void kproxy_sock_pass(struct kproxy_sock *from, struct kproxy_sock *to,
 }
 
 /**
- * kproxy_sock_detach() - have a socket report to us no more
+ * kproxy_sock_detach() - detach a socket from its owner
  * @ks: the socket
  *
- * Owning the socket waits for a callback that runs under its lock, so that
- * none runs or begins after this, but for a listening socket's data_ready,
- * which is called without it: that may run until a grace period has passed.
+ * lock_sock() waits for callbacks that run under the socket's lock, so none of
+ * them runs or begins after this. The exception is a listening socket's
+ * data_ready, which is called without the lock: it may run until a grace period
+ * has passed.
  *
  * Context: process, may sleep.
  */
@@ -446,13 +449,13 @@ void kproxy_sock_detach(struct kproxy_sock *ks)
 }
 
 /**
- * kproxy_sock_close() - close a detached socket that has come to its end
+ * kproxy_sock_close() - close a detached socket gracefully
  * @ks: the socket, in TCP_CLOSE
  *
- * What is left of it waits for kproxy_sock_accept().
+ * Its struct socket becomes a spare for kproxy_sock_accept().
  *
- * Not before: TCP stops the timers of a kernel's socket when it is closed, and
- * would never send again what was lost.
+ * The state must be TCP_CLOSE, because TCP stops the timers of a kernel socket
+ * when it is closed, so that lost data would never be retransmitted.
  *
  * Context: process, may sleep.
  */
@@ -466,7 +469,7 @@ void kproxy_sock_close(struct kproxy_sock *ks)
 	kproxy_fault_point(KPROXY_POINT_SOCK_CLOSE);
 	ops->release(socket);
 	module_put(ops->owner);
-	/* As a new one is. */
+	/* As for a new socket. */
 	socket->ops = NULL;
 	socket->state = SS_UNCONNECTED;
 	socket->flags = 0;
@@ -474,7 +477,7 @@ void kproxy_sock_close(struct kproxy_sock *ks)
 }
 
 /**
- * kproxy_sock_abort() - close a detached socket at once, resetting its peer
+ * kproxy_sock_abort() - close a detached socket at once, with a reset
  * @ks: the socket
  *
  * Context: process, may sleep.
@@ -498,7 +501,7 @@ void kproxy_sock_reset(struct socket *socket)
 }
 
 /**
- * kproxy_sock_unread() - how much a socket has received that was not taken
+ * kproxy_sock_unread() - return how much a socket has received and not read
  * @sk: the socket
  *
  * Context: any; exact while the socket is locked.
@@ -514,12 +517,12 @@ u32 kproxy_sock_unread(const struct sock *sk)
 }
 
 /**
- * kproxy_sock_read_done() - take bytes from what a socket has received
+ * kproxy_sock_read_done() - remove bytes from a socket's receive queue
  * @sk: the socket, locked
- * @len: how many; as many are there
+ * @len: how many; at least as many are queued
  *
- * Behind an urgent byte TCP's fast path is closed until that was read, which
- * tcp_read_done() does not look at.
+ * TCP's fast path is closed until an urgent byte has been read, and
+ * tcp_read_done() does not reopen it.
  *
  * Context: any.
  */
@@ -535,8 +538,7 @@ void kproxy_sock_read_done(struct sock *sk, u32 len)
 }
 
 /**
- * kproxy_sock_unacked() - how much a peer has not acknowledged of what the socket
- *	was given
+ * kproxy_sock_unacked() - return how much a socket's peer has not acknowledged
  * @sk: the socket, which was connected; it may be closed by now
  * @fin: the end of the stream was sent, too
  *
@@ -552,11 +554,11 @@ u32 kproxy_sock_unacked(const struct sock *sk, bool fin)
 }
 
 /**
- * kproxy_sock_acked() - when a peer has acknowledged something last
+ * kproxy_sock_acked() - return when a peer last acknowledged something
  * @sk: the socket, connected
- * @when: the time goes here, in jiffies
+ * @when: where the time is stored, in jiffies
  *
- * Or when the first of what is under way was sent, if that is later.
+ * If data went out later, after nothing had been in flight, that time counts.
  *
  * Context: any.
  * Return: false if nothing was ever sent, or too long ago to tell.
@@ -572,7 +574,7 @@ bool kproxy_sock_acked(const struct sock *sk, unsigned long *when)
 	return true;
 }
 
-/* Both ends of a connection that leaves no namespace are in its hash table. */
+/* Both ends of a connection within a namespace are in its hash table. */
 static struct sock *sock_other_end(const struct sock *sk)
 {
 	const struct inet_sock *inet = inet_sk(sk);
@@ -592,12 +594,12 @@ static struct sock *sock_other_end(const struct sock *sk)
 }
 
 /**
- * kproxy_sock_peer() - the other end of a connection, if that is ours, too
+ * kproxy_sock_peer() - return the other end of a connection, if kproxy owns it
  * @sk: a connected socket
  *
  * Context: RCU read-side critical section.
- * Return: the other end; NULL when it is not in this namespace, not attached,
- * or cannot be told because addresses are rewritten on the way.
+ * Return: the other end; NULL if it is not in this namespace, not attached, or
+ * can't be found because of address translation.
  */
 struct kproxy_sock *kproxy_sock_peer(const struct sock *sk)
 {
@@ -614,12 +616,12 @@ struct kproxy_sock *kproxy_sock_peer(const struct sock *sk)
 }
 
 /**
- * kproxy_sock_is_loop() - whether a connection leads back to its own socket
+ * kproxy_sock_is_loop() - check whether a socket is connected to itself
  * @sk: a socket that was connected, and locked
  *
- * When nobody listens on a local port, a socket that connects there may get this
- * very port as its own. It then receives its own SYN, which TCP takes for that of a
- * peer that connects at the same time.
+ * If nobody listens on a local port, a socket that connects there may get this
+ * very port as its own. It then receives its own SYN, and TCP takes that for a
+ * simultaneous open.
  *
  * Context: any.
  * Return: true if the socket is its own peer.

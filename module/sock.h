@@ -9,32 +9,32 @@ struct net;
 struct sock;
 struct socket;
 
-/* Seconds until a silent peer is asked, and between askings; and how often. */
+/* Keepalive: seconds until the first probe, between probes, and probes sent. */
 #define KPROXY_KEEPALIVE_IDLE 60
 #define KPROXY_KEEPALIVE_INTERVAL 10
 #define KPROXY_KEEPALIVE_COUNT 6
 
 /*
- * What happens to a socket. Called under RCU and, but for a listening one's
- * data_ready, with the socket locked: by its spinlock in softirq, or owned
- * while a process works off its backlog, with bottom halves on.
+ * Events of a socket. Called under RCU and with the socket locked, except for a
+ * listening socket's data_ready. The lock is the spinlock in softirq, or
+ * ownership while a process works off the backlog, with bottom halves on.
  */
 struct kproxy_sock_ops {
-	/* data, end of stream or, when it listens, a client has come */
+	/* data, end of stream or, on a listening socket, a client has come */
 	void (*data_ready)(struct kproxy_sock *ks);
 	/* bytes were acknowledged after the socket was full */
 	void (*write_space)(struct kproxy_sock *ks);
-	/* it connected, closed or failed */
+	/* the socket has connected, closed or failed */
 	void (*changed)(struct kproxy_sock *ks);
 };
 
-/* A TCP socket of ours. */
+/* A TCP socket that kproxy owns. */
 struct kproxy_sock {
 	/* Constant from attach to release. */
 	struct sock *sk;
 	const struct kproxy_sock_ops *ops;
 	struct socket *socket;
-	/* What the socket had before; under its sk_callback_lock. */
+	/* The original callbacks; under the socket's sk_callback_lock. */
 	void (*data_ready)(struct sock *sk);
 	void (*write_space)(struct sock *sk);
 	void (*state_change)(struct sock *sk);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Options of sockets. A socket goes from one set of options to another, and only
- * what differs between the two is touched: a new one from the defaults that
- * kproxy_sock_create() gives it, a listening one from what it had before. What a
- * listening socket has, those that it accepts inherit, so that a client costs
- * nothing; a socket to a server costs what differs from the defaults.
+ * Socket options. A socket goes from one set of options to another, and only
+ * what differs is set. A new socket starts from the defaults of
+ * kproxy_sock_create(), a listening one from its previous options. Accepted
+ * sockets inherit the listening socket's options, so clients cost nothing. A
+ * socket to a server costs what differs from the defaults.
  *
- * What the kernel thinks of them is found out when they are configured, on a
- * socket that is thrown away. That also loads a congestion control. One that was
- * unloaded since then is loaded again by the next connect, which is made in
- * process context.
+ * Options are tried out on a temporary socket when they are configured, so that
+ * the kernel can refuse them. That also loads a congestion control module. If
+ * that was unloaded since, the next connect loads it again, in process context.
  */
 #include <linux/bitops.h>
 #include <linux/net.h>
@@ -21,7 +20,7 @@
 
 #include "sockopts.h"
 
-/* More than net.core.somaxconn lets no listener have. */
+/* Maximum; net.core.somaxconn limits each listener. */
 #define FASTOPEN_QUEUE 65535
 
 const struct kproxy_sockopts kproxy_sockopts_defaults =
@@ -67,8 +66,8 @@ static int set_keepalive(struct socket *socket, enum kproxy_sockopts_side side,
 }
 
 /*
- * As much as is asked for, for whoever may have it; others have the limits that
- * they would have by themselves. The kernel only caps what is beyond them.
+ * With CAP_NET_ADMIN in the initial user namespace, set any size. Otherwise
+ * sysctls limit it: the kernel caps larger values silently, so fail instead.
  */
 static int set_buffer(struct socket *socket, int force, int name, u32 value,
 		      const int *got)
@@ -83,7 +82,7 @@ static int set_buffer(struct socket *socket, int force, int name, u32 value,
 	return err;
 }
 
-/* Have the kernel choose the size of a buffer again, as for a new socket. */
+/* Let the kernel choose the size of a buffer again, as for a new socket. */
 static void reset_buffer(struct sock *sk, int *size, int value, u8 locked)
 {
 	lock_sock(sk);
@@ -120,7 +119,10 @@ static int set_sndbuf(struct socket *socket, enum kproxy_sockopts_side side,
 	return 0;
 }
 
-/* The namespace's default, as it is whenever a client is accepted. */
+/*
+ * Use the namespace's default; accepted sockets then get the default of their
+ * time.
+ */
 static int reset_congestion(struct socket *socket)
 {
 	struct sock *sk = socket->sk;
@@ -164,7 +166,7 @@ static int set_notsent_lowat(struct socket *socket,
 	return set_int(socket, SOL_TCP, TCP_NOTSENT_LOWAT, to->notsent_lowat);
 }
 
-/* A socket of both families has IPv4 peers, too. */
+/* A dual-stack socket has IPv4 peers, too. */
 static int set_dscp(struct socket *socket, enum kproxy_sockopts_side side,
 		    const struct kproxy_sockopts *to)
 {
@@ -181,7 +183,7 @@ static int set_mark(struct socket *socket, enum kproxy_sockopts_side side,
 	return set_int(socket, SOL_SOCKET, SO_MARK, to->mark);
 }
 
-/* One that the namespace has switched off since then is a plain connect. */
+/* If the namespace has disabled Fast Open since, connect normally. */
 static int set_fastopen(struct socket *socket, enum kproxy_sockopts_side side,
 			const struct kproxy_sockopts *to)
 {
@@ -202,14 +204,14 @@ static int set_pacing(struct socket *socket, enum kproxy_sockopts_side side,
 
 	err = set_option(socket, SOL_SOCKET, SO_MAX_PACING_RATE, &rate,
 			 sizeof(rate));
-	/* Without a limit TCP paces nothing, unless its algorithm wants it. */
+	/* Without a limit, TCP paces only if its algorithm needs it. */
 	if (!err && !to->pacing)
 		cmpxchg(&socket->sk->sk_pacing_status, SK_PACING_NEEDED,
 			SK_PACING_NONE);
 	return err;
 }
 
-/* Where each option is, and how it is set. */
+/* Offset and size of each option, and how to set it. */
 static const struct {
 	size_t offset;
 	size_t size;
@@ -274,12 +276,12 @@ static const struct {
 };
 
 /**
- * kproxy_sockopts_differ() - which options differ between two sets
+ * kproxy_sockopts_differ() - compare two sets of options
  * @a: one
  * @b: the other
  *
  * Context: any.
- * Return: a bit for each, numbered by enum kproxy_sockopt.
+ * Return: a bit for each difference, numbered by enum kproxy_sockopt.
  */
 unsigned long kproxy_sockopts_differ(const struct kproxy_sockopts *a,
 				     const struct kproxy_sockopts *b)
@@ -299,12 +301,13 @@ unsigned long kproxy_sockopts_differ(const struct kproxy_sockopts *a,
  * kproxy_sockopts_apply() - change the options of a socket
  * @socket: the socket: listening, or not connected yet
  * @side: what it is for
- * @from: the options that it has
- * @to: those that it is to have
- * @bad: which of them was refused, when one was
+ * @from: its present options
+ * @to: its new options
+ * @bad: the option that was refused, on error
  *
  * Context: process, may sleep; without a socket's lock.
- * Return: 0, or what the kernel says of @bad; then it still has those of @from.
+ * Return: 0, or the kernel's error for @bad; the options are then those of
+ * @from.
  */
 int kproxy_sockopts_apply(struct socket *socket, enum kproxy_sockopts_side side,
 			  const struct kproxy_sockopts *from,
@@ -325,7 +328,7 @@ int kproxy_sockopts_apply(struct socket *socket, enum kproxy_sockopts_side side,
 
 err_undo:
 	*bad = i;
-	/* They were in force before. */
+	/* This can't fail, because they were in force before. */
 	for_each_set_bit(i, &done, KPROXY_SOCKOPTS_COUNT)
 		options[i].set(socket, side, from);
 	return err;
@@ -348,19 +351,19 @@ static void refusal(enum kproxy_sockopt bad, int err,
 }
 
 /**
- * kproxy_sockopts_try() - find out whether the kernel takes options
- * @net: the namespace of the sockets that are to have them
+ * kproxy_sockopts_try() - check whether the kernel accepts options
+ * @net: the namespace of the sockets that are to get them
  * @side: what the sockets are for
- * @from: the options that they have, which are not looked at again
- * @to: those that they are to have
+ * @from: their present options, which are not checked again
+ * @to: their new options
  * @extack: gets the reason of a refusal
- * @bad: which of them was refused, when one was
+ * @bad: the option that was refused, on error
  *
- * By the rights of the caller.
+ * The caller's rights count.
  *
  * Context: process, may sleep.
- * Return: 0; what the kernel says of @bad; or, with @bad untouched, why there is
- * no socket to try them on.
+ * Return: 0; the kernel's error for @bad; or, with @bad untouched, the error of
+ * creating a socket to try them on.
  */
 int kproxy_sockopts_try(struct net *net, enum kproxy_sockopts_side side,
 			const struct kproxy_sockopts *from,

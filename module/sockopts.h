@@ -11,7 +11,7 @@ struct net;
 struct netlink_ext_ack;
 struct socket;
 
-/* Whose sockets they are: a listener's, and those it accepts; an upstream's. */
+/* A listener's sockets, with those they accept; or an upstream's. */
 enum kproxy_sockopts_side {
 	KPROXY_SOCKOPTS_LISTEN,
 	KPROXY_SOCKOPTS_CONNECT,
@@ -19,7 +19,7 @@ enum kproxy_sockopts_side {
 	KPROXY_SOCKOPTS_SIDES
 };
 
-/* Each option, in the order in which they are set. */
+/* All options, in the order in which they are set. */
 enum kproxy_sockopt {
 	KPROXY_SOCKOPT_NODELAY,
 	KPROXY_SOCKOPT_KEEPALIVE,
@@ -36,7 +36,7 @@ enum kproxy_sockopt {
 	KPROXY_SOCKOPTS_COUNT
 };
 
-/* In seconds; with an @idle of 0 there is none. */
+/* In seconds; an @idle of 0 switches it off. */
 struct kproxy_keepalive {
 	u32 idle;
 	u32 interval;
@@ -44,16 +44,16 @@ struct kproxy_keepalive {
 };
 
 /*
- * What can be set of the sockets of one side. Where nothing else is said, 0 is
- * the kernel's own choice.
+ * Options of one side's sockets. Unless noted otherwise, 0 is the kernel's
+ * default.
  */
 struct kproxy_sockopts {
 	u32 nodelay;
 	struct kproxy_keepalive keepalive;
-	/* in bytes, as of SO_RCVBUF and SO_SNDBUF */
+	/* in bytes, as for SO_RCVBUF and SO_SNDBUF */
 	u32 rcvbuf;
 	u32 sndbuf;
-	/* filled up with zeroes, empty for the namespace's default */
+	/* padded with zeros, empty for the namespace's default */
 	char congestion[TCP_CA_NAME_MAX];
 	/* in milliseconds */
 	u32 user_timeout;
@@ -62,7 +62,7 @@ struct kproxy_sockopts {
 	u32 dscp;
 	u32 mark;
 	u32 fastopen;
-	/* in bytes a second, 0 for no limit */
+	/* in bytes per second, 0 for no limit */
 	u64 pacing;
 };
 
@@ -75,7 +75,7 @@ struct kproxy_sockopts {
 	},								\
 }
 
-/* What kproxy_sock_create() gives a socket. */
+/* The options that kproxy_sock_create() sets. */
 extern const struct kproxy_sockopts kproxy_sockopts_defaults;
 
 unsigned long kproxy_sockopts_differ(const struct kproxy_sockopts *a,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where a server is connected from. A socket is bound to an address alone and
- * gets its port when it connects (IP_BIND_ADDRESS_NO_PORT), so that it is pairs
- * of addresses and ports of which there is a limited number, and not ports.
+ * Where to connect to a server from. A socket is bound to an address only and
+ * gets its port from connect() (IP_BIND_ADDRESS_NO_PORT). Thus the number of
+ * connections per server is limited by the ports, not that of all connections.
  *
- * A server takes the addresses in turns of its own. With one count for all of
- * an upstream, two servers in turn would each have one of two addresses only.
+ * Each server counts its own turns. With one count per upstream, two servers in
+ * turn would each use only one of two addresses.
  */
 #include <linux/ratelimit.h>
 #include <net/inet_sock.h>
@@ -25,12 +25,12 @@ static int source_bind(struct socket *socket, const union kproxy_addr *addr)
 }
 
 /**
- * kproxy_source_try() - find out whether an address is one of this host
+ * kproxy_source_try() - check whether an address is local
  * @net: the namespace
- * @addr: the address, whose port does not count
+ * @addr: the address, whose port is ignored
  *
  * Context: process, may sleep.
- * Return: 0; -EADDRNOTAVAIL when it is not; or what the kernel says of it.
+ * Return: 0; -EADDRNOTAVAIL if it is not; or another error of the kernel's.
  */
 int kproxy_source_try(struct net *net, const union kproxy_addr *addr)
 {
@@ -48,14 +48,14 @@ int kproxy_source_try(struct net *net, const union kproxy_addr *addr)
 }
 
 /**
- * kproxy_source_pick() - the address of a family whose turn it is
- * @source: the addresses; one that is half changed is no harm
+ * kproxy_source_pick() - pick the address of a family whose turn it is
+ * @source: the addresses; one that is half changed does no harm
  * @family: AF_INET or AF_INET6
  * @turn: the turn
- * @addr: where the address goes, untouched when there is none
+ * @addr: where the address is stored, untouched if there is none
  *
  * Context: any.
- * Return: how many there are of that family.
+ * Return: the number of addresses of that family.
  */
 unsigned int kproxy_source_pick(const struct kproxy_source *source, int family,
 				unsigned int turn, union kproxy_addr *addr)
@@ -72,17 +72,16 @@ unsigned int kproxy_source_pick(const struct kproxy_source *source, int family,
 	return fit;
 }
 
-/* Take the port from these when the socket, which is new, connects. */
+/* Limit the ports that connect() may choose for a new socket. */
 static void set_ports(struct socket *socket, u16 low, u16 high)
 {
 	WRITE_ONCE(inet_sk(socket->sk)->local_port_range, (u32)high << 16 | low);
 }
 
 /*
- * Who tells the kernel a range gets the next port in it that is free, even or odd.
- * Others get even ones while there are any, and when half of all are taken, each
- * connect() looks at all of these first. A bound beyond net.ipv4.ip_local_port_range
- * is none.
+ * With a range set, connect() takes the next free port, odd or even. Without
+ * one, it tries all even ports first, which means a full scan once half of all
+ * ports are taken. Bounds outside net.ipv4.ip_local_port_range are ignored.
  */
 static void set_any_port(struct socket *socket)
 {
@@ -134,8 +133,8 @@ static int connect_in_turn(struct kproxy_server *server, struct socket *socket)
 }
 
 /*
- * The client's port is asked for as a range of one, not bound: ports that are
- * bound are no longer given to those who want any.
+ * The client's port is requested as a range of one, not bound, because
+ * connect() does not choose bound ports for other sockets.
  */
 static int connect_as(const struct kproxy_server *server, struct socket *socket,
 		      const union kproxy_addr *client)
@@ -164,15 +163,15 @@ static int connect_as(const struct kproxy_server *server, struct socket *socket,
 }
 
 /**
- * kproxy_source_connect() - begin to connect to a server from where it is to be
+ * kproxy_source_connect() - begin to connect to a server
  * @server: the server, held
  * @socket: a new socket of its family
- * @client: for whom; NULL for a check, which has an address of this host
+ * @client: the client's address; NULL for a check, which uses a local address
  *
  * Context: process, may sleep.
- * Return: what kernel_connect() says; -EADDRNOTAVAIL when no address has a port
- * left for this server, or none is this host's any more; -EAFNOSUPPORT when the
- * client's is of another family than the server's.
+ * Return: the result of kernel_connect(); -EADDRNOTAVAIL if no address has a
+ * port left for this server, or none is local any more; -EAFNOSUPPORT if the
+ * client's family differs from the server's.
  */
 int kproxy_source_connect(struct kproxy_server *server, struct socket *socket,
 			  const union kproxy_addr *client)

@@ -11,10 +11,10 @@ struct kproxy_server;
 struct net;
 struct socket;
 
-/* Where an upstream connects from. */
+/* An upstream's source addresses. */
 struct kproxy_source {
 	enum kproxy_source_mode mode;
-	/* for KPROXY_SOURCE_ADDRESS: without ports, each different */
+	/* for KPROXY_SOURCE_ADDRESS: without ports, all different */
 	unsigned int nr;
 	union kproxy_addr addrs[KPROXY_SOURCES_MAX];
 };

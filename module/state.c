@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The state machine of a session, as a table and nothing else: what it does
- * with a new state is in session.c. Final states never change again, and an
- * event that means nothing in a state leaves it as it is.
+ * The session's state machine, as a table and nothing else; session.c acts on
+ * new states. Final states never change. An event that means nothing in a state
+ * leaves the state unchanged.
  */
 #include <linux/types.h>
 
@@ -18,7 +18,7 @@
 	[KPROXY_EV_TIMEOUT] = KPROXY_ABORTED,	\
 	[KPROXY_EV_KILL] = KPROXY_ABORTED
 
-/* KPROXY_GREETING, which no event leads to, stands for no change. */
+/* KPROXY_GREETING means no change, because no event leads to it. */
 static const u8 transitions[KPROXY_STATES][KPROXY_EVENTS] = {
 	[KPROXY_GREETING] = {
 		[KPROXY_EV_GREETED] = KPROXY_CHOOSING,
@@ -49,7 +49,10 @@ static const u8 transitions[KPROXY_STATES][KPROXY_EVENTS] = {
 		[KPROXY_EV_EOF_IN] = KPROXY_LINGERING,
 		ENDS_BY_FAILURE,
 	},
-	/* A side that fails now has had and sent all that there was. */
+	/*
+	 * No event for a failed socket: both streams have been passed on
+	 * completely.
+	 */
 	[KPROXY_LINGERING] = {
 		[KPROXY_EV_CLOSED] = KPROXY_DONE,
 		[KPROXY_EV_TIMEOUT] = KPROXY_ABORTED,
@@ -58,12 +61,12 @@ static const u8 transitions[KPROXY_STATES][KPROXY_EVENTS] = {
 };
 
 /**
- * kproxy_state_next() - what an event makes of a state
- * @state: the state
+ * kproxy_state_next() - return the state that follows an event
+ * @state: the current state
  * @event: the event
  *
  * Context: any.
- * Return: the next state, @state when nothing changes.
+ * Return: the next state, or @state if the event changes nothing.
  */
 enum kproxy_state kproxy_state_next(enum kproxy_state state,
 				    enum kproxy_event event)

@@ -2,21 +2,21 @@
 #ifndef _KPROXY_STATE_H
 #define _KPROXY_STATE_H
 
-/* Where a session is in its life; docs/architecture.md draws it. */
+/* States of a session; docs/architecture.md has a diagram. */
 enum kproxy_state {
-	/* the client is accepted and has to say who it is first */
+	/* the client is accepted and must send its greeting first */
 	KPROXY_GREETING,
-	/* no connect is under way: a server is chosen, or waited for */
+	/* no connect is under way: choosing a server, or waiting for one */
 	KPROXY_CHOOSING,
 	/* a connect is under way: it succeeds or is given up, never both */
 	KPROXY_CONNECTING,
 	/* bytes move both ways */
 	KPROXY_ESTABLISHED,
-	/* the client has sent its last byte, the server goes on */
+	/* the client has sent its last byte; the server may send more */
 	KPROXY_CLOSING_IN,
-	/* the server has sent its last byte, the client goes on */
+	/* the server has sent its last byte; the client may send more */
 	KPROXY_CLOSING_OUT,
-	/* both ends of stream are passed on, their last bytes are under way */
+	/* both ends of stream are passed on; the last bytes are in flight */
 	KPROXY_LINGERING,
 	/* both peers have everything: close both sockets */
 	KPROXY_DONE,
@@ -27,9 +27,9 @@ enum kproxy_state {
 };
 
 enum kproxy_event {
-	/* the client's header was read */
+	/* the client's greeting was read */
 	KPROXY_EV_GREETED,
-	/* the client said nothing that it may, or may not have a session */
+	/* the greeting was invalid, or the client may not have a session */
 	KPROXY_EV_REFUSED,
 	/* a connect begins */
 	KPROXY_EV_CONNECT,
@@ -37,23 +37,23 @@ enum kproxy_event {
 	KPROXY_EV_CONNECTED,
 	/* the connect failed, or took too long and is given up */
 	KPROXY_EV_CONNECT_FAILED,
-	/* a connection that was made ahead is taken */
+	/* an idle connection was taken */
 	KPROXY_EV_TAKEN,
 	/* the client's end of stream was passed on to the server */
 	KPROXY_EV_EOF_IN,
 	/* the server's end of stream was passed on to the client */
 	KPROXY_EV_EOF_OUT,
-	/* both sockets have come to their end by themselves */
+	/* both sockets have closed gracefully */
 	KPROXY_EV_CLOSED,
 	/* no server could be reached */
 	KPROXY_EV_UNREACHABLE,
-	/* the client failed before there was a server to get its bytes */
+	/* the client failed before a server had answered */
 	KPROXY_EV_CLIENT_LOST,
-	/* a socket failed, and what it had received is passed on */
+	/* a socket failed, and what it had received is flushed */
 	KPROXY_EV_RESET,
-	/* a time-out of the listener has passed */
+	/* a timeout has expired */
 	KPROXY_EV_TIMEOUT,
-	/* somebody asked for the session's end */
+	/* the session was ended by request */
 	KPROXY_EV_KILL,
 
 	KPROXY_EVENTS
@@ -79,7 +79,7 @@ static inline bool kproxy_state_connected(enum kproxy_state state)
 	return state >= KPROXY_ESTABLISHED && state <= KPROXY_CLOSING_OUT;
 }
 
-/* Whether there are two sockets to look at. */
+/* Whether both sockets exist and may be inspected. */
 static inline bool kproxy_state_linked(enum kproxy_state state)
 {
 	return state >= KPROXY_ESTABLISHED && state <= KPROXY_LINGERING;

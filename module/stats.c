@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counters. Each CPU counts in memory of its own and a reader adds them up, so
+ * Counters. Each CPU counts in its own memory and a reader adds them up, so
  * that counting costs the data path one instruction and no shared cache line.
  */
 #include <linux/build_bug.h>
@@ -13,11 +13,11 @@
  * kproxy_stats_new() - allocate a set of counters, all zero
  *
  * Context: process, may sleep.
- * Return: the counters, owned by the caller, or NULL when memory is short.
+ * Return: the counters, owned by the caller, or NULL if memory is short.
  */
 struct kproxy_stats __percpu *kproxy_stats_new(void)
 {
-	/* A 64-bit counter must be read and written in one piece. */
+	/* A 64-bit counter must be read and written by one instruction. */
 	BUILD_BUG_ON(sizeof(unsigned long) < sizeof(u64));
 
 	return alloc_percpu_gfp(struct kproxy_stats,
@@ -38,7 +38,7 @@ void kproxy_stats_free(struct kproxy_stats __percpu *stats)
 /**
  * kproxy_stats_sum() - add up the counters of all CPUs
  * @stats: the counters
- * @sum: the totals; each is exact, together they are no snapshot
+ * @sum: the totals; each is exact, but together they are no snapshot
  *
  * Context: any.
  */

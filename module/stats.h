@@ -15,7 +15,7 @@
 #define KPROXY_COUNTS_ENDS (KPROXY_A_COUNTERS_MAX + 1)
 #define KPROXY_COUNTS (KPROXY_COUNTS_ENDS + KPROXY_REASON_MAX + 1)
 
-/* One CPU's counters; written only by that CPU, read by any. */
+/* One CPU's counters; written by that CPU alone, read locklessly. */
 struct kproxy_stats {
 	u64 count[KPROXY_COUNTS];
 };

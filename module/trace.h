@@ -13,8 +13,9 @@
 #include "upstream.h"
 
 /*
- * Fields keep their names, types and meanings; docs/observability.md has them.
- * "id" is the number of a session, "side" 0 for the client and 1 for the server.
+ * Fields keep their names, types and meanings; docs/observability.md lists
+ * them. "id" is a session's number, "side" is 0 for the client and 1 for the
+ * server.
  */
 
 TRACE_DEFINE_ENUM(KPROXY_CLIENT);
@@ -125,7 +126,7 @@ TRACE_DEFINE_ENUM(KPROXY_EV_KILL);
 		{ KPROXY_EV_TIMEOUT, "timeout" },	\
 		{ KPROXY_EV_KILL, "kill" })
 
-/* A session goes from one state to another. */
+/* A session's state has changed. */
 TRACE_EVENT(kproxy_state,
 	TP_PROTO(const struct kproxy_session *s, int old, int new, int event),
 	TP_ARGS(s, old, new, event),
@@ -164,7 +165,7 @@ TRACE_EVENT(kproxy_accept,
 		  __get_str(listener), __entry->client)
 );
 
-/* A server has answered, or has not. */
+/* A connect has succeeded or failed. */
 TRACE_EVENT(kproxy_connect,
 	TP_PROTO(const struct kproxy_session *s,
 		 const struct kproxy_server *server, int error),
@@ -212,7 +213,7 @@ TRACE_EVENT(kproxy_pump,
 		  __entry->copied, show_result(__entry->result))
 );
 
-/* A fast stream is held back, for so many bytes or so long. */
+/* A fast stream is being coalesced, up to this many bytes or microseconds. */
 TRACE_EVENT(kproxy_hold,
 	TP_PROTO(const struct kproxy_session *s, int source),
 	TP_ARGS(s, source),
@@ -247,7 +248,7 @@ DECLARE_EVENT_CLASS(kproxy_side_event,
 		  show_side(__entry->side))
 );
 
-/* It was held back in vain: the time was over before the bytes had come. */
+/* Coalescing has timed out before the bytes had come. */
 DEFINE_EVENT_PRINT(kproxy_side_event, kproxy_late,
 	TP_PROTO(const struct kproxy_session *s, int side),
 	TP_ARGS(s, side),
@@ -255,13 +256,13 @@ DEFINE_EVENT_PRINT(kproxy_side_event, kproxy_late,
 		  show_side(__entry->side))
 );
 
-/* A side has no room for the bytes of the other. */
+/* A side has run out of room for the other's bytes. */
 DEFINE_EVENT(kproxy_side_event, kproxy_stall,
 	TP_PROTO(const struct kproxy_session *s, int side),
 	TP_ARGS(s, side)
 );
 
-/* It has, or the session has ended. */
+/* A side has room again, or the session has ended. */
 TRACE_EVENT(kproxy_resume,
 	TP_PROTO(const struct kproxy_session *s, int side, u64 total_us),
 	TP_ARGS(s, side, total_us),

@@ -117,7 +117,7 @@ static void servers_stand_where_one_can_connect(struct kunit *test)
 				       "%pISpc", &bad[i]);
 }
 
-/* An endpoint that is written is read back as it was. */
+/* An endpoint is read back as it was written. */
 static void endpoint_survives_netlink(struct kunit *test)
 {
 	const union kproxy_addr addrs[] = {

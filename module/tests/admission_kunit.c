@@ -11,7 +11,7 @@
 static const struct kproxy_client_limits two = { .maxconn = 2 };
 static const struct kproxy_client_limits two_a_second = { .rate = 2 };
 
-/* So far ahead that the real time makes nobody expire. */
+/* Far in the future, so that the real expire work forgets no client. */
 static unsigned long base;
 
 static int admission_init(struct kunit *test)
@@ -32,7 +32,7 @@ static void admission_exit(struct kunit *test)
 		kproxy_admission_destroy(test->priv);
 }
 
-/* Enter, in the name of a listener. */
+/* Enter a client of a given listener. */
 static struct kproxy_client *enter(struct kunit *test, u32 listener,
 				   const union kproxy_addr *addr,
 				   const struct kproxy_client_limits *limits,
@@ -95,7 +95,10 @@ static void other_clients_and_listeners_have_their_own_limit(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(client));
 	KUNIT_EXPECT_PTR_NE(test, client, enter4(test, 2, &two, 0));
 	KUNIT_EXPECT_PTR_NE(test, client, enter(test, 2, &same, &two, 0));
-	/* Not the one whose bits stand at the same place. */
+	/*
+	 * IPv6 addresses must not collide with the IPv4 address of the same
+	 * bits.
+	 */
 	KUNIT_EXPECT_PTR_NE(test, client, enter6(test, "::1", &two, 0));
 }
 
@@ -138,7 +141,7 @@ static void clients_without_sessions_expire(struct kunit *test)
 
 	stays = enter4(test, 1, &two, 0);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(stays));
-	/* More than go at once. */
+	/* More than one batch of expired clients. */
 	for (i = 0; i < 1000; i++) {
 		struct kproxy_client *client = enter4(test, 100 + i, &two, 0);
 

@@ -64,7 +64,7 @@ static void the_idle_one_catches_up_first(struct kunit *test)
 	}
 }
 
-/* Nobody is busy: by weight, and not all to the first or the heaviest. */
+/* Idle servers: by weight, and not all to the first or the heaviest. */
 static void idle_servers_get_their_weight(struct kunit *test)
 {
 	struct balance_fixture *f = test->priv;
@@ -89,7 +89,7 @@ static void thousands_are_spread_nearly_exactly(struct kunit *test)
 	expect_sessions(test, 4, 6);
 }
 
-/* Sessions end anywhere while others begin, as many. */
+/* As many sessions end, on random servers, as begin. */
 static void thousands_stay_even_under_change(struct kunit *test)
 {
 	struct balance_fixture *f = test->priv;
@@ -105,11 +105,11 @@ static void thousands_stay_even_under_change(struct kunit *test)
 	}
 	for (i = 0; i < f->nr; i++)
 		busiest = max(busiest, atomic_read(&f->servers[i].sessions));
-	/* By chance alone, some would have 18 and more. */
+	/* Chosen at random, some servers would have 18 and more. */
 	KUNIT_EXPECT_LE(test, busiest, 9);
 }
 
-/* The last of a thousand: found after as many choices as there are groups. */
+/* The last of a thousand is found after as many choices as there are groups. */
 static void the_idle_one_of_thousands_is_found(struct kunit *test)
 {
 	struct balance_fixture *f = test->priv;

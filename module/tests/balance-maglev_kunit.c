@@ -8,7 +8,7 @@
 
 #define CLIENTS 20000
 
-/* As in balance-maglev.c. */
+/* Same as in balance-maglev.c. */
 #define SLOTS 65537
 
 static u32 client(unsigned int n)
@@ -23,7 +23,7 @@ static u32 client(unsigned int n)
 	return kproxy_balance_hash(&addr);
 }
 
-/* Whom each client gets. */
+/* Return the server of each client. */
 static struct dummy **choose_all(struct kunit *test,
 				 const struct kproxy_balancer *b)
 {
@@ -54,7 +54,7 @@ static void a_client_always_gets_the_same_server(struct kunit *test)
 				    balance_choose(b, client(i)));
 }
 
-/* The slots are even within a slot; of clients it is a matter of chance. */
+/* The slots are even to one slot; the clients' share varies by chance. */
 static void clients_are_spread_by_weight(struct kunit *test)
 {
 	struct balance_fixture *f = test->priv;
@@ -71,7 +71,7 @@ static void clients_are_spread_by_weight(struct kunit *test)
 	}
 }
 
-/* The entries of one in the order of the other, backwards. */
+/* The same servers in reverse order. */
 static void order_of_the_servers_does_not_matter(struct kunit *test)
 {
 	struct balance_fixture *f = test->priv;
@@ -93,7 +93,7 @@ static void order_of_the_servers_does_not_matter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, differ, 0);
 }
 
-/* How many per cent of the clients of all others move when one goes. */
+/* Per cent of the remaining servers' clients that move when one server goes. */
 static unsigned int moved(struct kunit *test, unsigned int gone)
 {
 	struct balance_fixture *f = test->priv;

@@ -13,7 +13,7 @@ static void the_only_server_is_chosen(struct kunit *test)
 		KUNIT_EXPECT_PTR_EQ(test, balance_choose(b, 0), &f->servers[0]);
 }
 
-/* Twelve standard deviations: that this fails by chance is out of question. */
+/* Twelve standard deviations, so this does not fail by chance. */
 static void idle_servers_get_their_weight(struct kunit *test)
 {
 	struct balance_fixture *f = test->priv;
@@ -32,7 +32,7 @@ static void idle_servers_get_their_weight(struct kunit *test)
 	}
 }
 
-/* Without the second look, the busiest of 100 would have some 130 of 100. */
+/* With a single random choice, the busiest of 100 would have some 130. */
 static void sessions_that_stay_are_spread_evenly(struct kunit *test)
 {
 	struct balance_fixture *f = test->priv;
@@ -58,7 +58,7 @@ static void of_two_the_less_busy_is_taken(struct kunit *test)
 	balance_servers(test, 2, 1);
 	f->servers[0].weight = 4;
 	b = balance_build(test, KPROXY_BALANCE_RANDOM);
-	/* Twice as busy for its weight as the other. */
+	/* Twice the load of the other, relative to its weight. */
 	atomic_set(&f->servers[0].sessions, 8);
 	atomic_set(&f->servers[1].sessions, 1);
 	for (i = 0; i < 100; i++)

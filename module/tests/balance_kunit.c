@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the tests of each method share, and round robin. */
+/* What the tests of all methods share, and the tests of round robin. */
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -18,7 +18,7 @@ static void free_servers(void *servers)
 	kvfree(servers);
 }
 
-/* So many servers, 10.0.x.y:80, of this weight; those before are gone. */
+/* Replace the fixture's servers by @nr others at 10.0.x.y:80. */
 void balance_servers(struct kunit *test, unsigned int nr, unsigned int weight)
 {
 	struct balance_fixture *f = test->priv;
@@ -42,7 +42,7 @@ static void free_balancer(void *b)
 	kproxy_balance_free(b);
 }
 
-/* What there is to choose from: the fixture's servers that have a weight. */
+/* Build a balancer from the fixture's servers that have a weight. */
 struct kproxy_balancer *balance_build(struct kunit *test,
 				      enum kproxy_balance method)
 {
@@ -141,7 +141,7 @@ static void odd_weights_are_exact_too(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, f->servers[i].chosen, list[i] * 10);
 }
 
-/* A heavy entry does not have all its turns at a stretch. */
+/* A heavy entry does not take all its turns in a row. */
 static void turns_of_the_heavy_are_spread(struct kunit *test)
 {
 	static const unsigned int list[] = { 6, 3 };
@@ -159,7 +159,7 @@ static void turns_of_the_heavy_are_spread(struct kunit *test)
 	KUNIT_EXPECT_LE(test, longest, 3);
 }
 
-/* After any number of turns, each server has had its share of them. */
+/* After any number of turns, each server has had about its share. */
 static void nobody_is_ever_far_from_its_share(struct kunit *test)
 {
 	static const unsigned int lists[][5] = {
@@ -186,7 +186,7 @@ static void nobody_is_ever_far_from_its_share(struct kunit *test)
 	}
 }
 
-/* The count of turns outlives what was built. */
+/* The count of turns survives a rebuild. */
 static void a_change_goes_on_with_the_next_turn(struct kunit *test)
 {
 	struct balance_fixture *f = test->priv;
@@ -225,13 +225,13 @@ static void ports_do_not_change_a_hash(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kproxy_balance_hash(&a), kproxy_balance_hash(&b));
 	b.v4.sin_addr.s_addr = htonl(0xc0000202);
 	KUNIT_EXPECT_NE(test, kproxy_balance_hash(&a), kproxy_balance_hash(&b));
-	/* Written down once, so that no release differs from another. */
+	/* Hard-coded, so that the hash never changes between releases. */
 	KUNIT_EXPECT_EQ(test, kproxy_balance_hash(&a), 0x58ac3087);
 }
 
 /*
- * Sessions of CHOICES clients, which stay: what a choice takes, and how many of
- * them the busiest server has.
+ * CHOICES clients with lasting sessions: measure the time per choice and the
+ * sessions of the busiest server.
  */
 #define CHOICES 10000
 static void choose_for_many(struct kunit *test, const char *name,
@@ -256,7 +256,7 @@ static void choose_for_many(struct kunit *test, const char *name,
 	KUNIT_EXPECT_LE(test, most, CHOICES / nr * 3 / 2 + 10);
 }
 
-/* How long a choice takes is not judged; docs/performance.md has it. */
+/* The time is reported, not judged; see docs/performance.md. */
 static void cost_of_a_choice(struct kunit *test)
 {
 	static const unsigned int sizes[] = { 10, 100, 10000 };

@@ -6,7 +6,7 @@
 #define RISE 2
 #define FALL 3
 
-/* A word of results, + for one that succeeded, and what they lead to. */
+/* Apply results, + for success, and check the resulting health. */
 static void expect_health(struct kunit *test, struct kproxy_check *check,
 			  const char *results, enum kproxy_health health)
 {

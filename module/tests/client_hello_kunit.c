@@ -7,13 +7,13 @@
 
 #define STREAM_SIZE (4 * KPROXY_HELLO_MAX)
 
-/* The size of a record that has all of a message. */
+/* Record size that fits any message. */
 #define RECORD_WHOLE KPROXY_HELLO_MAX
 
-/* A stream, of which so much has come. */
+/* A stream of which @len bytes have come. */
 struct stream {
 	u32 len;
-	/* the end of what was read last */
+	/* end of the last read */
 	u32 read;
 	bool back;
 	u8 data[STREAM_SIZE];
@@ -39,7 +39,7 @@ static int parse(struct kproxy_hello *hello, struct stream *stream, u32 len,
 	return kproxy_hello_parse(hello, stream_read, stream, name);
 }
 
-/* A message in the making. */
+/* A message being built. */
 struct message {
 	u32 len;
 	u8 data[KPROXY_HELLO_MAX + 64];
@@ -61,8 +61,8 @@ static void put_u16(struct message *m, u16 value)
 }
 
 /*
- * A ClientHello with an extension of @padding bytes, unless that is 0, and one
- * that names @name, unless that is NULL.
+ * Build a ClientHello with a padding extension of @padding bytes, unless 0, and
+ * a server name @name, unless NULL.
  */
 static void hello_make(struct message *m, u16 padding, const char *name)
 {
@@ -95,7 +95,7 @@ static void hello_make(struct message *m, u16 padding, const char *name)
 	put_unaligned_be16(m->len - 4, m->data + 2);
 }
 
-/* Records with @size bytes of the message each: their length. */
+/* Split the message into records of @size bytes; return the stream's length. */
 static u32 stream_make(struct stream *stream, const struct message *m, u32 size)
 {
 	u32 at = 0, len = 0, part;
@@ -123,7 +123,7 @@ static int hello_init(struct kunit *test)
 	return test->priv ? 0 : -ENOMEM;
 }
 
-/* All at once: what is said of it. */
+/* Parse the whole stream at once. */
 static int parse_whole(struct fixture *f, u32 record)
 {
 	u32 len = stream_make(&f->stream, &f->message, record);
@@ -139,7 +139,7 @@ static void name_is_found_in_lower_case(struct kunit *test)
 	hello_make(&f->message, 100, "WWW.Example.com");
 	KUNIT_EXPECT_EQ(test, parse_whole(f, RECORD_WHOLE), 0);
 	KUNIT_EXPECT_STREQ(test, f->name, "www.example.com");
-	/* Asked again, the same is said. */
+	/* Parsing again gives the same result. */
 	memset(f->name, 0, sizeof(f->name));
 	KUNIT_EXPECT_EQ(test, parse(&f->hello, &f->stream, f->stream.len,
 				    f->name), 0);
@@ -161,7 +161,7 @@ static void records_of_any_size_are_put_together(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, f->stream.back);
 }
 
-/* One parse that goes on with each byte says what one of all does. */
+/* Resuming a parse at each byte gives the same result as a single parse. */
 static void more_is_needed_until_the_name_has_come(struct kunit *test)
 {
 	static const u32 sizes[] = { 1, 13, RECORD_WHOLE };
@@ -185,7 +185,7 @@ static void more_is_needed_until_the_name_has_come(struct kunit *test)
 	}
 }
 
-/* A step that has been made is not made again. */
+/* A completed step is not repeated. */
 static void little_is_read_again(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -214,7 +214,7 @@ static void largest_message_and_name_fit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, parse_whole(f, 1000), 0);
 	KUNIT_EXPECT_STREQ(test, f->name, name);
 
-	/* One byte more. */
+	/* One byte too many. */
 	f->message.data[f->message.len++] = 0;
 	put_unaligned_be16(f->message.len - 4, f->message.data + 2);
 	KUNIT_EXPECT_EQ(test, parse_whole(f, 16384), -EPROTO);
@@ -226,7 +226,7 @@ static void without_a_name_there_is_none(struct kunit *test)
 
 	hello_make(&f->message, 50, NULL);
 	KUNIT_EXPECT_EQ(test, parse_whole(f, RECORD_WHOLE), -ENOENT);
-	/* Nor without any extension. */
+	/* The same without any extension. */
 	hello_make(&f->message, 0, NULL);
 	f->message.len -= 6;
 	put_unaligned_be16(f->message.len - 4, f->message.data + 2);
@@ -264,7 +264,7 @@ static void other_protocols_are_known_at_once(struct kunit *test)
 	}
 }
 
-/* Whatever byte is another one: an answer, and never more than was given. */
+/* With any byte changed, the parse ends and reads only what was given. */
 static void wrong_bytes_are_survived(struct kunit *test)
 {
 	struct fixture *f = test->priv;

@@ -4,10 +4,10 @@
 
 #include "../hold.h"
 
-/* A window that is no limit. */
+/* A window too large to be a limit. */
 #define WINDOW SZ_4M
 
-/* Some time, such that the tests run over the wrap of the clock. */
+/* A start time at which the clock wraps during the tests. */
 #define BEGIN (U32_MAX - 1000)
 
 struct stream {
@@ -24,7 +24,7 @@ static void stream_begin(struct stream *s)
 	s->hold.begun = BEGIN;
 }
 
-/* @bytes more come in packets of 64 KiB, one every @us microseconds. */
+/* Move @bytes in packets of 64 KiB, one every @us microseconds. */
 static void stream_move(struct stream *s, u64 bytes, u32 us, u32 window)
 {
 	while (bytes) {
@@ -52,7 +52,7 @@ static void a_fast_stream_that_goes_on_is_held(struct kunit *test)
 	stream_begin(&s);
 	stream_move(&s, SZ_2M, 20, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
-	/* Eight packets, twice their time. */
+	/* Twice the time of eight packets. */
 	KUNIT_EXPECT_EQ(test, s.hold.us, 2 * 8 * 20);
 }
 
@@ -159,7 +159,7 @@ static void of_what_came_a_little_less_is_held(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K - SZ_32K);
 	stream_move(&s, SZ_4M - SZ_512K, 20, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K - SZ_32K);
-	/* After twice the bytes, as much as there can be. */
+	/* After twice the bytes, the maximum again. */
 	stream_move(&s, SZ_512K, 20, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
 }
@@ -174,7 +174,7 @@ static void less_in_vain_while_little_is_held(struct kunit *test)
 	stream_move(&s, SZ_1M, 20, WINDOW);
 	kproxy_hold_in_vain(&s.hold, SZ_128K, s.moved, s.now);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
-	/* That was soon: it takes twice as much again. */
+	/* That was soon, so the threshold doubles again. */
 	stream_move(&s, SZ_8M - SZ_512K, 20, WINDOW);
 	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
 	stream_move(&s, SZ_512K, 20, WINDOW);

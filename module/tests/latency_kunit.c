@@ -3,7 +3,7 @@
 
 #include "../latency.h"
 
-/* Where a bucket ends, as the specification has it. */
+/* Upper bound of a bucket, as specified. */
 static u64 bound(unsigned int bucket)
 {
 	u64 power = (u64)KPROXY_HISTOGRAM_FIRST << (bucket / 2);

@@ -88,13 +88,13 @@ static void get_from_empty_pool_falls_back(struct kunit *test)
 	kproxy_pool_info(pool, cpu, &info);
 	KUNIT_EXPECT_EQ(test, info.objects_free, 0);
 	KUNIT_EXPECT_EQ(test, info.fallbacks, 2);
-	/* No two of them overlap. */
+	/* No two objects overlap. */
 	for (i = 0; i < ARRAY_SIZE(objects); i++) {
 		KUNIT_EXPECT_PTR_EQ(test, memchr_inv(objects[i], i, SIZE),
 				    NULL);
 		kproxy_pool_put(pool, objects[i]);
 	}
-	/* What came from the kernel went back to it. */
+	/* Fallbacks were returned to the kernel, not to the pool. */
 	kproxy_pool_info(pool, cpu, &info);
 	KUNIT_EXPECT_EQ(test, info.objects_free, OBJECTS);
 	this_cpu_end();
@@ -136,7 +136,7 @@ static void object_put_on_another_cpu_comes_home(struct kunit *test)
 	kproxy_pool_info(pool, other, &info);
 	KUNIT_EXPECT_EQ(test, info.objects_free, OBJECTS);
 
-	/* All of them can be had again, on whatever CPU this runs now. */
+	/* All objects are available again, whichever CPU this runs on now. */
 	home = this_cpu_begin();
 	for (i = 0; i < OBJECTS; i++)
 		objects[i] = kproxy_pool_get(pool);

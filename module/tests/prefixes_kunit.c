@@ -22,7 +22,7 @@ static void set_addr(union kproxy_addr *addr, const char *text)
 	in6_pton(text, -1, addr->v6.sin6_addr.s6_addr, -1, NULL);
 }
 
-/* "10.0.0.0" and 8, "fd00::" and 8. */
+/* Fill in a network, such as "10.0.0.0" and 8, or "fd00::" and 8. */
 static void set_prefix(struct kproxy_prefix *prefix, const char *text, u8 bits,
 		       bool allow)
 {
@@ -129,7 +129,7 @@ static void longest_prefix_wins_in_any_order(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, allows(prefixes, "10.1.3.0"));
 	KUNIT_EXPECT_FALSE(test, allows(prefixes, "10.255.255.255"));
 	KUNIT_EXPECT_TRUE(test, allows(prefixes, "11.0.0.0"));
-	/* Of IPv6 only that of IPv4 was named. */
+	/* The only IPv6 network was the mapped one, which means IPv4. */
 	KUNIT_EXPECT_FALSE(test, allows(prefixes, "2001:db8::1"));
 	kproxy_prefixes_free(prefixes);
 }
@@ -166,7 +166,7 @@ static void a_network_that_stands_there_twice_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, twice.addr.s6_addr32[3], htonl(0x0a010000));
 }
 
-/* What the list is to say, without any cleverness. */
+/* Reference implementation: a linear search for the longest match. */
 static bool longest(const struct kproxy_prefix *list, int n, bool otherwise,
 		    const struct in6_addr *addr)
 {
@@ -183,7 +183,7 @@ static bool longest(const struct kproxy_prefix *list, int n, bool otherwise,
 	return allow;
 }
 
-/* Addresses that nest and touch each other, of both families. */
+/* Random nested and adjacent addresses of both families. */
 static void random_addr(struct rnd_state *rnd, struct in6_addr *addr)
 {
 	int i;
@@ -241,7 +241,7 @@ static void any_list_says_what_a_search_by_hand_says(struct kunit *test)
 			struct in6_addr ip;
 
 			random_addr(&rnd, &ip);
-			/* Also the last address of a network. */
+			/* Also test the last address of a network. */
 			if (i < n)
 				ip = list[i].addr;
 			for (j = i < n && (i & 1) ? list[i].bits : 128; j < 128; j++)

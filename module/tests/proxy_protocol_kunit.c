@@ -7,11 +7,11 @@
 
 #define MAGIC "\r\n\r\n\0\r\nQUIT\n"
 
-/* A header of either version, and what is to be read in it. */
+/* A header of either version, and the expected result. */
 struct sample {
 	const char *data;
 	unsigned int len;
-	/* as text, an empty one: the header names no address */
+	/* as text; empty if the header has no address */
 	const char *source;
 	u16 sport;
 	const char *destination;
@@ -40,14 +40,14 @@ static const struct sample samples[] = {
 	SAMPLE(MAGIC "\x21\x21\0\44\40\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"
 	       "\40\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\2\0\1\0\2",
 	       "2001:db8::1", 1, "2001:db8::2", 2),
-	/* Extensions behind the addresses. */
+	/* Extensions after the addresses. */
 	SAMPLE(MAGIC "\x21\x11\0\x13\xc0\0\2\1\xc6\x33\x64\2\xdc\4\1\xbb"
 	       "\x04\0\4abcd",
 	       "192.0.2.1", 56324, "198.51.100.2", 443),
-	/* LOCAL, with and without something behind it. */
+	/* LOCAL, with and without bytes after it. */
 	SAMPLE(MAGIC "\x20\0\0\0", ""),
 	SAMPLE(MAGIC "\x20\x11\0\x0c\xc0\0\2\1\xc6\x33\x64\2\xdc\4\1\xbb", ""),
-	/* Families that are none of TCP's, or unspecified. */
+	/* Families other than TCP's, or unspecified. */
 	SAMPLE(MAGIC "\x21\0\0\3abc", ""),
 	SAMPLE(MAGIC "\x21\x12\0\x0c\xc0\0\2\1\xc6\x33\x64\2\xdc\4\1\xbb", ""),
 	SAMPLE(MAGIC "\x21\x31\0\3abc", ""),
@@ -146,7 +146,7 @@ static void what_follows_a_header_does_not_matter(struct kunit *test)
 	}
 }
 
-/* No part of a header is taken for one, and none for something else. */
+/* No part of a header is taken for a complete one or refused. */
 static void a_header_may_come_byte_by_byte(struct kunit *test)
 {
 	struct kproxy_proxy_header header;
@@ -158,7 +158,10 @@ static void a_header_may_come_byte_by_byte(struct kunit *test)
 			err = kproxy_proxy_parse(samples[i].data, len, &header);
 			if (err == -EAGAIN)
 				continue;
-			/* Its addresses are there, only extensions are not. */
+			/*
+			 * The addresses are complete, only extensions are
+			 * missing.
+			 */
 			KUNIT_EXPECT_EQ(test, err, 0);
 			KUNIT_EXPECT_EQ(test, samples[i].data[0], '\r');
 			KUNIT_EXPECT_EQ(test, header.len, samples[i].len);
@@ -174,7 +177,7 @@ static void what_is_no_header_is_refused(struct kunit *test)
 	int i, err = 0;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		/* At some byte it is clear, and stays so. */
+		/* Refused at some byte, and at every later one. */
 		for (len = 0; len <= bad[i].len; len++) {
 			int now = kproxy_proxy_parse(bad[i].data, len, &header);
 
@@ -246,7 +249,7 @@ static void the_longest_header_fits(struct kunit *test)
 
 	memset(&addr.v6.sin6_addr, 0xff, sizeof(addr.v6.sin6_addr));
 	addr.v6.sin6_port = htons(65535);
-	/* "PROXY TCP6 ", two addresses, two ports, three blanks, the end. */
+	/* "PROXY TCP6 ", two addresses, two ports, three blanks, CR LF. */
 	KUNIT_EXPECT_EQ(test, kproxy_proxy_build_v1(data, &addr, &addr),
 			11 + 2 * 39 + 2 * 5 + 3 + 2);
 }

@@ -4,10 +4,10 @@
 
 #include "../rate.h"
 
-/* Some time, such that the tests run over the wrap of jiffies. */
+/* A start time at which jiffies wraps during the tests. */
 #define BEGIN (ULONG_MAX - HZ / 2)
 
-/* How many there is room for from @from until before @until, trying always. */
+/* How many are counted from @from until before @until, if always trying. */
 static unsigned int count(struct kproxy_rate *rate, u32 limit,
 			  unsigned long from, unsigned long until)
 {
@@ -58,7 +58,7 @@ static void no_second_has_more_than_its_limit(struct kunit *test)
 			unsigned int n = count(&rate, limits[i], from, from + HZ);
 
 			KUNIT_EXPECT_LE(test, n, limits[i]);
-			/* And hardly less. */
+			/* And not many fewer. */
 			KUNIT_EXPECT_GE(test, n, limits[i] - limits[i] / 10 - 1);
 		}
 	}

@@ -4,7 +4,7 @@
 
 #include "../route.h"
 
-/* In their order. */
+/* In sorted order. */
 static const char *const patterns[] = {
 	"*.a.example.com", "*.com", "*.example.com", "example.com",
 	"www.a.example.com", "xn--bcher-kva.example",

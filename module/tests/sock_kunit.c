@@ -11,7 +11,7 @@
 #include "../compat.h"
 #include "../sock.h"
 
-/* A socket, and what it has told. */
+/* A socket, and counts of its events. */
 struct told {
 	struct kproxy_sock ks;
 	int data, space, changes;
@@ -97,7 +97,7 @@ static void flags_name(const uintptr_t *flags, char *desc)
 
 KUNIT_ARRAY_PARAM(foreign, foreign_flags, flags_name);
 
-/* Nothing may follow it: there is nothing. */
+/* The pointer is invalid, so following it would crash. */
 static void owner_of_others_is_not_followed(struct kunit *test)
 {
 	const uintptr_t *flags = test->param_value;
@@ -136,7 +136,7 @@ static void passed_socket_reports_to_the_next(struct kunit *test)
 	kproxy_sock_abort(&next.ks);
 }
 
-/* A listening socket at 127.0.0.1, and a client that waits there. */
+/* A listening socket at 127.0.0.1, and a client in its queue. */
 struct pair {
 	struct told listener;
 	struct socket *client;

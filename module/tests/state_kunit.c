@@ -3,7 +3,7 @@
 
 #include "../state.h"
 
-/* What each state makes of each event; the state itself where nothing. */
+/* The next state for each state and event; the same if nothing changes. */
 struct transition {
 	enum kproxy_state from;
 	enum kproxy_event event;
@@ -95,7 +95,7 @@ static void final_state_never_changes(struct kunit *test)
 	}
 }
 
-/* Whatever happens in whatever order, a kill ends a session. */
+/* A kill ends a session in any state. */
 static void kill_ends_every_state(struct kunit *test)
 {
 	enum kproxy_state state, next;
@@ -106,7 +106,7 @@ static void kill_ends_every_state(struct kunit *test)
 	}
 }
 
-/* Of a connect's success and its end one wins, whichever comes first. */
+/* A connect either succeeds or is given up; the first event decides. */
 static void connect_succeeds_or_is_given_up(struct kunit *test)
 {
 	enum kproxy_state state;
@@ -121,7 +121,7 @@ static void connect_succeeds_or_is_given_up(struct kunit *test)
 			state);
 }
 
-/* Bytes have gone to the server by then: no other may be chosen. */
+/* The server may have got bytes by then, so no other server may be chosen. */
 static void nothing_leads_back_from_established(struct kunit *test)
 {
 	enum kproxy_state state;

@@ -39,11 +39,11 @@ enum kproxy_switch {
 
 /**
  * enum kproxy_balance - how an upstream chooses a server for a new session
- * @KPROXY_BALANCE_ROUNDROBIN: in turn, each as often as its weight says
+ * @KPROXY_BALANCE_ROUNDROBIN: in turn, as often as the weights say
  * @KPROXY_BALANCE_LEASTCONN: the one with the fewest sessions for its weight
- * @KPROXY_BALANCE_RANDOM: of two at random, by weight, the less busy one
- * @KPROXY_BALANCE_MAGLEV: by the client's address, the same on every host that
- *   has the same servers
+ * @KPROXY_BALANCE_RANDOM: the less loaded of two chosen at random, by weight
+ * @KPROXY_BALANCE_MAGLEV: by the client's address; the same on all hosts with
+ *   the same servers
  */
 enum kproxy_balance {
 	KPROXY_BALANCE_ROUNDROBIN,
@@ -53,7 +53,7 @@ enum kproxy_balance {
 };
 
 /**
- * enum kproxy_check_kind - how the servers of an upstream are checked
+ * enum kproxy_check_kind - how an upstream's servers are checked
  * @KPROXY_CHECK_OFF: not at all
  * @KPROXY_CHECK_TCP: by connecting to them
  */
@@ -63,11 +63,10 @@ enum kproxy_check_kind {
 };
 
 /**
- * enum kproxy_send_proxy - the header of the PROXY protocol that a server gets
- *   first
+ * enum kproxy_send_proxy - the PROXY header that a server gets first
  * @KPROXY_SEND_PROXY_OFF: none
- * @KPROXY_SEND_PROXY_V1: of version 1, a line of text
- * @KPROXY_SEND_PROXY_V2: of version 2, binary
+ * @KPROXY_SEND_PROXY_V1: version 1, a line of text
+ * @KPROXY_SEND_PROXY_V2: version 2, binary
  */
 enum kproxy_send_proxy {
 	KPROXY_SEND_PROXY_OFF,
@@ -76,11 +75,11 @@ enum kproxy_send_proxy {
 };
 
 /**
- * enum kproxy_server_state - what the administrator wants of a server
+ * enum kproxy_server_state - the administrative state of a server
  * @KPROXY_SERVER_STATE_UP: takes new sessions
- * @KPROXY_SERVER_STATE_DRAIN: takes no new session, live ones go on
- * @KPROXY_SERVER_STATE_DOWN: takes no new session, live ones are reset when it
- *   is set
+ * @KPROXY_SERVER_STATE_DRAIN: takes no new sessions, live ones go on
+ * @KPROXY_SERVER_STATE_DOWN: takes no new sessions, live ones are reset when
+ *   it is set
  */
 enum kproxy_server_state {
 	KPROXY_SERVER_STATE_UP,
@@ -89,8 +88,8 @@ enum kproxy_server_state {
 };
 
 /**
- * enum kproxy_health - what is known of a server
- * @KPROXY_HEALTH_UNKNOWN: nothing checks it
+ * enum kproxy_health - the health of a server
+ * @KPROXY_HEALTH_UNKNOWN: it is not checked
  * @KPROXY_HEALTH_UP: it answers
  * @KPROXY_HEALTH_DOWN: it does not answer
  * @KPROXY_HEALTH_EJECTED: taken out for a while after failed connects
@@ -105,7 +104,7 @@ enum kproxy_health {
 /**
  * enum kproxy_source_mode - where an upstream connects from
  * @KPROXY_SOURCE_DEFAULT: the address that the kernel chooses
- * @KPROXY_SOURCE_ADDRESS: addresses of this host, in turn
+ * @KPROXY_SOURCE_ADDRESS: local addresses, in turn
  * @KPROXY_SOURCE_CLIENT: the address of the client
  */
 enum kproxy_source_mode {
@@ -115,10 +114,9 @@ enum kproxy_source_mode {
 };
 
 /**
- * enum kproxy_session_state - where in its life a session is
- * @KPROXY_SESSION_STATE_CONNECTING: the client is accepted, no server has
- *   answered yet; before the client's header of the PROXY protocol has come
- *   there is no server
+ * enum kproxy_session_state - the state of a session
+ * @KPROXY_SESSION_STATE_CONNECTING: the client is accepted, but no server has
+ *   answered yet; until the client's greeting has come, no server is chosen
  * @KPROXY_SESSION_STATE_ESTABLISHED: both sides are connected, bytes move both
  *   ways
  * @KPROXY_SESSION_STATE_CLOSING: one direction has ended, or the session is
@@ -132,7 +130,7 @@ enum kproxy_session_state {
 
 /**
  * enum kproxy_reason - why a session ended
- * @KPROXY_REASON_NONE: it goes on
+ * @KPROXY_REASON_NONE: it has not ended
  * @KPROXY_REASON_CLIENT_FIN: both streams ended, the client's first
  * @KPROXY_REASON_SERVER_FIN: both streams ended, the server's first
  * @KPROXY_REASON_CLIENT_RESET: the client reset its connection, or TCP gave it
@@ -143,8 +141,8 @@ enum kproxy_session_state {
  * @KPROXY_REASON_IDLE_TIMEOUT: no byte moved for too long
  * @KPROXY_REASON_FIN_TIMEOUT: no byte moved for too long after one stream had
  *   ended
- * @KPROXY_REASON_MAX_AGE: it lived as long as its listener allows
- * @KPROXY_REASON_KILLED: somebody asked for its end
+ * @KPROXY_REASON_MAX_AGE: it reached the listener's maximum age
+ * @KPROXY_REASON_KILLED: it was killed by a request
  * @KPROXY_REASON_LISTENER_DELETED: its listener was deleted, with the sessions
  *   it had
  * @KPROXY_REASON_SERVER_DOWN: its server was set down

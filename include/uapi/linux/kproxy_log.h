@@ -6,23 +6,23 @@
 
 /*
  * The log of finished sessions of a network namespace: one file that can be
- * mapped and read, never written. KPROXY_CMD_LOG_GET replies with a descriptor
- * of it.
+ * mapped and read, but not written. KPROXY_CMD_LOG_GET replies with a
+ * descriptor of it.
  *
- * The file begins with struct kproxy_log_header. Ring N begins at
- * header_size + N * ring_size and has room for ring_records records of
- * record_size bytes each. A ring has memory, and may be read, once its bit in
- * ready is set: bit N % 64 of ready[N / 64]. Each CPU writes to a ring of its
- * own; ring 0 is shared by the CPUs that have none.
+ * The file begins with struct kproxy_log_header. Ring N begins at header_size +
+ * N * ring_size and has room for ring_records records of record_size bytes
+ * each. A ring has memory, and may be read, once its bit in ready is set:
+ * bit N % 64 of ready[N / 64]. Each CPU writes to its own ring; CPUs without
+ * one share ring 0.
  *
- * Record NUMBER of a ring is in slot (NUMBER - 1) % ring_records. Numbers of a
- * ring count from 1 without a gap, and a record overwrites the one that is
- * ring_records older, whether anybody has read that or not. A record is whole if
- * its number is not 0 and the same before and after it was read, with barriers
- * in between.
+ * Record NUMBER of a ring is in slot (NUMBER - 1) % ring_records. A ring's
+ * numbers count from 1 without gaps. A record overwrites the one that is
+ * ring_records older, whether or not anybody has read that. A record is
+ * consistent if its number is not 0 and did not change while it was read, with
+ * barriers in between.
  *
- * Records may grow at their end in later versions: read as much of a record as
- * record_size says and no more than your struct holds.
+ * Later versions may add fields at the end of records: read as much of a record
+ * as record_size says and no more than your struct holds.
  */
 
 #define KPROXY_LOG_MAGIC	0x474f4c4b /* "KLOG" on a little-endian machine */
@@ -35,9 +35,9 @@ struct kproxy_log_header {
 	__u32 record_size;
 	__u32 ring_records;
 	__u64 ring_size;
-	/* how many rings there can be */
+	/* maximum number of rings */
 	__u32 rings;
-	/* 1: nothing is written any more, the module or the namespace is gone */
+	/* 1: the module or the namespace is gone, no more records will come */
 	__u32 ended;
 	__u64 ready[];
 };
@@ -52,15 +52,17 @@ struct kproxy_log_endpoint {
 };
 
 struct kproxy_log_record {
-	/* of this ring, from 1 on; 0 while it is being written */
+	/*
+	 * number within the ring, from 1; 0 while the record is being written
+	 */
 	__u64 number;
 	__u64 id;
 	/* when the client was accepted, in milliseconds since the epoch */
 	__u64 start_ms;
 	__u64 duration_us;
-	/* until a server had answered, 0 when none did */
+	/* time until a server answered, 0 if none did */
 	__u64 connect_us;
-	/* from the client, to the client: what the receiver has acknowledged */
+	/* from the client, to the client: acknowledged by the receiver */
 	__u64 bytes_in;
 	__u64 bytes_out;
 	/* enum kproxy_reason */
@@ -70,10 +72,10 @@ struct kproxy_log_record {
 	struct kproxy_log_endpoint server;
 	char listener[KPROXY_LOG_NAME_SIZE];
 	char upstream[KPROXY_LOG_NAME_SIZE];
-	/* for how long there were bytes that the client, the server did not take */
+	/* how long the client, the server had no room for bytes sent to it */
 	__u64 stall_client_us;
 	__u64 stall_server_us;
-	/* sent to the server, to the client, and not known to have arrived */
+	/* bytes sent to the server, to the client, but not acknowledged */
 	__u32 unacked_in;
 	__u32 unacked_out;
 };

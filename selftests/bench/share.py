@@ -1,0 +1,457 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The host's half of the count of shared cache lines (share.c).
+
+usage: share.py layout VMLINUX           what the plugin must know of structures
+       share.py check DIR LANES          the scene has the result that it must have
+       share.py report VMLINUX MODULE.btf SOURCE DIR
+                                         DIR/N has what was counted on N processors
+"""
+
+import bisect
+import collections
+import glob
+import os
+import re
+import struct
+import subprocess
+import sys
+
+LINE = 64
+PEERS = ("kproxy", "haproxy-splice", "relay-splice")
+WORKS = (("crr", "session"), ("rr", "1-byte request"), ("bulk", "64 KiB of bulk"))
+
+# What is in the objects of a cache; those of kproxy are called as the structure.
+CACHES = {
+    "TCP": "tcp_sock", "TCPv6": "tcp6_sock", "tw_sock_TCP": "tcp_timewait_sock",
+    "request_sock_TCP": "tcp_request_sock", "sock_inode_cache": "socket_alloc",
+    "filp": "file", "skbuff_head_cache": "sk_buff",
+    "skbuff_fclone_cache": "sk_buff_fclones", "eventpoll_epi": "epitem",
+    "eventpoll_pwq": "eppoll_entry", "net_namespace": "net",
+    "inode_cache": "inode", "signal_cache": "signal_struct",
+    "sighand_cache": "sighand_struct", "files_cache": "files_struct",
+    "cred_jar": "cred", "tcp_bind_bucket": "inet_bind_bucket",
+    "tcp_bind2_bucket": "inet_bind2_bucket", "ip_dst_cache": "rtable",
+    "shmem_inode_cache": "shmem_inode_info", "proc_inode_cache": "proc_inode",
+}
+# What a function of the kernel's allocates.
+CALLERS = {
+    "do_eventfd": "eventfd_ctx", "neigh_create": "neighbour",
+    "___neigh_create": "neighbour", "fib_create_info": "fib_info",
+    "alloc_workqueue": "workqueue_struct", "do_epoll_create": "eventpoll",
+    "alloc_pipe_info": "pipe_inode_info", "mem_cgroup_css_alloc": "mem_cgroup",
+    "reuseport_alloc": "sock_reuseport", "alloc_netdev_mqs": "net_device",
+}
+# The type of a variable, where the symbol does not tell.
+VARIABLES = {
+    "init_net": "net", "tcp_hashinfo": "inet_hashinfo", "init_task": "task_struct",
+    "root_mem_cgroup": "mem_cgroup", "init_user_ns": "user_namespace",
+}
+
+
+class Btf:
+    """The types of a kernel or module, by name, and the fields of structures."""
+
+    INT, PTR, ARRAY, STRUCT, UNION, ENUM, TYPEDEF = 1, 2, 3, 4, 5, 6, 8
+    MODIFIERS = (8, 9, 10, 11, 18)  # typedef, volatile, const, restrict, tag
+    VAR, DATASEC, ENUM64 = 14, 15, 19
+    # Bytes after the header of a type, and for each of its members.
+    SIZES = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8),
+             14: (4, 0), 15: (0, 12), 17: (4, 0), 19: (0, 12)}
+
+    def __init__(self, data):
+        magic, _, _, header, types, length, strings, _ = struct.unpack_from(
+            "<HBBIIIII", data)
+        if magic != 0xeb9f:
+            sys.exit("share.py: no BTF")
+        self.data, self.strings = data, header + strings
+        self.types = [(0, 0, 0, 0, 0)]
+        self.structs, self.variables = {}, {}
+        at, end = header + types, header + types + length
+        while at < end:
+            name, info, size = struct.unpack_from("<III", data, at)
+            kind, members = info >> 24 & 31, info & 0xffff
+            fixed, each = self.SIZES.get(kind, (0, 0))
+            number = len(self.types)
+            self.types.append((name, kind, info, size, at + 12))
+            if kind in (self.STRUCT, self.UNION) and name:
+                self.structs.setdefault(self.string(name), number)
+            elif kind == self.VAR:
+                self.variables[self.string(name)] = size
+            at += 12 + fixed + each * members
+
+    def string(self, offset):
+        at = self.strings + offset
+        return self.data[at:self.data.index(0, at)].decode()
+
+    def plain(self, number):
+        """The number of the type without typedef, const and so on."""
+        while self.types[number][1] in self.MODIFIERS:
+            number = self.types[number][3]
+        return number
+
+    def size(self, number):
+        _, kind, _, size, at = self.types[self.plain(number)]
+        if kind == self.PTR:
+            return 8
+        if kind == self.ARRAY:
+            element, _, n = struct.unpack_from("<III", self.data, at)
+            return n * self.size(element)
+        return size
+
+    def members(self, number):
+        _, kind, info, _, at = self.types[number]
+        for i in range(info & 0xffff if kind in (4, 5) else 0):
+            name, member, bit = struct.unpack_from("<III", self.data, at + 12 * i)
+            if info >> 31:
+                bit &= 0xffffff
+            yield self.string(name), member, bit // 8
+
+    def field(self, number, offset):
+        """The path to the field at this offset, "" where there is none."""
+        number = self.plain(number)
+        _, kind, _, _, at = self.types[number]
+        if kind == self.ARRAY:
+            element, _, _ = struct.unpack_from("<III", self.data, at)
+            size = self.size(element)
+            if not size:
+                return ""
+            inner = self.field(element, offset % size)
+            if not inner:
+                return "[]"
+            dot = "" if inner[0] == "[" else "."
+            return f"[{offset // size}]{dot}{inner}"
+        for name, member, begin in self.members(number):
+            if begin <= offset < begin + self.size(member):
+                inner = self.field(member, offset - begin)
+                if not name or not inner:
+                    return name or inner
+                return name + inner if inner[0] == "[" else f"{name}.{inner}"
+        return ""
+
+    def offset(self, type_name, path):
+        """Where a field is; anonymous members are looked through."""
+        found = self.find(self.structs[type_name], path)
+        if found is None:
+            sys.exit(f"share.py: struct {type_name} has no {path}")
+        return found
+
+    def find(self, number, name):
+        for member_name, member, begin in self.members(self.plain(number)):
+            if member_name == name:
+                return begin
+            if not member_name:
+                inner = self.find(member, name)
+                if inner is not None:
+                    return begin + inner
+        return None
+
+    def constant(self, name):
+        for _, kind, info, _, at in self.types:
+            for i in range(info & 0xffff if kind == self.ENUM else 0):
+                word, value = struct.unpack_from("<Ii", self.data, at + 8 * i)
+                if self.string(word) == name:
+                    return value & 0xffffffff
+        return sys.exit(f"share.py: the kernel has no constant {name}")
+
+
+def section(path, wanted):
+    """The content of a section of an ELF file."""
+    with open(path, "rb") as file:
+        data = file.read()
+    table, = struct.unpack_from("<Q", data, 0x28)
+    size, number, names = struct.unpack_from("<HHH", data, 0x3a)
+    headers = [struct.unpack_from("<IIQQQQ", data, table + i * size)
+               for i in range(number)]
+    for name, _, _, _, offset, length in headers:
+        at = headers[names][4] + name
+        if data[at:data.index(0, at)].decode() == wanted:
+            return data[offset:offset + length]
+    return sys.exit(f"share.py: {path} has no {wanted}")
+
+
+def print_layout(vmlinux):
+    btf = Btf(section(vmlinux, ".BTF"))
+    slab_type = btf.constant("PGTY_slab")
+    print("page_size", btf.size(btf.structs["page"]))
+    print("page_head", btf.offset("page", "compound_head"))
+    print("page_type", btf.offset("page", "page_type"))
+    print("slab_type", slab_type)
+    print("slab_cache", btf.offset("slab", "slab_cache"))
+    print("cache_size", btf.offset("kmem_cache", "size"))
+    print("cache_name", btf.offset("kmem_cache", "name"))
+
+
+class Symbols:
+    """What /proc/kallsyms says."""
+
+    def __init__(self, path):
+        self.text, self.data, self.percpu = [], [], []
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                words = line.split()
+                address, kind, name = int(words[0], 16), words[1], words[2]
+                if address < 1 << 32:
+                    self.percpu.append((address, name))
+                elif kind in "tTwW":
+                    self.text.append((address, name))
+                else:
+                    self.data.append((address, name))
+        for symbols in self.text, self.data, self.percpu:
+            symbols.sort()
+
+    @staticmethod
+    def find(symbols, address):
+        at = bisect.bisect_right(symbols, (address, "\x7f")) - 1
+        # Of several names the first.
+        while at > 0 and symbols[at - 1][0] == symbols[at][0]:
+            at -= 1
+        return symbols[at] if at >= 0 else (0, "?")
+
+    def function(self, address):
+        if address < 1 << 63:
+            return "(program)"
+        return self.find(self.text, address)[1].split(".")[0]
+
+
+def allocations(source):
+    """What each function of the module allocates by kmalloc, and its type."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(source, "*.c"))):
+        function, types, before = None, {}, ""
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                begin = re.match(r"[a-z].*?\b(\w+)\(", line)
+                if begin:
+                    function, types = begin[1], {}
+                for kind, name in re.findall(r"struct (\w+) \*(\w+)", line):
+                    types[name] = kind
+                call = re.search(r"(?:sizeof\(\*|struct_size\()(\w+)\b", line)
+                if call and call[1] in types and "alloc" in before + line:
+                    found.setdefault(function, types[call[1]])
+                before = line
+                call = re.search(r"alloc_percpu\w*\(struct (\w+)", line)
+                if call and function:
+                    found.setdefault(function, call[1])
+    return found
+
+
+class Names:
+    """From what the plugin prints to names of structures and fields."""
+
+    def __init__(self, btfs, own):
+        self.btfs, self.own = btfs, own
+
+    def field(self, kind, offset):
+        for btf in self.btfs:
+            if kind in btf.structs:
+                return btf.field(btf.structs[kind], offset)
+        return ""
+
+    def typed(self, what, kind, offset):
+        field = self.field(kind, offset) if kind else ""
+        if kind and field:
+            return f"struct {kind}", offset // LINE, field
+        return what, offset // LINE, f"+{offset}"
+
+    def name(self, symbols, words, function):
+        """(structure, line, field) of one line of the plugin's."""
+        kind = words[0]
+        if kind == "slab":
+            cache, offset = words[1], int(words[2])
+            if cache.startswith("kmalloc-"):
+                return f"{cache} used by {function}", offset // LINE, f"+{offset}"
+            return self.typed(cache, CACHES.get(cache, cache), offset)
+        if kind in ("kmalloc", "dynamic", "vmalloc"):
+            caller, offset = symbols.function(int(words[1], 16)), int(words[-1])
+            what = f"{kind} by {caller}"
+            if kind == "vmalloc":
+                return what, 0, ""
+            return self.typed(what, self.own.get(caller) or CALLERS.get(caller),
+                              offset)
+        if kind == "percpu":
+            begin, symbol = symbols.find(symbols.percpu, int(words[1]))
+            return self.variable(f"per-CPU {symbol}", symbol,
+                                 int(words[1]) - begin)
+        if kind == "symbol":
+            begin, symbol = symbols.find(symbols.data, int(words[1], 16))
+            return self.variable(symbol, symbol, int(words[1], 16) - begin)
+        if kind == "struct-page":
+            return self.typed("struct page", "page", int(words[1]))
+        if kind == "page":
+            caller = int(words[1], 16)
+            caller = symbols.function(caller) if caller else "?"
+            return f"page of {caller}, used by {function}", 0, ""
+        if kind == "other":
+            return f"memory used by {function}", 0, ""
+        return "memory of programs", 0, ""
+
+    def variable(self, what, symbol, offset):
+        for btf in self.btfs:
+            number = btf.variables.get(symbol)
+            if number is None:
+                number = btf.structs.get(VARIABLES.get(symbol))
+            if number is not None:
+                field = btf.field(number, offset)
+                if field:
+                    return what, offset // LINE, field
+        return what, offset // LINE, f"+{offset}" if offset else ""
+
+
+Line = collections.namedtuple("Line", "count fields functions")
+
+
+class Count:
+    """What was counted of one peer, work and number of processors."""
+
+    def __init__(self, path, symbols, names, units):
+        self.total = 0.0
+        self.lines = {}
+        self.functions = collections.Counter()
+        with open(path, encoding="utf-8") as file:
+            for row in file:
+                words = row.split()
+                count = int(words[0]) / units
+                function = symbols.function(int(words[2], 16))
+                what, line, field = names.name(symbols, words[3:], function)
+                entry = self.lines.setdefault(
+                    (what, line), [0.0, collections.Counter(),
+                                   collections.Counter()])
+                entry[0] += count
+                entry[1][field] += count
+                entry[2][function] += count
+                self.functions[function] += count
+                self.total += count
+
+
+def load(folder, names):
+    """{(processors, peer, work): Count}"""
+    counts, symbols = {}, {}
+    for path in glob.glob(os.path.join(folder, "*", "*.share")):
+        cpus = int(os.path.basename(os.path.dirname(path)))
+        peer, work, n = os.path.basename(path).split(".")[:3]
+        if peer == "scene":
+            continue
+        known = os.path.join(os.path.dirname(path), f"{peer}.symbols")
+        if known not in symbols:
+            symbols[known] = Symbols(known)
+        counts[cpus, peer, work] = Count(path, symbols[known], names,
+                                         int(n) * cpus)
+    return counts
+
+
+def names_of(counter, n):
+    return ", ".join(name for name, _ in counter.most_common(n) if name)
+
+
+def print_worst(count, direct, n=10):
+    """The lines that move most beyond what they do in a direct connection."""
+    rows = []
+    for key, (total, fields, functions) in count.lines.items():
+        own = total - (direct.lines[key][0] if key in direct.lines else 0)
+        rows.append((own, key, fields, functions))
+    rows.sort(key=lambda row: (-row[0], row[1]))
+    print("| transfers | structure | fields | functions |")
+    print("| ---: | --- | --- | --- |")
+    for own, (what, line, *_), fields, functions in rows[:n]:
+        if own < 0.005:
+            break
+        where = f", line {line}" if line else ""
+        print(f"| {own:.2f} | {what}{where} | {names_of(fields, 4)} "
+              f"| {names_of(functions, 4)} |")
+    print()
+
+
+def print_table(counts, cpus, work, unit):
+    print(f"## Transfers for each {unit}\n")
+    print("| processors | " + " | ".join(map(str, cpus)) + " |")
+    print("| --- |" + " ---: |" * len(cpus))
+    for peer in ("direct", *PEERS):
+        cells = []
+        for n in cpus:
+            count, base = counts.get((n, peer, work)), counts.get(
+                (n, "direct", work))
+            if not count or not base:
+                cells.append("-")
+            elif peer == "direct":
+                cells.append(f"{count.total:.2f}")
+            else:
+                cells.append(f"{count.total - base.total:.2f}")
+        name = peer if peer == "direct" else f"{peer}, beyond that"
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    print()
+
+
+def print_report(vmlinux, module, source, folder):
+    with open(module, "rb") as file:
+        btfs = [Btf(file.read()), Btf(section(vmlinux, ".BTF"))]
+    counts = load(folder, Names(btfs, allocations(source)))
+    cpus = sorted({key[0] for key in counts})
+    for work, unit in WORKS:
+        print_table(counts, cpus, work, unit)
+    for work, unit in WORKS:
+        for peer in PEERS:
+            count = counts.get((cpus[-1], peer, work))
+            direct = counts.get((cpus[-1], "direct", work))
+            if count and direct:
+                print(f"## {peer}, {unit}, {cpus[-1]} processors\n")
+                print_worst(count, direct)
+
+
+def functions_of(program):
+    """[(address, size, name)] of a program's functions."""
+    listing = subprocess.run(["nm", "-S", program], check=True,
+                             capture_output=True, text=True).stdout
+    rows = [line.split() for line in listing.splitlines()]
+    return [(int(row[0], 16), int(row[1], 16), row[3]) for row in rows
+            if len(row) == 4 and row[2] in "tT"]
+
+
+def check_scene(folder, program):
+    """Each thread did ROUNDS turns; the first finds nobody's copy."""
+    failures = 0
+    functions = functions_of(program)
+    path, = glob.glob(os.path.join(folder, "scene.*.share"))
+    _, lanes, rounds, _ = os.path.basename(path).split(".")
+    lanes, rounds = int(lanes), int(rounds)
+    symbols = Symbols(os.path.join(folder, "scene.symbols"))
+    got = collections.Counter()
+    with open(path, encoding="utf-8") as file:
+        for row in file:
+            words = row.split()
+            pc = int(words[2], 16)
+            for address, size, name in functions:
+                if address <= pc < address + size:
+                    got[name] += int(words[0])
+            if words[3] == "kmalloc" and \
+                    symbols.function(int(words[4], 16)) == "do_eventfd":
+                got["eventfd_ctx"] += int(words[0])
+            elif words[3:5] == ["slab", "filp"]:
+                got["file"] += int(words[0])
+    turns = lanes * rounds
+    for name, want in (("scene_add_shared", turns),
+                       ("scene_add_private", 0),
+                       ("scene_add_neighbour", turns),
+                       ("scene_produce", rounds),
+                       ("scene_consume", turns - rounds),
+                       ("eventfd_ctx", turns), ("file", turns)):
+        right = abs(got[name] - want) <= max(lanes, want // 50)
+        print(f"{'ok' if right else 'not ok'} {name}: {got[name]} transfers, "
+              f"{want} expected")
+        failures += not right
+    return failures
+
+
+def main(argv):
+    if argv[1:2] == ["layout"] and len(argv) == 3:
+        print_layout(argv[2])
+    elif argv[1:2] == ["check"] and len(argv) == 4:
+        return 1 if check_scene(argv[2], argv[3]) else 0
+    elif argv[1:2] == ["report"] and len(argv) == 6:
+        print_report(*argv[2:])
+    else:
+        sys.exit(__doc__)
+    return 0
+
+
+sys.exit(main(sys.argv))

@@ -90,7 +90,6 @@ static void end_counting(pthread_barrier_t *barrier, int lane)
 
 static char buf[BULK];
 
-
 static int blocking_socket(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -292,11 +291,10 @@ static int serve(const char *text, int lanes)
  * "share.py check" looks for.
  */
 
-static volatile long turn ALONE, shared ALONE, produced ALONE, taken ALONE;
+static long turn ALONE, shared ALONE, produced ALONE, neighbours[8] ALONE;
 static struct {
-	volatile long counter ALONE;
+	long counter ALONE;
 } private[LANES] ALONE;
-static volatile long neighbours[8] ALONE;
 static int event;
 static pthread_barrier_t *threads_meet;
 static int nr_threads, rounds;
@@ -318,7 +316,7 @@ static __attribute__((noinline)) void scene_add_neighbour(int i)
 
 static __attribute__((noinline)) void scene_produce(void)
 {
-	produced = turn;
+	asm volatile("movq $1, %0" : "=m"(produced));
 }
 
 static __attribute__((noinline)) void scene_consume(void)
@@ -336,7 +334,7 @@ static void *scene_thread(void *arg)
 		mark("begin");
 	begin_counting(threads_meet, i);
 	for (n = 0; n < rounds; n++) {
-		while (turn % nr_threads != i)
+		while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) % nr_threads != i)
 			asm volatile("pause");
 		scene_add_shared();
 		scene_add_private(i);
@@ -347,7 +345,7 @@ static void *scene_thread(void *arg)
 			scene_produce();
 		if (eventfd_write(event, 1))
 			die("eventfd");
-		turn++;
+		__atomic_store_n(&turn, turn + 1, __ATOMIC_RELEASE);
 	}
 	end_counting(threads_meet, i);
 	return NULL;

@@ -49,9 +49,9 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))
 #define MAX_CPUS 16
 #define LINE_SHIFT 6
-#define LINE_SIZE (1u << LINE_SHIFT)
+#define LINE_SIZE 64u
 #define PAGE_SHIFT 12
-#define PAGE_SIZE (1u << PAGE_SHIFT)
+#define PAGE_SIZE 4096u
 #define MEMORY (8ull << 30)	/* addresses of the guest, with its holes */
 #define KERNEL_IMAGE 0xffffffff80000000ull
 #define FIXMAP 0xffffffffff000000ull
@@ -178,7 +178,7 @@ static void table_clear(struct table *table)
 /* The guest's registers and memory */
 
 static struct qemu_plugin_register *rax[MAX_CPUS], *rdi[MAX_CPUS], *rsp[MAX_CPUS];
-static GByteArray *bytes;
+static struct array *bytes;
 
 static uint64_t read_register(struct qemu_plugin_register *reg)
 {
@@ -221,8 +221,8 @@ static void read_string(uint64_t address, char *to, size_t size)
 
 static void cpu_began(uint64_t id, unsigned int cpu)
 {
-	GArray *list = qemu_plugin_get_registers();
-	qemu_plugin_reg_descriptor *reg = (void *)list->data;
+	struct array *list = qemu_plugin_get_registers();
+	struct qemu_plugin_reg *reg = list->data;
 	unsigned int i;
 
 	(void)id;
@@ -723,7 +723,7 @@ static void write_line(unsigned int cpu, uint64_t line, uint64_t vaddr, void *in
 }
 
 /* False where there is no memory, but a device. */
-static bool physical(qemu_plugin_meminfo_t info, uint64_t vaddr, uint64_t *address)
+static bool physical(uint32_t info, uint64_t vaddr, uint64_t *address)
 {
 	struct qemu_plugin_hwaddr *hwaddr;
 
@@ -737,7 +737,7 @@ static bool physical(qemu_plugin_meminfo_t info, uint64_t vaddr, uint64_t *addre
 	return *address < MEMORY;
 }
 
-static void access(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
+static void access(unsigned int cpu, uint32_t info, uint64_t vaddr,
 		   void *insn)
 {
 	unsigned int size = 1u << qemu_plugin_mem_size_shift(info), part;
@@ -840,11 +840,20 @@ static void dump(const char *name)
 static const uint8_t mark_insn[] = {
 	0x0f, 0x1f, 0x84, 0x00, 0x6b, 0x70, 0x72, 0x78
 };
+
 #define RET 0xc3
 
 static bool watches;	/* every access */
 
 static void marked(unsigned int cpu, void *arg);
+
+/* The callback may read registers. */
+static void call_before(struct qemu_plugin_insn *insn,
+			void (*cb)(unsigned int cpu, void *arg), uintptr_t arg)
+{
+	qemu_plugin_register_vcpu_insn_exec_cb(insn, cb, QEMU_PLUGIN_CB_R_REGS,
+					       (void *)arg);
+}
 
 static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 {
@@ -861,9 +870,7 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 		length = qemu_plugin_insn_data(insn, code, sizeof(code));
 		if (length == sizeof(mark_insn) &&
 		    !memcmp(code, mark_insn, length)) {
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, marked,
-							       QEMU_PLUGIN_CB_R_REGS,
-							       NULL);
+			call_before(insn, marked, 0);
 			continue;
 		}
 		if (watches)
@@ -875,9 +882,7 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 			continue;
 		function = find_function(pc);
 		if (function && function->what != NOTHING)
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, returned,
-				QEMU_PLUGIN_CB_R_REGS,
-				(void *)(uintptr_t)function->what);
+			call_before(insn, returned, function->what);
 	}
 }
 

@@ -17,32 +17,26 @@ enum qemu_plugin_mem_rw {
 	QEMU_PLUGIN_MEM_RW = 3,
 };
 
-typedef uint32_t qemu_plugin_meminfo_t;
-
 struct qemu_plugin_insn;
 struct qemu_plugin_hwaddr;
 struct qemu_plugin_register;
 
-typedef struct GArray {
-	char *data;
+/* GArray and GByteArray. */
+struct array {
+	void *data;
 	unsigned int len;
-} GArray;
+};
 
-typedef struct GByteArray {
-	uint8_t *data;
-	unsigned int len;
-} GByteArray;
-
-/* An element of qemu_plugin_get_registers(). */
-typedef struct {
+/* qemu_plugin_reg_descriptor: an element of qemu_plugin_get_registers(). */
+struct qemu_plugin_reg {
 	struct qemu_plugin_register *handle;
 	const char *name;
 	const char *feature;
-} qemu_plugin_reg_descriptor;
+};
 
-GByteArray *g_byte_array_new(void);
-GByteArray *g_byte_array_set_size(GByteArray *array, unsigned int length);
-char *g_array_free(GArray *array, int free_segment);
+struct array *g_byte_array_new(void);
+struct array *g_byte_array_set_size(struct array *array, unsigned int length);
+char *g_array_free(struct array *array, int free_segment);
 
 void qemu_plugin_reset(uint64_t id, void (*cb)(uint64_t id));
 void qemu_plugin_register_vcpu_init_cb(uint64_t id,
@@ -60,19 +54,19 @@ void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 					    void *arg);
 void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
 				      void (*cb)(unsigned int cpu,
-						 qemu_plugin_meminfo_t info,
+						 uint32_t info,
 						 uint64_t vaddr, void *arg),
 				      enum qemu_plugin_cb_flags flags,
 				      enum qemu_plugin_mem_rw rw, void *arg);
-unsigned int qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t info);
-bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info);
-struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t info,
+unsigned int qemu_plugin_mem_size_shift(uint32_t info);
+bool qemu_plugin_mem_is_store(uint32_t info);
+struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(uint32_t info,
 						  uint64_t vaddr);
 bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *hwaddr);
 uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *hwaddr);
-GArray *qemu_plugin_get_registers(void);
+struct array *qemu_plugin_get_registers(void);
 int qemu_plugin_read_register(struct qemu_plugin_register *handle,
-			      GByteArray *buf);
-bool qemu_plugin_read_memory_vaddr(uint64_t addr, GByteArray *data, size_t len);
+			      struct array *buf);
+bool qemu_plugin_read_memory_vaddr(uint64_t addr, struct array *data, size_t len);
 
 #endif /* BENCH_SHARE_H */

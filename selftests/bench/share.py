@@ -4,8 +4,9 @@
 
 usage: share.py layout VMLINUX           what the plugin must know of structures
        share.py check DIR LANES          the scene has the result that it must have
-       share.py report VMLINUX MODULE.btf SOURCE DIR
-                                         DIR/N has what was counted on N processors
+       share.py report VMLINUX BTF MODULE SOURCE DIR
+                                         BTF and SOURCE are the module's; DIR/N has
+                                         what was counted on N processors
 """
 
 import bisect
@@ -186,7 +187,7 @@ class Symbols:
     """What /proc/kallsyms says."""
 
     def __init__(self, path):
-        self.text, self.data, self.percpu = [], [], []
+        self.text, self.data, self.percpu, self.module = [], [], [], {}
         with open(path, encoding="utf-8") as file:
             for line in file:
                 words = line.split()
@@ -195,6 +196,8 @@ class Symbols:
                     self.percpu.append((address, name))
                 elif kind in "tTwW":
                     self.text.append((address, name))
+                    if words[-1] == "[kproxy]":
+                        self.module[name] = address
                 else:
                     self.data.append((address, name))
         for symbols in self.text, self.data, self.percpu:
@@ -214,33 +217,65 @@ class Symbols:
         return self.find(self.text, address)[1].split(".")[0]
 
 
-def allocations(source):
-    """What each function of the module allocates by kmalloc, and its type."""
-    found = {}
-    for path in sorted(glob.glob(os.path.join(source, "*.c"))):
-        function, types, before = None, {}, ""
-        with open(path, encoding="utf-8") as file:
-            for line in file:
-                begin = re.match(r"[a-z].*?\b(\w+)\(", line)
-                if begin:
-                    function, types = begin[1], {}
-                for kind, name in re.findall(r"struct (\w+) \*(\w+)", line):
-                    types[name] = kind
-                call = re.search(r"(?:sizeof\(\*|struct_size\()(\w+)\b", line)
-                if call and call[1] in types and "alloc" in before + line:
-                    found.setdefault(function, types[call[1]])
-                before = line
-                call = re.search(r"alloc_percpu\w*\(struct (\w+)", line)
-                if call and function:
-                    found.setdefault(function, call[1])
-    return found
+class Module:
+    """What is allocated where in the module, by its debug information."""
+
+    def __init__(self, path, source):
+        self.path, self.source = path, source
+        self.types = {}
+        listing = subprocess.run(["nm", path], check=True, capture_output=True,
+                                 text=True).stdout
+        self.offsets = {row.split()[2]: int(row.split()[0], 16)
+                        for row in listing.splitlines() if " T " in row}
+
+    def base(self, symbols):
+        """Where .text of the module was."""
+        for name, address in symbols.module.items():
+            if name in self.offsets:
+                return address - self.offsets[name]
+        return None
+
+    def allocated(self, symbols, caller):
+        """The type of the object that the call before this address returned."""
+        base = self.base(symbols)
+        if base is None or not 0 <= caller - base < 1 << 24:
+            return None
+        if caller - base not in self.types:
+            self.types[caller - base] = self.look(caller - base - 1)
+        return self.types[caller - base]
+
+    def look(self, offset):
+        """Inlined functions come first, the kernel's before the module's."""
+        lines = subprocess.run(
+            ["addr2line", "-i", "-j", ".text", "-e", self.path, hex(offset)],
+            check=True, capture_output=True, text=True).stdout
+        for name, line in re.findall(r"([\w-]+\.c):(\d+)", lines):
+            found = self.type_at(name, int(line))
+            if found:
+                return found
+        return None
+
+    def type_at(self, name, line):
+        try:
+            with open(os.path.join(self.source, name), encoding="utf-8") as file:
+                rows = file.readlines()[:line + 2]
+        except FileNotFoundError:
+            return None
+        text = "".join(rows[line - 2:])
+        found = re.search(r"sizeof\(\*(\w+)|struct_size\((\w+)|"
+                          r"alloc_percpu\w*\(struct (\w+)", text)
+        if not found or found[3]:
+            return found and found[3]
+        variable = found[1] or found[2]
+        types = re.findall(rf"struct (\w+) \*{variable}\b", "".join(rows))
+        return types[-1] if types else None
 
 
 class Names:
     """From what the plugin prints to names of structures and fields."""
 
-    def __init__(self, btfs, own):
-        self.btfs, self.own = btfs, own
+    def __init__(self, btfs, module):
+        self.btfs, self.module = btfs, module
 
     def field(self, kind, offset):
         for btf in self.btfs:
@@ -263,12 +298,13 @@ class Names:
                 return f"{cache} used by {function}", offset // LINE, f"+{offset}"
             return self.typed(cache, CACHES.get(cache, cache), offset)
         if kind in ("kmalloc", "dynamic", "vmalloc"):
-            caller, offset = symbols.function(int(words[1], 16)), int(words[-1])
+            address, offset = int(words[1], 16), int(words[-1])
+            caller = symbols.function(address)
             what = f"{kind} by {caller}"
             if kind == "vmalloc":
                 return what, 0, ""
-            return self.typed(what, self.own.get(caller) or CALLERS.get(caller),
-                              offset)
+            known = self.module.allocated(symbols, address)
+            return self.typed(what, known or CALLERS.get(caller), offset)
         if kind == "percpu":
             begin, symbol = symbols.find(symbols.percpu, int(words[1]))
             return self.variable(f"per-CPU {symbol}", symbol,
@@ -382,10 +418,10 @@ def print_table(counts, cpus, work, unit):
     print()
 
 
-def print_report(vmlinux, module, source, folder):
-    with open(module, "rb") as file:
+def print_report(vmlinux, types, module, source, folder):
+    with open(types, "rb") as file:
         btfs = [Btf(file.read()), Btf(section(vmlinux, ".BTF"))]
-    counts = load(folder, Names(btfs, allocations(source)))
+    counts = load(folder, Names(btfs, Module(module, source)))
     cpus = sorted({key[0] for key in counts})
     for work, unit in WORKS:
         print_table(counts, cpus, work, unit)
@@ -447,7 +483,7 @@ def main(argv):
         print_layout(argv[2])
     elif argv[1:2] == ["check"] and len(argv) == 4:
         return 1 if check_scene(argv[2], argv[3]) else 0
-    elif argv[1:2] == ["report"] and len(argv) == 6:
+    elif argv[1:2] == ["report"] and len(argv) == 7:
         print_report(*argv[2:])
     else:
         sys.exit(__doc__)

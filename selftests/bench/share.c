@@ -177,8 +177,9 @@ static void table_clear(struct table *table)
 
 /* The guest's registers and memory */
 
-static struct qemu_plugin_register *rax[MAX_CPUS], *rdi[MAX_CPUS], *rsp[MAX_CPUS];
+static struct qemu_plugin_register *rax, *rdi, *rsp, *gs_base, *kernel_gs_base;
 static struct array *bytes;
+static unsigned int nr_cpus;
 
 static uint64_t read_register(struct qemu_plugin_register *reg)
 {
@@ -219,26 +220,38 @@ static void read_string(uint64_t address, char *to, size_t size)
 	to[i] = '\0';
 }
 
+/* Their handles are the same for all processors. */
 static void cpu_began(uint64_t id, unsigned int cpu)
 {
+	struct {
+		const char *name;
+		struct qemu_plugin_register **handle;
+	} wanted[] = {
+		{ "rax", &rax },
+		{ "rdi", &rdi },
+		{ "rsp", &rsp },
+		{ "gs_base", &gs_base },
+		{ "k_gs_base", &kernel_gs_base },
+	};
 	struct array *list = qemu_plugin_get_registers();
 	struct qemu_plugin_reg *reg = list->data;
-	unsigned int i;
+	unsigned int i, j;
 
 	(void)id;
 	if (cpu >= MAX_CPUS)
 		fail("too many processors", "share.c knows 16");
 	for (i = 0; i < list->len; i++, reg++) {
-		if (!strcmp(reg->name, "rax"))
-			rax[cpu] = reg->handle;
-		else if (!strcmp(reg->name, "rdi"))
-			rdi[cpu] = reg->handle;
-		else if (!strcmp(reg->name, "rsp"))
-			rsp[cpu] = reg->handle;
+		for (j = 0; j < ARRAY_SIZE(wanted); j++) {
+			if (!strcmp(reg->name, wanted[j].name))
+				*wanted[j].handle = reg->handle;
+		}
 	}
 	g_array_free(list, 1);
-	if (!rax[cpu] || !rdi[cpu] || !rsp[cpu])
-		fail("no such register", "rax, rdi or rsp");
+	for (j = 0; j < ARRAY_SIZE(wanted); j++) {
+		if (!*wanted[j].handle)
+			fail("no such register", wanted[j].name);
+	}
+	nr_cpus = cpu + 1 > nr_cpus ? cpu + 1 : nr_cpus;
 }
 
 /* The kernel's symbols and structures */
@@ -433,7 +446,7 @@ static void read_symbols(void)
 	      compare_functions);
 	kernel.page_offset = read_word(page_offset);
 	kernel.vmemmap = read_word(vmemmap);
-	for (cpu = 0; cpu < MAX_CPUS && rax[cpu]; cpu++)
+	for (cpu = 0; cpu < nr_cpus; cpu++)
 		kernel.per_cpu[cpu] = read_word(per_cpu + 8 * cpu);
 	if (!kernel.page_offset || !kernel.vmemmap)
 		fail("not as expected", "page_offset_base, vmemmap_base");
@@ -517,11 +530,12 @@ static uint64_t find_caller(uint64_t stack)
 
 static void returned(unsigned int cpu, void *arg)
 {
-	uint64_t result = read_register(rax[cpu]), caller;
+	uint64_t result = read_register(rax), caller;
 
+	(void)cpu;
 	if (result < 4096)
 		return;
-	caller = find_caller(read_register(rsp[cpu]));
+	caller = find_caller(read_register(rsp));
 	switch ((enum watched)(uintptr_t)arg) {
 	case KMALLOC:
 		table_set(&objects, result, caller);
@@ -602,7 +616,7 @@ static bool in_percpu(uint64_t address, struct place *place)
 	uint64_t offset;
 	unsigned int cpu;
 
-	for (cpu = 0; cpu < MAX_CPUS && kernel.per_cpu[cpu]; cpu++) {
+	for (cpu = 0; cpu < nr_cpus; cpu++) {
 		offset = address - kernel.per_cpu[cpu];
 		if (offset < kernel.per_cpu_size) {
 			*place = (struct place){ .class = STATIC_PERCPU,
@@ -610,7 +624,7 @@ static bool in_percpu(uint64_t address, struct place *place)
 			return true;
 		}
 	}
-	for (cpu = 0; cpu < MAX_CPUS && kernel.per_cpu[cpu]; cpu++) {
+	for (cpu = 0; cpu < nr_cpus; cpu++) {
 		offset = address - kernel.per_cpu[cpu];
 		area = areas_find(&dynamic, offset, 32 << 10);
 		if (area) {
@@ -660,7 +674,7 @@ static struct place classify(uint64_t address)
 	}
 	if (in_percpu(address, &place))
 		return place;
-	area = areas_find(&virtual, address, 16 << 20);
+	area = areas_find(&virtual, address, 64 << 10);
 	if (area)
 		return (struct place){ .class = AREA, .id = area->caller,
 				       .offset = address - area->address };
@@ -680,6 +694,31 @@ static struct {
 	uint64_t *counter;
 } last_read[MAX_CPUS];
 
+/*
+ * Without a thread for each processor, QEMU passes to callbacks the number of the
+ * one for which the code was translated. The one that runs it is known by its
+ * per-CPU memory, which one of two registers points to. In a block of code it
+ * stays the same.
+ */
+static unsigned int this_cpu;
+
+static void entered(unsigned int cpu, void *arg)
+{
+	uint64_t base = 0;
+
+	(void)cpu;
+	if ((uintptr_t)arg >> 63)
+		base = read_register(gs_base);
+	if (!(base >> 63))
+		base = read_register(kernel_gs_base);
+	for (cpu = this_cpu; kernel.per_cpu[cpu] != base;) {
+		cpu = (cpu + 1) % nr_cpus;
+		if (cpu == this_cpu)
+			fail("unknown per-CPU memory", "GS base");
+	}
+	this_cpu = cpu;
+}
+
 static uint64_t *counter(uint64_t pc, const struct place *place, bool write)
 {
 	const uint64_t key[KEYS] = {
@@ -690,9 +729,10 @@ static uint64_t *counter(uint64_t pc, const struct place *place, bool write)
 	return table_find(&counters, key, true);
 }
 
-static void read_line(unsigned int cpu, uint64_t line, uint64_t vaddr, void *insn)
+static void read_line(uint64_t line, uint64_t vaddr, void *insn)
 {
 	uint32_t state = lines[line], writer = state >> WRITER_SHIFT;
+	unsigned int cpu = this_cpu;
 	struct place place;
 
 	if (state & 1u << cpu)
@@ -707,9 +747,10 @@ static void read_line(unsigned int cpu, uint64_t line, uint64_t vaddr, void *ins
 	++*last_read[cpu].counter;
 }
 
-static void write_line(unsigned int cpu, uint64_t line, uint64_t vaddr, void *insn)
+static void write_line(uint64_t line, uint64_t vaddr, void *insn)
 {
 	uint32_t state = lines[line];
+	unsigned int cpu = this_cpu;
 	struct place place;
 
 	lines[line] = 1u << cpu | (cpu + 1) << WRITER_SHIFT;
@@ -743,15 +784,16 @@ static void access(unsigned int cpu, uint32_t info, uint64_t vaddr,
 	unsigned int size = 1u << qemu_plugin_mem_size_shift(info), part;
 	uint64_t address;
 
+	(void)cpu;
 	if (vaddr >= FIXMAP || !physical(info, vaddr, &address))
 		return;
 	/* The second part of an access to two lines; pages are forgiven. */
 	part = LINE_SIZE - address % LINE_SIZE;
 	for (;;) {
 		if (qemu_plugin_mem_is_store(info))
-			write_line(cpu, address >> LINE_SHIFT, vaddr, insn);
+			write_line(address >> LINE_SHIFT, vaddr, insn);
 		else
-			read_line(cpu, address >> LINE_SHIFT, vaddr, insn);
+			read_line(address >> LINE_SHIFT, vaddr, insn);
 		if (size <= part || (vaddr + part) % PAGE_SIZE == 0)
 			return;
 		vaddr += part;
@@ -864,6 +906,10 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
 	uint64_t pc;
 
 	(void)id;
+	if (watches)
+		qemu_plugin_register_vcpu_tb_exec_cb(tb, entered,
+			QEMU_PLUGIN_CB_R_REGS,
+			(void *)(uintptr_t)qemu_plugin_tb_vaddr(tb));
 	for (i = 0; i < n; i++) {
 		insn = qemu_plugin_tb_get_insn(tb, i);
 		pc = qemu_plugin_insn_vaddr(insn);
@@ -916,8 +962,9 @@ static void marked(unsigned int cpu, void *arg)
 {
 	char text[256];
 
+	(void)cpu;
 	(void)arg;
-	read_string(read_register(rdi[cpu]), text, sizeof(text));
+	read_string(read_register(rdi), text, sizeof(text));
 	if (!strcmp(text, "symbols")) {
 		read_symbols();
 		watch(false);

@@ -302,7 +302,8 @@ class Names:
             caller = symbols.function(address)
             what = f"{kind} by {caller}"
             if kind == "vmalloc":
-                return what, 0, ""
+                stack = caller in ("copy_process", "dup_task_struct")
+                return "kernel stack" if stack else what, 0, ""
             known = self.module.allocated(symbols, address)
             return self.typed(what, known or CALLERS.get(caller), offset)
         if kind == "percpu":

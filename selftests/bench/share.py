@@ -22,7 +22,8 @@ LINE = 64
 PEERS = ("kproxy", "haproxy-splice", "relay-splice")
 WORKS = (("crr", "session"), ("rr", "1-byte request"), ("bulk", "64 KiB of bulk"))
 
-# What is in the objects of a cache; those of kproxy are called as the structure.
+# The structure in the objects of a cache, unless the cache has its name, as
+# kproxy's have.
 CACHES = {
     "TCP": "tcp_sock", "TCPv6": "tcp6_sock", "tw_sock_TCP": "tcp_timewait_sock",
     "request_sock_TCP": "tcp_request_sock", "sock_inode_cache": "socket_alloc",
@@ -35,7 +36,7 @@ CACHES = {
     "tcp_bind2_bucket": "inet_bind2_bucket", "ip_dst_cache": "rtable",
     "shmem_inode_cache": "shmem_inode_info", "proc_inode_cache": "proc_inode",
 }
-# What a function of the kernel's allocates.
+# The structure that a function of the kernel allocates.
 CALLERS = {
     "do_eventfd": "eventfd_ctx", "neigh_create": "neighbour",
     "___neigh_create": "neighbour", "fib_create_info": "fib_info",
@@ -218,7 +219,7 @@ class Symbols:
 
 
 class Module:
-    """What is allocated where in the module, by its debug information."""
+    """The module's calls of allocators, by its debug information."""
 
     def __init__(self, path, source):
         self.path, self.source = path, source
@@ -339,7 +340,7 @@ Line = collections.namedtuple("Line", "count fields functions")
 
 
 class Count:
-    """What was counted of one peer, work and number of processors."""
+    """The transfers of one peer, work and number of processors."""
 
     def __init__(self, path, symbols, names, units):
         self.total = 0.0

@@ -464,15 +464,13 @@ def check_scene(folder, program):
             if words[3] == "kmalloc" and \
                     symbols.function(int(words[4], 16)) == "do_eventfd":
                 got["eventfd_ctx"] += int(words[0])
-            elif words[3:5] == ["slab", "filp"]:
-                got["file"] += int(words[0])
     turns = lanes * rounds
     for name, want in (("scene_add_shared", turns),
                        ("scene_add_private", 0),
                        ("scene_add_neighbour", turns),
                        ("scene_produce", rounds),
                        ("scene_consume", turns - rounds),
-                       ("eventfd_ctx", turns), ("file", turns)):
+                       ("eventfd_ctx", turns)):
         right = abs(got[name] - want) <= max(lanes, want // 50)
         print(f"{'ok' if right else 'not ok'} {name}: {got[name]} transfers, "
               f"{want} expected")

@@ -277,6 +277,7 @@ class Names:
 
     def __init__(self, btfs, module):
         self.btfs, self.module = btfs, module
+        self.own = set()        # structures that the module alone has
 
     def field(self, kind, offset):
         for btf in self.btfs:
@@ -287,6 +288,8 @@ class Names:
     def typed(self, what, kind, offset):
         field = self.field(kind, offset) if kind else ""
         if kind and field:
+            if kind not in self.btfs[-1].structs:
+                self.own.add(f"struct {kind}")
             return f"struct {kind}", offset // LINE, field
         return what, offset // LINE, f"+{offset}"
 
@@ -382,10 +385,12 @@ def names_of(counter, n):
     return ", ".join(name for name, _ in counter.most_common(n) if name)
 
 
-def print_worst(count, direct, n=10):
+def print_worst(count, direct, only=None, n=10):
     """The lines that move most beyond what they do in a direct connection."""
     rows = []
     for key, (total, fields, functions) in count.lines.items():
+        if only is not None and key[0] not in only:
+            continue
         own = total - (direct.lines[key][0] if key in direct.lines else 0)
         rows.append((own, key, fields, functions))
     rows.sort(key=lambda row: (-row[0], row[1]))
@@ -423,7 +428,8 @@ def print_table(counts, cpus, work, unit):
 def print_report(vmlinux, types, module, source, folder):
     with open(types, "rb") as file:
         btfs = [Btf(file.read()), Btf(section(vmlinux, ".BTF"))]
-    counts = load(folder, Names(btfs, Module(module, source)))
+    names = Names(btfs, Module(module, source))
+    counts = load(folder, names)
     cpus = sorted({key[0] for key in counts})
     for work, unit in WORKS:
         print_table(counts, cpus, work, unit)
@@ -434,6 +440,9 @@ def print_report(vmlinux, types, module, source, folder):
             if count and direct:
                 print(f"## {peer}, {unit}, {cpus[-1]} processors\n")
                 print_worst(count, direct)
+            if count and direct and peer == "kproxy":
+                print("Of these, structures that are the module's own:\n")
+                print_worst(count, direct, names.own)
 
 
 def functions_of(program):

@@ -10,8 +10,9 @@
  *        lanes scene LANES COUNT NAME
  *
  * Lane I connects to PORT + I * STEP. crr: connect, one byte there and back, close.
- * rr: one byte there and back. bulk: 64 KiB there, one byte back. Each lane does
- * WARM of them, then COUNT that are counted as NAME.
+ * rr: one byte there and back. bulk: 64 KiB there, one byte back; both on four
+ * connections in rotation, since a proxy may make some of them on other processors.
+ * Each lane does WARM of them, at least four, then COUNT that are counted as NAME.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,6 +33,7 @@
 #include "net.h"
 
 #define LANES 16
+#define CONNS 4
 #define BULK (64 << 10)
 #define ALONE __attribute__((aligned(64)))
 
@@ -132,12 +134,14 @@ static void lane_request(int fd, size_t size)
 		die("receive");
 }
 
-static void lane_work(const struct sockaddr_storage *server, int *fd,
+static void lane_work(const struct sockaddr_storage *server, int *fds,
 		      const char *mode, int n)
 {
 	size_t size = strcmp(mode, "bulk") ? 1 : BULK;
+	int *fd;
 
 	while (n--) {
+		fd = &fds[n % CONNS];
 		if (*fd < 0)
 			*fd = lane_connect(server, size);
 		lane_request(*fd, size);
@@ -152,7 +156,7 @@ static void lane(int i, pthread_barrier_t *barrier, char **args)
 {
 	struct sockaddr_storage server = address(args[1]);
 	struct sockaddr_in *in = (struct sockaddr_in *)&server;
-	int fd = -1;
+	int fds[CONNS] = { -1, -1, -1, -1 };
 
 	pin(i);
 	in->sin_port = htons(ntohs(in->sin_port) + i * atoi(args[2]));
@@ -160,9 +164,9 @@ static void lane(int i, pthread_barrier_t *barrier, char **args)
 	if (!i)
 		mark("begin");
 	pthread_barrier_wait(barrier);
-	lane_work(&server, &fd, args[0], atoi(args[4]));
+	lane_work(&server, fds, args[0], atoi(args[4]));
 	begin_counting(barrier, i);
-	lane_work(&server, &fd, args[0], atoi(args[5]));
+	lane_work(&server, fds, args[0], atoi(args[5]));
 	end_counting(barrier, i);
 }
 

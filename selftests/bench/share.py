@@ -14,14 +14,19 @@ import collections
 import glob
 import os
 import re
-import struct
 import subprocess
 import sys
+
+import btf
 
 LINE = 64
 PEERS = ("kproxy", "haproxy-splice", "relay-splice")
 WORKS = (("crr", "session"), ("rr", "1-byte request"), ("bulk", "64 KiB of bulk"))
 
+# What a path to a field begins and ends with and is not worth reading.
+WRAPPED = re.compile(r"^(inet_conn\.)?(icsk_inet\.)?(sk\.)?(__sk_common\.)?|"
+                     r"((\.rlock)?\.raw_lock)?(\.cnts|\.refs|\.val)?\.counter$|"
+                     r"\.seqcount\.sequence$")
 # The structure in the objects of a cache, unless the cache has its name, as
 # kproxy's have.
 CACHES = {
@@ -51,137 +56,15 @@ VARIABLES = {
 }
 
 
-class Btf:
-    """The types of a kernel or module, by name, and the fields of structures."""
-
-    INT, PTR, ARRAY, STRUCT, UNION, ENUM, TYPEDEF = 1, 2, 3, 4, 5, 6, 8
-    MODIFIERS = (8, 9, 10, 11, 18)  # typedef, volatile, const, restrict, tag
-    VAR, DATASEC, ENUM64 = 14, 15, 19
-    # Bytes after the header of a type, and for each of its members.
-    SIZES = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8),
-             14: (4, 0), 15: (0, 12), 17: (4, 0), 19: (0, 12)}
-
-    def __init__(self, data):
-        magic, _, _, header, types, length, strings, _ = struct.unpack_from(
-            "<HBBIIIII", data)
-        if magic != 0xeb9f:
-            sys.exit("share.py: no BTF")
-        self.data, self.strings = data, header + strings
-        self.types = [(0, 0, 0, 0, 0)]
-        self.structs, self.variables = {}, {}
-        at, end = header + types, header + types + length
-        while at < end:
-            name, info, size = struct.unpack_from("<III", data, at)
-            kind, members = info >> 24 & 31, info & 0xffff
-            fixed, each = self.SIZES.get(kind, (0, 0))
-            number = len(self.types)
-            self.types.append((name, kind, info, size, at + 12))
-            if kind in (self.STRUCT, self.UNION) and name:
-                self.structs.setdefault(self.string(name), number)
-            elif kind == self.VAR:
-                self.variables[self.string(name)] = size
-            at += 12 + fixed + each * members
-
-    def string(self, offset):
-        at = self.strings + offset
-        return self.data[at:self.data.index(0, at)].decode()
-
-    def plain(self, number):
-        """The number of the type without typedef, const and so on."""
-        while self.types[number][1] in self.MODIFIERS:
-            number = self.types[number][3]
-        return number
-
-    def size(self, number):
-        _, kind, _, size, at = self.types[self.plain(number)]
-        if kind == self.PTR:
-            return 8
-        if kind == self.ARRAY:
-            element, _, n = struct.unpack_from("<III", self.data, at)
-            return n * self.size(element)
-        return size
-
-    def members(self, number):
-        _, kind, info, _, at = self.types[number]
-        for i in range(info & 0xffff if kind in (4, 5) else 0):
-            name, member, bit = struct.unpack_from("<III", self.data, at + 12 * i)
-            if info >> 31:
-                bit &= 0xffffff
-            yield self.string(name), member, bit // 8
-
-    def field(self, number, offset):
-        """The path to the field at this offset, "" where there is none."""
-        number = self.plain(number)
-        _, kind, _, _, at = self.types[number]
-        if kind == self.ARRAY:
-            element, _, _ = struct.unpack_from("<III", self.data, at)
-            size = self.size(element)
-            if not size:
-                return ""
-            inner = self.field(element, offset % size)
-            if not inner:
-                return "[]"
-            dot = "" if inner[0] == "[" else "."
-            return f"[{offset // size}]{dot}{inner}"
-        for name, member, begin in self.members(number):
-            if begin <= offset < begin + self.size(member):
-                inner = self.field(member, offset - begin)
-                if not name or not inner:
-                    return name or inner
-                return name + inner if inner[0] == "[" else f"{name}.{inner}"
-        return ""
-
-    def offset(self, type_name, path):
-        """Where a field is; anonymous members are looked through."""
-        found = self.find(self.structs[type_name], path)
-        if found is None:
-            sys.exit(f"share.py: struct {type_name} has no {path}")
-        return found
-
-    def find(self, number, name):
-        for member_name, member, begin in self.members(self.plain(number)):
-            if member_name == name:
-                return begin
-            if not member_name:
-                inner = self.find(member, name)
-                if inner is not None:
-                    return begin + inner
-        return None
-
-    def constant(self, name):
-        for _, kind, info, _, at in self.types:
-            for i in range(info & 0xffff if kind == self.ENUM else 0):
-                word, value = struct.unpack_from("<Ii", self.data, at + 8 * i)
-                if self.string(word) == name:
-                    return value & 0xffffffff
-        return sys.exit(f"share.py: the kernel has no constant {name}")
-
-
-def section(path, wanted):
-    """The content of a section of an ELF file."""
-    with open(path, "rb") as file:
-        data = file.read()
-    table, = struct.unpack_from("<Q", data, 0x28)
-    size, number, names = struct.unpack_from("<HHH", data, 0x3a)
-    headers = [struct.unpack_from("<IIQQQQ", data, table + i * size)
-               for i in range(number)]
-    for name, _, _, _, offset, length in headers:
-        at = headers[names][4] + name
-        if data[at:data.index(0, at)].decode() == wanted:
-            return data[offset:offset + length]
-    return sys.exit(f"share.py: {path} has no {wanted}")
-
-
 def print_layout(vmlinux):
-    btf = Btf(section(vmlinux, ".BTF"))
-    slab_type = btf.constant("PGTY_slab")
-    print("page_size", btf.size(btf.structs["page"]))
-    print("page_head", btf.offset("page", "compound_head"))
-    print("page_type", btf.offset("page", "page_type"))
-    print("slab_type", slab_type)
-    print("slab_cache", btf.offset("slab", "slab_cache"))
-    print("cache_size", btf.offset("kmem_cache", "size"))
-    print("cache_name", btf.offset("kmem_cache", "name"))
+    types = btf.Btf(btf.section(vmlinux, ".BTF"))
+    print("page_size", types.size(types.structs["page"]))
+    print("page_head", types.offset("page", "compound_head"))
+    print("page_type", types.offset("page", "page_type"))
+    print("slab_type", types.constant("PGTY_slab"))
+    print("slab_cache", types.offset("slab", "slab_cache"))
+    print("cache_size", types.offset("kmem_cache", "size"))
+    print("cache_name", types.offset("kmem_cache", "name"))
 
 
 class Symbols:
@@ -280,18 +163,18 @@ class Names:
         self.own = set()        # structures that the module alone has
 
     def field(self, kind, offset):
-        for btf in self.btfs:
-            if kind in btf.structs:
-                return btf.field(btf.structs[kind], offset)
+        for types in self.btfs:
+            if kind in types.structs:
+                return types.field(types.structs[kind], offset)
         return ""
 
     def typed(self, what, kind, offset):
-        field = self.field(kind, offset) if kind else ""
-        if kind and field:
-            if kind not in self.btfs[-1].structs:
-                self.own.add(f"struct {kind}")
-            return f"struct {kind}", offset // LINE, field
-        return what, offset // LINE, f"+{offset}"
+        if not any(kind in types.structs for types in self.btfs):
+            return what, offset // LINE, f"+{offset}"
+        if kind not in self.btfs[-1].structs:
+            self.own.add(f"struct {kind}")
+        field = WRAPPED.sub("", self.field(kind, offset))
+        return f"struct {kind}", offset // LINE, field or f"+{offset}"
 
     def name(self, symbols, words, function):
         """(structure, line, field) of one line of the plugin's."""
@@ -328,12 +211,12 @@ class Names:
         return "memory of programs", 0, ""
 
     def variable(self, what, symbol, offset):
-        for btf in self.btfs:
-            number = btf.variables.get(symbol)
+        for types in self.btfs:
+            number = types.variables.get(symbol)
             if number is None:
-                number = btf.structs.get(VARIABLES.get(symbol))
+                number = types.structs.get(VARIABLES.get(symbol))
             if number is not None:
-                field = btf.field(number, offset)
+                field = WRAPPED.sub("", types.field(number, offset))
                 if field:
                     return what, offset // LINE, field
         return what, offset // LINE, f"+{offset}" if offset else ""
@@ -393,12 +276,14 @@ def print_worst(count, direct, only=None, n=10):
             continue
         own = total - (direct.lines[key][0] if key in direct.lines else 0)
         rows.append((own, key, fields, functions))
+    rows = [row for row in rows if row[0] >= 0.005]
+    if not rows:
+        print("None.\n")
+        return
     rows.sort(key=lambda row: (-row[0], row[1]))
     print("| transfers | structure | fields | functions |")
     print("| ---: | --- | --- | --- |")
     for own, (what, line, *_), fields, functions in rows[:n]:
-        if own < 0.005:
-            break
         where = f", line {line}" if line else ""
         print(f"| {own:.2f} | {what}{where} | {names_of(fields, 4)} "
               f"| {names_of(functions, 4)} |")
@@ -427,9 +312,11 @@ def print_table(counts, cpus, work, unit):
 
 def print_report(vmlinux, types, module, source, folder):
     with open(types, "rb") as file:
-        btfs = [Btf(file.read()), Btf(section(vmlinux, ".BTF"))]
+        btfs = [btf.Btf(file.read()), btf.Btf(btf.section(vmlinux, ".BTF"))]
     names = Names(btfs, Module(module, source))
     counts = load(folder, names)
+    if not counts:
+        sys.exit(f"share.py: nothing was counted in {folder}")
     cpus = sorted({key[0] for key in counts})
     for work, unit in WORKS:
         print_table(counts, cpus, work, unit)

@@ -119,7 +119,7 @@ check-night: deps ## all that .ci/run has no time for: hours
 demo: deps ## real programs through the proxy, in a virtual machine
 	@selftests/demo
 
-bench: ## compare with other proxies; QUICK=1, PEERS= and WORK= for a part; ALL=1
+bench: ## compare with other proxies; QUICK=1, PEERS= and WORK= for a part; ALL=1; WORK=share: shared cache lines
 	@selftests/bench/run bench
 
 bench-gate: ## fail if kproxy costs more than it did; UPDATE=1: it may

@@ -8,7 +8,10 @@
 #include <uapi/linux/kproxy.h>
 
 #include "../netlink-gen.h"
-#include "../netns.h"
+#include "../root.h"
+#include "../server.h"
+#include "../transaction.h"
+#include "../upstream-change.h"
 #include "../upstream.h"
 
 #define UPSTREAMS 24
@@ -29,29 +32,40 @@ struct fixture {
 	unsigned int told[UPSTREAMS];
 };
 
+/* A request of a socket that has no transaction. */
+static struct kproxy_view *begin(struct kunit *test, struct kproxy_net *kn,
+				 struct kproxy_view *own)
+{
+	return kproxy_transaction_enter(kn, (const struct sock *)test, own);
+}
+
 static void add_objects(struct kunit *test, struct kproxy_net *kn)
 {
 	const struct kproxy_server_options options = { .weight = 1 };
 	union kproxy_addr addr = { .v4.sin_family = AF_INET };
+	struct kproxy_view own, *view;
 	struct kproxy_upstream *up;
 	unsigned int i, n;
 	char name[16];
+	int err;
 
 	for (i = 0; i < UPSTREAMS; i++) {
 		snprintf(name, sizeof(name), "kunit%u", i);
+		view = begin(test, kn, &own);
+		err = kproxy_upstream_add(view, name, &kproxy_upstream_defaults,
+					  NULL);
 		KUNIT_EXPECT_EQ(test, 0,
-				kproxy_upstream_add(kn, name,
-						    &kproxy_upstream_defaults,
-						    NULL));
-		up = kproxy_upstream_find(kn, name);
+				kproxy_transaction_leave(view, err, NULL));
+		up = kproxy_upstream_find(kn, name, NULL);
 		if (!up)
 			return;
 		for (n = 0; n < SERVERS; n++) {
 			addr.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 			addr.v4.sin_port = htons(1 + n);
-			KUNIT_EXPECT_EQ(test, 0,
-					kproxy_server_add(up, &addr, &options,
-							  NULL));
+			view = begin(test, kn, &own);
+			err = kproxy_server_add(view, up, &addr, &options, NULL);
+			err = kproxy_transaction_leave(view, err, NULL);
+			KUNIT_EXPECT_EQ(test, 0, err);
 		}
 	}
 }
@@ -83,16 +97,22 @@ static int dump_init(struct kunit *test)
 static void dump_exit(struct kunit *test)
 {
 	struct fixture *f = test->priv;
+	struct kproxy_view own, *view;
 	struct kproxy_upstream *up;
 	unsigned int i;
 	char name[16];
+	int err;
 
 	mutex_lock(&f->kn->lock);
 	for (i = 0; i < UPSTREAMS; i++) {
 		snprintf(name, sizeof(name), "kunit%u", i);
-		up = kproxy_upstream_find(f->kn, name);
-		if (up)
-			kproxy_upstream_del(up, NULL);
+		up = kproxy_upstream_find(f->kn, name, NULL);
+		if (!up)
+			continue;
+		view = begin(test, f->kn, &own);
+		err = kproxy_upstream_del(view, up, NULL);
+		KUNIT_EXPECT_EQ(test, 0,
+				kproxy_transaction_leave(view, err, NULL));
 	}
 	f->kn->last_object = f->last_object;
 	mutex_unlock(&f->kn->lock);

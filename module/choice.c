@@ -436,18 +436,24 @@ struct kproxy_server *kproxy_choice_pick(struct kproxy_choice *c,
 	enum pick_pass pass, last = pick->last ? PICK_ANY : PICK_NEW;
 	struct kproxy_server *server;
 
-	/* pairs with smp_store_release() in choice_is_fresh() */
-	if (unlikely(smp_load_acquire(&c->stale)))
-		choice_refresh(c);
-	rcu_read_lock();
-	for (pass = PICK_NEW; pass <= last; pass++) {
-		server = pick_pass(c, pick, pass);
-		if (server != ERR_PTR(-ENOENT))
-			break;
-	}
-	if (!IS_ERR(server))
-		kproxy_server_hold(server);
-	rcu_read_unlock();
+	/*
+	 * All servers of a balancer may be deleted between its build and the
+	 * choice. Others may have been added then, so build again.
+	 */
+	do {
+		/* pairs with smp_store_release() in choice_is_fresh() */
+		if (unlikely(smp_load_acquire(&c->stale)))
+			choice_refresh(c);
+		rcu_read_lock();
+		for (pass = PICK_NEW; pass <= last; pass++) {
+			server = pick_pass(c, pick, pass);
+			if (server != ERR_PTR(-ENOENT))
+				break;
+		}
+		if (!IS_ERR(server))
+			kproxy_server_hold(server);
+		rcu_read_unlock();
+	} while (server == ERR_PTR(-ENOENT) && READ_ONCE(c->stale));
 	return server;
 }
 

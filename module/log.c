@@ -267,8 +267,9 @@ int kproxy_log_init(void)
 	if (!tmpfs)
 		return -ENODEV;
 	mount = kern_mount(tmpfs);
+	/* tmpfs without the memory for an inode says ENOSPC. */
 	if (IS_ERR(mount))
-		return PTR_ERR(mount);
+		return PTR_ERR(mount) == -ENOSPC ? -ENOMEM : PTR_ERR(mount);
 	mount->mnt_sb->s_iflags |= SB_I_NOEXEC | SB_I_NODEV;
 	log_mount = mount;
 	return 0;

@@ -8,6 +8,7 @@
 #include <uapi/linux/kproxy.h>
 
 #include "../netlink-gen.h"
+#include "../netns.h"
 #include "../root.h"
 #include "../server.h"
 #include "../transaction.h"
@@ -73,12 +74,18 @@ static void add_objects(struct kunit *test, struct kproxy_net *kn)
 static int dump_init(struct kunit *test)
 {
 	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+	int err;
 
 	if (!f)
 		return -ENOMEM;
 	test->priv = f;
 	f->kn = kproxy_net(&init_net);
 	mutex_lock(&f->kn->lock);
+	err = kproxy_net_use(f->kn);
+	if (err) {
+		mutex_unlock(&f->kn->lock);
+		return err;
+	}
 	f->last_object = f->kn->last_object;
 	f->kn->last_object = U32_MAX - BELOW;
 	add_objects(test, f->kn);

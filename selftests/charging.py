@@ -93,7 +93,7 @@ def host():
 
 
 @contextlib.contextmanager
-def charged(group, least, what, share=3):
+def charged(group, least, what, share=4):
     """
     At least so much more is the group's afterwards; and of what the host has
     lost meanwhile, the other ends of connections being there too, a good part.

@@ -9,6 +9,7 @@ import itertools
 import os
 import random
 import re
+import select
 import socket
 import struct
 import tempfile
@@ -46,12 +47,14 @@ def content(file):
 
 
 def send_file(sock, file, size):
-    sock.settimeout(None)
+    """Another thread may read from the socket, whose mode must not change."""
     offset = 0
     while offset < size:
-        offset += os.sendfile(sock.fileno(), file.fileno(), offset,
-                              size - offset)
-    sock.settimeout(limit(20))
+        try:
+            offset += os.sendfile(sock.fileno(), file.fileno(), offset,
+                                  size - offset)
+        except BlockingIOError:
+            select.select([], [sock], [], limit(20))
     sock.shutdown(socket.SHUT_WR)
 
 

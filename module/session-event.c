@@ -219,7 +219,7 @@ void kproxy_session_socket_changed(struct kproxy_session *s,
  * @s: the session, both its sockets locked
  * @source: where the stream came from
  *
- * Context: softirq.
+ * Context: softirq, or the life work with bottom halves off.
  */
 void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source)
 {

@@ -18,7 +18,8 @@
  * so that its port can be reused, before it calls the release notifiers.
  *
  * A commit is bounded by KPROXY_STAGED_MAX requests and reschedules between two
- * changes, because it runs under the lock that all generic netlink families share.
+ * changes, because it holds generic netlink's cb_lock for reading: once somebody
+ * registers a family, requests to all families wait until the commit has ended.
  */
 #include <linux/netlink.h>
 #include <linux/rcupdate.h>

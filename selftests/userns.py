@@ -142,7 +142,10 @@ def unused():
     run("insmod", ko, "userns=1", f"userns_objects={OBJECTS}")
     print(f"# {with_module:.0f} bytes with the module, {without:.0f} without",
           flush=True)
-    if with_module - without > 2600:
+    # Locks and works are larger in kernels that check them, and may push the root
+    # into the next size of the allocator.
+    most = 8000 if os.path.exists("/sys/kernel/debug/failslab") else 2600
+    if with_module - without > most:
         raise Failed(f"{with_module - without:.0f} bytes for each")
 
 

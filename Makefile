@@ -77,8 +77,8 @@ check: deps ## every test, each on one of the two kernels
 check-all: deps ## every test, or TESTS, on both kernels, with all its bytes
 	@selftests/run $(TESTS)
 
-check-debug: deps ## every test, on a debug kernel; TESTS="faults teardown": these
-	@KERNEL=$(or $(KERNEL),um-debug) selftests/run $(TESTS)
+check-debug: deps ## every test, on the debug kernel, or KERNEL=um-debug; TESTS="faults teardown": these
+	@KERNEL=$(or $(KERNEL),debug) selftests/run $(TESTS)
 
 check-kcsan: deps ## every test, or TESTS, on a kernel that looks for data races
 	@KERNEL=kcsan selftests/run $(TESTS)

@@ -202,7 +202,7 @@ static int refuse_port(const struct listener_change *c, unsigned int i, int err,
 	return err;
 }
 
-/* An address of somebody else's can't stay when it is transparent no more. */
+/* Without transparent, a listener cannot keep an address that is not local. */
 static int listener_local(const struct listener_change *c,
 			  struct netlink_ext_ack *extack)
 {
@@ -318,7 +318,7 @@ static void listener_publish_ports(struct listener_change *c)
 		if (!c->ports[i].donor)
 			continue;
 		kproxy_port_take(&c->ports[i]);
-		/* Who came meanwhile may yet call the donor. */
+		/* A callback that is running may still use the donor. */
 		c->change.grace = true;
 	}
 	listener_swap_ports(c->l, &c->ports, &c->nr_ports);
@@ -624,8 +624,8 @@ static void listener_withdraw(struct kproxy_listener *l)
 }
 
 /**
- * kproxy_listener_drain() - stop accepting, and end its sessions bit by bit
- * @l: the listener, its namespace's lock held; the caller's no more
+ * kproxy_listener_drain() - stop accepting, and end its sessions at a rate
+ * @l: the listener, its namespace's lock held; not to be used afterwards
  * @rate: sessions a second, 0 for as many as the deadline needs
  * @deadline: when all are ended, in milliseconds, 0 for never; not both
  *

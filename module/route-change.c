@@ -127,7 +127,7 @@ static void routes_publish(struct kproxy_change *change)
 					     lockdep_is_held(&kn->lock));
 }
 
-/* Announce the routes that were and are no more, and those that are new. */
+/* Announce the routes that were removed and those that were added. */
 static void routes_tell(const struct kproxy_listener *l,
 			const struct kproxy_routes *old,
 			const struct kproxy_routes *new)

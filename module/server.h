@@ -21,7 +21,7 @@ struct kproxy_upstream;
 
 #define KPROXY_WEIGHT_DEFAULT 1
 
-/* What can be set of a server. */
+/* A server's options. */
 struct kproxy_server_options {
 	unsigned int weight;
 	enum kproxy_server_state state;

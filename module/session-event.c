@@ -193,11 +193,11 @@ static bool session_both_closed(const struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_socket_changed() - look whether a socket has come to its end
+ * kproxy_session_socket_changed() - check whether a socket has closed
  * @s: the session
  * @side: whose socket it is, which is locked
  *
- * The two may come to their ends at the same time, and before the session lingers:
+ * Both may close at the same time, and before the session lingers:
  * whoever sets a bit or the state, which are full barriers, looks at all of them
  * after that, so that one sees the last.
  *
@@ -302,7 +302,7 @@ bool kproxy_session_deadline(const struct kproxy_session *s,
 
 /**
  * kproxy_session_arm() - have the timer look when the session's time is over
- * @s: the session; the time of its state may have begun anew
+ * @s: the session; the time-out of its state may have restarted
  *
  * Context: any in which the session can't end.
  */

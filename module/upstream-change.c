@@ -375,7 +375,7 @@ static void upstream_publish(struct kproxy_change *change)
 	upstream_tell(c);
 }
 
-/* What follows from it, once it is seen. */
+/* Apply the consequences of a published change. */
 static void server_follow(struct server_change *sc)
 {
 	struct kproxy_server *server = sc->server;
@@ -632,7 +632,7 @@ int kproxy_upstream_del(struct kproxy_view *view, struct kproxy_upstream *up,
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -EEXIST when it stands there already; -ENOSPC for too many; -EDQUOT;
+ * Return: 0; -EEXIST for a duplicate; -ENOSPC for too many; -EDQUOT;
  * -ENOMEM; -EBUSY when the view has deleted the upstream.
  */
 int kproxy_server_add(struct kproxy_view *view, struct kproxy_upstream *up,

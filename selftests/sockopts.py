@@ -781,8 +781,8 @@ def all_kinds():
     words = "mark 7 dscp 10 source 10.2.0.11 fastopen on"
     run("ip", "-n", PROXY, "addr", "add", "10.2.0.11/24", "dev", "back")
     with far_server(), listen(FAR) as listener:
-        kp(f"upstream set far {words} check tcp interval 100ms")
         with capture(SERVER) as to_server:
+            kp(f"upstream set far {words} check tcp interval 100ms")
             # It is reset at once, so its options cannot be read.
             check, peer = listener.accept()
             expect(peer[0], "10.2.0.11", "where it came from")

@@ -158,6 +158,20 @@ void kproxy_listener_session_ended(struct kproxy_listener *l)
 }
 
 /**
+ * kproxy_listener_configured_upstream() - the current upstream of a listener
+ * @l: the listener, the lock of its namespace's configuration held
+ *
+ * Context: any.
+ * Return: the upstream, not held; NULL for a listener that is not current.
+ */
+struct kproxy_upstream *
+kproxy_listener_configured_upstream(const struct kproxy_listener *l)
+{
+	return rcu_dereference_protected(l->upstream,
+					 lockdep_is_held(&l->obj.kn->lock));
+}
+
+/**
  * kproxy_listener_upstream() - who gets a listener's sessions now
  * @l: the listener
  *
@@ -168,10 +182,11 @@ struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l)
 {
 	struct kproxy_upstream *up;
 
-	spin_lock(&l->lock);
-	up = l->upstream;
-	if (up)
-		kproxy_upstream_hold(up);
-	spin_unlock(&l->lock);
+	rcu_read_lock();
+	/* One that is about to be freed was replaced. */
+	do
+		up = rcu_dereference(l->upstream);
+	while (up && !kproxy_upstream_tryhold(up));
+	rcu_read_unlock();
 	return up;
 }

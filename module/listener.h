@@ -2,6 +2,7 @@
 #ifndef _KPROXY_LISTENER_H
 #define _KPROXY_LISTENER_H
 
+#include <linux/cache.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -77,20 +78,14 @@ struct kproxy_listener {
 	/* Constant. */
 	struct kproxy_stats __percpu *stats;
 
-	/* live sessions, and clients that are being accepted */
-	atomic_t sessions;
-
+	/* Under the configuration lock, read under RCU; held. */
+	struct kproxy_upstream __rcu *upstream;
 	/*
-	 * Protects @rate; and @upstream, which is held, and @ports: they are
-	 * changed under the configuration lock, too.
+	 * Changed under the configuration lock and @lock; freed after a grace
+	 * period.
 	 */
-	spinlock_t lock;
-	struct kproxy_upstream *upstream;
-	/* freed after a grace period */
 	struct kproxy_listener_port *ports;
 	unsigned int nr_ports;
-	/* of accepted clients */
-	struct kproxy_rate rate;
 
 	/* Under the configuration lock; options and, by RCU, routes read by any. */
 	struct kproxy_listener_options options;
@@ -101,6 +96,14 @@ struct kproxy_listener {
 	struct kproxy_drain drain;
 
 	struct rcu_head rcu;
+
+	/* What sessions write. */
+	/* live sessions, and clients that are being accepted */
+	atomic_t sessions ____cacheline_aligned_in_smp;
+	/* Protects @rate, and changes of @ports. */
+	spinlock_t lock;
+	/* of accepted clients */
+	struct kproxy_rate rate;
 };
 
 extern const struct kproxy_listener_options kproxy_listener_defaults;
@@ -116,5 +119,7 @@ void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n);
 void kproxy_listener_refused(struct kproxy_listener *l);
 void kproxy_listener_session_ended(struct kproxy_listener *l);
 struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);
+struct kproxy_upstream *
+kproxy_listener_configured_upstream(const struct kproxy_listener *l);
 
 #endif /* _KPROXY_LISTENER_H */

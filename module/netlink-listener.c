@@ -103,7 +103,8 @@ static int put_listener(struct sk_buff *skb, const void *object)
 	unsigned int i;
 
 	if (nla_put_string(skb, KPROXY_A_LISTENER_NAME, l->obj.name) ||
-	    nla_put_string(skb, KPROXY_A_LISTENER_UPSTREAM, l->upstream->obj.name))
+	    nla_put_string(skb, KPROXY_A_LISTENER_UPSTREAM,
+			   kproxy_listener_configured_upstream(l)->obj.name))
 		return -EMSGSIZE;
 	for (i = 0; i < l->nr_ports; i++)
 		if (kproxy_netlink_put_addr(skb, KPROXY_A_LISTENER_ADDRESS,
@@ -293,7 +294,7 @@ static int set_listener_to(struct kproxy_view *view, struct kproxy_listener *l,
 			   union kproxy_addr *addrs)
 {
 	struct kproxy_listener_options options = l->options;
-	struct kproxy_upstream *up = l->upstream;
+	struct kproxy_upstream *up = kproxy_listener_configured_upstream(l);
 	int n, err;
 
 	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM]) {

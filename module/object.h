@@ -2,6 +2,7 @@
 #ifndef _KPROXY_OBJECT_H
 #define _KPROXY_OBJECT_H
 
+#include <linux/cache.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
@@ -64,8 +65,6 @@ struct kproxy_object {
 	u64 id;
 	char name[KPROXY_NAME_MAX + 1];
 
-	refcount_t refs;
-
 	/*
 	 * Under the configuration lock. Both lists contain the objects of all
 	 * views; @node is in the order of the ids.
@@ -73,6 +72,9 @@ struct kproxy_object {
 	struct list_head node;
 	struct hlist_node by_name;
 	struct kproxy_states states;
+
+	/* Written by each session. */
+	refcount_t refs ____cacheline_aligned_in_smp;
 };
 
 struct kproxy_next *kproxy_next(const struct kproxy_states *states,

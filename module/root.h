@@ -2,6 +2,7 @@
 #ifndef _KPROXY_ROOT_H
 #define _KPROXY_ROOT_H
 
+#include <linux/cache.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rhashtable.h>
@@ -32,19 +33,21 @@ struct kproxy_net {
 	/* NULL: no limits */
 	struct kproxy_quota *quota;
 	struct kproxy_stats __percpu *stats;
-	/* by id; its own locks, readers under RCU */
-	struct rhashtable sessions;
+	/* Opened under @lock with a listener, read by any; then constant. */
+	struct kproxy_log *log;
+	/* by id; its own locks, readers under RCU; its count is on another line */
+	struct rhashtable sessions ____cacheline_aligned_in_smp;
 	/* its own lock */
 	struct kproxy_admission admission;
+
+	/* What each session writes. */
 	/* the id given last */
-	atomic64_t last_id;
+	atomic64_t last_id ____cacheline_aligned_in_smp;
 	/* sessions whose memory may still refer to this */
 	atomic_t live;
 
 	/* Serialises changes of the configuration; innermost of none. */
-	struct mutex lock;
-	/* Opened under @lock with a listener, read by any; then constant. */
-	struct kproxy_log *log;
+	struct mutex lock ____cacheline_aligned_in_smp;
 	/* Under @lock, of all views, in the order of their ids. */
 	struct list_head listeners;
 	struct list_head upstreams;

@@ -49,7 +49,7 @@ static const unsigned int stall_counter[KPROXY_SIDES] = {
  */
 void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side source)
 {
-	set_bit(KPROXY_SESSION_WANTED + source, &s->flags);
+	set_bit(KPROXY_PUMP_WANTED, &s->pumps[source].flags);
 	/* Don't dirty the cache line again: both directions read it. */
 	if (!test_bit(KPROXY_SESSION_KICKED, &s->flags))
 		set_bit(KPROXY_SESSION_KICKED, &s->flags);
@@ -64,7 +64,7 @@ void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side source)
  */
 void kproxy_session_kick_both(struct kproxy_session *s)
 {
-	set_bit(KPROXY_SESSION_WANTED + KPROXY_CLIENT, &s->flags);
+	set_bit(KPROXY_PUMP_WANTED, &s->pumps[KPROXY_CLIENT].flags);
 	kproxy_session_kick(s, KPROXY_SERVER);
 }
 
@@ -183,8 +183,8 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 	enum kproxy_pump_result result;
 	bool full;
 
-	if (unlikely(test_bit(KPROXY_SESSION_HELD + source, &s->flags)))
-		clear_bit(KPROXY_SESSION_HELD + source, &s->flags);
+	if (unlikely(test_bit(KPROXY_PUMP_COALESCING, &s->pumps[source].flags)))
+		clear_bit(KPROXY_PUMP_COALESCING, &s->pumps[source].flags);
 	result = kproxy_pump_run(&s->pumps[source], s->ends[source].sk,
 				 s->ends[!source].sk, &kproxy_pool, &moved);
 	session_account(s, source, &moved);
@@ -256,10 +256,10 @@ static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
 	if (sock_flag(sk, SOCK_DONE) ||
 	    kproxy_sock_unread(sk) >= READ_ONCE(pump->hold.bytes))
 		return false;
-	if (test_bit(KPROXY_SESSION_HELD + source, &s->flags))
+	if (test_bit(KPROXY_PUMP_COALESCING, &s->pumps[source].flags))
 		return true;
 	WRITE_ONCE(pump->held_since, tcp_sk(sk)->tcp_mstamp);
-	set_bit(KPROXY_SESSION_HELD + source, &s->flags);
+	set_bit(KPROXY_PUMP_COALESCING, &s->pumps[source].flags);
 	/*
 	 * Pairs with the barrier in kproxy_session_hold_timer(): either this
 	 * sees that the timer is not queued, or the timer sees the bit.
@@ -306,7 +306,7 @@ enum hrtimer_restart kproxy_session_hold_timer(struct hrtimer *timer)
 	 */
 	smp_mb();
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
-		if (!test_bit(KPROXY_SESSION_HELD + side, &s->flags))
+		if (!test_bit(KPROXY_PUMP_COALESCING, &s->pumps[side].flags))
 			continue;
 		kproxy_fault_point(KPROXY_POINT_HOLD_TIMER);
 		left = session_hold_left(s, side);
@@ -314,7 +314,7 @@ enum hrtimer_restart kproxy_session_hold_timer(struct hrtimer *timer)
 			next = min(next, left);
 			continue;
 		}
-		set_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags);
+		set_bit(KPROXY_PUMP_IN_VAIN, &s->pumps[side].flags);
 		kproxy_session_kick(s, side);
 	}
 	/* Not HRTIMER_RESTART: another CPU may have started it again. */
@@ -369,7 +369,7 @@ void kproxy_session_data_ready(struct kproxy_session *s,
 
 busy:
 	kproxy_fault_point(KPROXY_POINT_DATA_BUSY);
-	set_bit(KPROXY_SESSION_DEFERRED + source, &s->flags);
+	set_bit(KPROXY_PUMP_DEFERRED, &s->pumps[source].flags);
 	kproxy_session_kick(s, source);
 	local_bh_enable();
 }
@@ -449,15 +449,15 @@ static void session_pump_wanted(struct kproxy_session *s)
 		u64 before = kproxy_pump_bytes(&s->pumps[side]);
 		bool deferred;
 
-		if (!test_and_clear_bit(KPROXY_SESSION_WANTED + side, &s->flags))
+		if (!test_and_clear_bit(KPROXY_PUMP_WANTED, &s->pumps[side].flags))
 			continue;
-		deferred = test_and_clear_bit(KPROXY_SESSION_DEFERRED + side,
-					      &s->flags);
+		deferred = test_and_clear_bit(KPROXY_PUMP_DEFERRED,
+					      &s->pumps[side].flags);
 		kproxy_stats_inc(s->net_stats,
 				 deferred ? KPROXY_A_COUNTERS_PUMPS_DEFERRED :
 					    KPROXY_A_COUNTERS_PUMPS_INLINE);
 		session_run(s, side);
-		if (test_and_clear_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags))
+		if (test_and_clear_bit(KPROXY_PUMP_IN_VAIN, &s->pumps[side].flags))
 			session_held_in_vain(s, side,
 					     kproxy_pump_bytes(&s->pumps[side]) -
 					     before);
@@ -525,8 +525,8 @@ void kproxy_session_pump_work(struct work_struct *work)
  */
 void kproxy_session_pump(struct kproxy_session *s)
 {
-	set_bit(KPROXY_SESSION_WANTED + KPROXY_CLIENT, &s->flags);
-	set_bit(KPROXY_SESSION_WANTED + KPROXY_SERVER, &s->flags);
+	set_bit(KPROXY_PUMP_WANTED, &s->pumps[KPROXY_CLIENT].flags);
+	set_bit(KPROXY_PUMP_WANTED, &s->pumps[KPROXY_SERVER].flags);
 	local_bh_disable();
 	session_pump_locked(s);
 	local_bh_enable();

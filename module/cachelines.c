@@ -67,8 +67,9 @@ BEFORE(struct kproxy_server, preconnect, refs);
 
 /* A namespace. */
 BEFORE(struct kproxy_net, stats, last_id);
+BEFORE(struct kproxy_net, cpus, last_id);
 BEFORE(struct kproxy_net, log, last_id);
 BEFORE(struct kproxy_net, sessions.tbl, sessions.nelems);
 BEFORE(struct kproxy_net, sessions.p, sessions.nelems);
 BEFORE(struct kproxy_net, sessions.nelems, last_id);
-BEFORE(struct kproxy_net, live, lock);
+BEFORE(struct kproxy_net, last_id, lock);

@@ -67,7 +67,9 @@ int kproxy_net_use(struct kproxy_net *kn)
 	kn->names = kcalloc(1 << KPROXY_NAME_BITS, sizeof(*kn->names),
 			    GFP_KERNEL_ACCOUNT);
 	kn->stats = kproxy_stats_new();
-	if (!kn->names || !kn->stats ||
+	kn->cpus = alloc_percpu_gfp(struct kproxy_net_cpu,
+				    GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!kn->names || !kn->stats || !kn->cpus ||
 	    kproxy_quota_new(kn->net, &kn->quota))
 		goto err_memory;
 	if (kproxy_session_table_init(kn))
@@ -83,6 +85,8 @@ err_table:
 err_memory:
 	kproxy_quota_put(kn->quota);
 	kn->quota = NULL;
+	free_percpu(kn->cpus);
+	kn->cpus = NULL;
 	kproxy_stats_free(kn->stats);
 	kn->stats = NULL;
 	kfree(kn->names);
@@ -143,6 +147,7 @@ static void __net_exit netns_exit(struct net *net)
 	kproxy_admission_destroy(&kn->admission);
 	kproxy_session_table_destroy(kn);
 	kproxy_log_close(kn->log);
+	free_percpu(kn->cpus);
 	kproxy_stats_free(kn->stats);
 	kfree(kn->names);
 	kproxy_quota_put(kn->quota);

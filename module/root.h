@@ -21,18 +21,30 @@ struct sock;
 /* Size of the hash table of names, in bits. */
 #define KPROXY_NAME_BITS 8
 
+/* What sessions write of a namespace; one CPU's, by that CPU alone. */
+struct kproxy_net_cpu {
+	/* the id to give next, and how many are left of the CPU's range */
+	u64 next_id;
+	unsigned int ids;
+	/* sessions published here, less those whose memory was given up here */
+	long live;
+};
+
 /* Everything that kproxy has in one network namespace. */
 struct kproxy_net {
 	struct net *net;
 	/*
 	 * Set under @lock before the first object is added, then constant:
-	 * @stats, @names, @sessions, @admission and @quota are
+	 * @stats, @cpus, @names, @sessions, @admission and @quota are
 	 * allocated. Read by any through kproxy_net_used().
 	 */
 	bool used;
 	/* NULL: no limits */
 	struct kproxy_quota *quota;
 	struct kproxy_stats __percpu *stats;
+	struct kproxy_net_cpu __percpu *cpus;
+	/* Who ends the last session wakes up whoever waits for that. */
+	bool ending;
 	/* Opened under @lock with a listener, read by any; then constant. */
 	struct kproxy_log *log;
 	/* by id; its own locks, readers under RCU; its count is on another line */
@@ -40,11 +52,8 @@ struct kproxy_net {
 	/* its own lock */
 	struct kproxy_admission admission;
 
-	/* What each session writes. */
-	/* the id given last */
+	/* the last id of the ranges that CPUs have */
 	atomic64_t last_id ____cacheline_aligned_in_smp;
-	/* sessions whose memory may still refer to this */
-	atomic_t live;
 
 	/* Serialises changes of the configuration; innermost of none. */
 	struct mutex lock ____cacheline_aligned_in_smp;

@@ -473,6 +473,24 @@ static unsigned int client_hops(const struct sock *client)
 	return hops;
 }
 
+/* Ids that a CPU takes at once, so that nearly all are given without sharing. */
+#define ID_RANGE 64
+
+static u64 session_id(struct kproxy_net *kn)
+{
+	struct kproxy_net_cpu *cpu = get_cpu_ptr(kn->cpus);
+	u64 id;
+
+	if (!cpu->ids) {
+		cpu->next_id = atomic64_fetch_add(ID_RANGE, &kn->last_id) + 1;
+		cpu->ids = ID_RANGE;
+	}
+	cpu->ids--;
+	id = cpu->next_id++;
+	put_cpu_ptr(kn->cpus);
+	return id;
+}
+
 static struct kproxy_session *session_new(struct kproxy_listener *l,
 					  struct kproxy_upstream *up,
 					  const struct sock *client,
@@ -498,7 +516,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	kproxy_hold_init(&s->pumps[KPROXY_CLIENT].hold);
 	kproxy_hold_init(&s->pumps[KPROXY_SERVER].hold);
 	refcount_set(&s->refs, 1);
-	s->id = atomic64_inc_return(&kn->last_id);
+	s->id = session_id(kn);
 	s->hops = hops;
 	s->began = jiffies;
 	s->began_mono = ktime_get();
@@ -526,7 +544,7 @@ static int session_publish(struct kproxy_session *s)
 	err = kproxy_session_table_insert(s);
 	if (err)
 		return err;
-	atomic_inc(&s->kn->live);
+	this_cpu_inc(s->kn->cpus->live);
 	kproxy_listener_hold(s->listener);
 	trace_kproxy_accept(s);
 	return 0;

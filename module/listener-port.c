@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The addresses of a listener: each has a listening socket, whose data_ready
- * queues work on the CPU that received the client's last ACK; the work accepts
- * whatever waits, and hands each client to a session. No thread belongs to it.
+ * queues work on the CPU that received the client's last ACK. Each CPU has its
+ * own, so that several accept at once; it accepts whatever waits, and hands each
+ * client to a session on the CPU that receives from it (start.c). No thread
+ * belongs to it.
  *
  * A port gets its socket, bound, when the change that it belongs to is made,
  * listens when that is prepared, and accepts when it is published. An address
@@ -21,8 +23,8 @@
 #include "owner.h"
 #include "quota.h"
 #include "root.h"
-#include "session.h"
 #include "shared.h"
+#include "start.h"
 
 /* Clients accepted in one go, before others get the worker. */
 #define ACCEPT_BATCH 64
@@ -38,8 +40,18 @@ static void port_kick(struct kproxy_listener_port *port, unsigned long delay)
 /* Softirq; the listening socket is not locked. */
 static void port_data_ready(struct kproxy_sock *ks)
 {
+	struct kproxy_listener_port *port =
+		container_of(ks, struct kproxy_listener_port, ks);
+
 	kproxy_fault_point(KPROXY_POINT_PORT_READY);
-	port_kick(container_of(ks, struct kproxy_listener_port, ks), 0);
+	/*
+	 * While clients wait for their rate or for memory, leave it to the work
+	 * that is set for then. It is no longer pending when it looks at the
+	 * queue, with a barrier in between, where the client is by now.
+	 */
+	smp_mb();
+	if (likely(!delayed_work_pending(&port->accept)))
+		queue_work(kproxy_wq, &this_cpu_ptr(port->cpus)->accept);
 }
 
 static void port_ignore(struct kproxy_sock *ks)
@@ -164,7 +176,7 @@ static int port_accept_one(struct kproxy_listener_port *port)
 	if (err) {
 		listener_give_back(l);
 	} else if (likely(room) && listener_allows(l, client->sk)) {
-		kproxy_session_start(l, &port->ks, client);
+		kproxy_start(l, &port->ks, client);
 	} else {
 		listener_give_back(l);
 		kproxy_listener_refused(l);
@@ -186,31 +198,29 @@ static void port_tell_death(const struct kproxy_listener_port *port)
 		queue_work(kproxy_wq, &port->listener->obj.kn->deaths);
 }
 
-static void port_accept(struct work_struct *work)
+/* Return true if more may wait, and others are to get the worker first. */
+static bool port_accept(struct kproxy_listener_port *port)
 {
-	struct kproxy_listener_port *port =
-		container_of(to_delayed_work(work),
-			     struct kproxy_listener_port, accept);
 	struct kproxy_listener *l = port->listener;
 	unsigned long wait;
 	int n, err;
 
 	if (unlikely(kproxy_port_dead(port))) {
 		port_tell_death(port);
-		return;
+		return false;
 	}
 	for (n = 0; n < ACCEPT_BATCH; n++) {
 		/* The end of a session brings us back. */
 		if (port_empty(port) || listener_full(l))
-			return;
+			return false;
 		wait = listener_take(l);
 		if (wait) {
 			port_kick(port, wait);
-			return;
+			return false;
 		}
 		if (!listener_enter(l)) {
 			listener_give_back(l);
-			return;
+			return false;
 		}
 		err = port_accept_one(port);
 		if (err == -EBUSY) {
@@ -222,10 +232,48 @@ static void port_accept(struct work_struct *work)
 			if (err != -EAGAIN)
 				port_kick(port, ACCEPT_PAUSE);
 			kproxy_listener_session_ended(l);
-			return;
+			return false;
 		}
 	}
-	port_kick(port, 0);
+	return true;
+}
+
+static void port_accept_work(struct work_struct *work)
+{
+	struct kproxy_listener_port_cpu *cpu =
+		container_of(work, struct kproxy_listener_port_cpu, accept);
+
+	if (port_accept(cpu->port))
+		queue_work(kproxy_wq, &cpu->accept);
+}
+
+static void port_accept_later_work(struct work_struct *work)
+{
+	struct kproxy_listener_port *port =
+		container_of(to_delayed_work(work),
+			     struct kproxy_listener_port, accept);
+
+	if (port_accept(port))
+		port_kick(port, 0);
+}
+
+/* Wait until nothing accepts, and nothing can be queued that would. */
+static void port_disable(struct kproxy_listener_port *port)
+{
+	int cpu;
+
+	disable_delayed_work_sync(&port->accept);
+	for_each_possible_cpu(cpu)
+		disable_work_sync(&per_cpu_ptr(port->cpus, cpu)->accept);
+}
+
+static void port_enable(struct kproxy_listener_port *port)
+{
+	int cpu;
+
+	enable_delayed_work(&port->accept);
+	for_each_possible_cpu(cpu)
+		enable_work(&per_cpu_ptr(port->cpus, cpu)->accept);
 }
 
 /*
@@ -285,15 +333,14 @@ static int port_bind(struct kproxy_listener_port *port, bool transparent)
 }
 
 /* After this nothing accepts, and the work can't be queued again. */
-static void port_close(struct kproxy_listener_port *port)
+static void port_stop(struct kproxy_listener_port *port)
 {
 	if (!port->ks.socket)
 		return;
 	kproxy_sock_detach(&port->ks);
 	kproxy_fault_point(KPROXY_POINT_PORT_CLOSE);
-	disable_delayed_work_sync(&port->accept);
+	port_disable(port);
 	kproxy_fault_point(KPROXY_POINT_PORT_CLOSED);
-	kproxy_sock_abort(&port->ks);
 }
 
 /**
@@ -309,13 +356,49 @@ void kproxy_port_take(struct kproxy_listener_port *port)
 {
 	struct kproxy_listener_port *donor = port->donor;
 
-	/* The donor's work uses its socket. */
-	disable_delayed_work_sync(&donor->accept);
+	/* The donor's works use its socket, and so do those that start sessions. */
+	port_disable(donor);
+	kproxy_fault_point(KPROXY_POINT_PORT_FLUSH);
+	kproxy_start_flush();
 	kproxy_fault_point(KPROXY_POINT_PORT_TAKE);
 	kproxy_sock_pass(&donor->ks, &port->ks, &port_ops);
 	kproxy_fault_point(KPROXY_POINT_PORT_ATTACH);
 	port->donor = NULL;
 	port->claims = false;
+}
+
+static int port_init(struct kproxy_listener_port *port)
+{
+	struct kproxy_listener_port_cpu *one;
+	int cpu;
+
+	port->cpus = alloc_percpu_gfp(struct kproxy_listener_port_cpu,
+				      GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!port->cpus)
+		return -ENOMEM;
+	INIT_DELAYED_WORK(&port->accept, port_accept_later_work);
+	disable_delayed_work(&port->accept);
+	for_each_possible_cpu(cpu) {
+		one = per_cpu_ptr(port->cpus, cpu);
+		one->port = port;
+		INIT_WORK(&one->accept, port_accept_work);
+		disable_work(&one->accept);
+	}
+	return 0;
+}
+
+static void ports_free(struct kproxy_listener_port *ports)
+{
+	unsigned int i;
+
+	for (i = 0; i < ports->nr; i++)
+		free_percpu(ports[i].cpus);
+	kfree(ports);
+}
+
+static void ports_free_rcu(struct rcu_head *rcu)
+{
+	ports_free(container_of(rcu, struct kproxy_listener_port, rcu));
 }
 
 /**
@@ -337,11 +420,14 @@ kproxy_ports_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
 	ports = kcalloc(n, sizeof(*ports), GFP_KERNEL_ACCOUNT);
 	if (!ports)
 		return NULL;
+	ports->nr = n;
 	for (i = 0; i < n; i++) {
 		ports[i].listener = l;
 		ports[i].addr = addrs[i];
-		INIT_DELAYED_WORK(&ports[i].accept, port_accept);
-		disable_delayed_work(&ports[i].accept);
+		if (port_init(&ports[i])) {
+			ports_free(ports);
+			return NULL;
+		}
 	}
 	return ports;
 }
@@ -361,7 +447,7 @@ void kproxy_ports_accept(struct kproxy_listener_port *ports, unsigned int n,
 {
 	while (n--) {
 		if (fresh)
-			enable_delayed_work(&ports[n].accept);
+			port_enable(&ports[n]);
 		mod_delayed_work(kproxy_wq, &ports[n].accept, 0);
 	}
 }
@@ -379,14 +465,23 @@ void kproxy_ports_accept(struct kproxy_listener_port *ports, unsigned int n,
  */
 void kproxy_ports_close(struct kproxy_listener_port *ports, unsigned int n)
 {
-	while (n--) {
-		port_close(&ports[n]);
-		kproxy_quota_uncharge(ports[n].listener->obj.quota,
+	unsigned int i;
+
+	if (!n)
+		return;
+	for (i = 0; i < n; i++)
+		port_stop(&ports[i]);
+	/* Clients that were accepted may be on their way to another CPU. */
+	kproxy_start_flush();
+	for (i = 0; i < n; i++) {
+		if (ports[i].ks.socket)
+			kproxy_sock_abort(&ports[i].ks);
+		kproxy_quota_uncharge(ports[i].listener->obj.quota,
 				      KPROXY_QUOTA_OBJECTS, 1);
-		if (ports[n].claims)
-			ports[n].donor->donates = false;
+		if (ports[i].claims)
+			ports[i].donor->donates = false;
 	}
-	kfree_rcu_mightsleep(ports);
+	call_rcu(&ports->rcu, ports_free_rcu);
 }
 
 static struct kproxy_listener_port *

@@ -57,11 +57,18 @@ struct kproxy_drain {
 	struct kproxy_session_walk walk;
 };
 
+/* What a CPU has of an address: accepts when a client has come there. */
+struct kproxy_listener_port_cpu {
+	struct work_struct accept;
+	struct kproxy_listener_port *port;
+};
+
 /* One address of a listener. */
 struct kproxy_listener_port {
 	struct kproxy_sock ks;
 	struct kproxy_listener *listener;
-	/* accepts what waits; runs once at a time */
+	struct kproxy_listener_port_cpu __percpu *cpus;
+	/* accepts what waits, later or when there is room again */
 	struct delayed_work accept;
 	union kproxy_addr addr;
 	/* Under the configuration lock: whose socket it is to take over. */
@@ -70,6 +77,10 @@ struct kproxy_listener_port {
 	bool donates;
 	/* Its death is announced. Under the configuration lock; a hint elsewhere. */
 	bool death_told;
+
+	/* How many there are in the array, of the first of them. */
+	unsigned int nr;
+	struct rcu_head rcu;
 };
 
 /* Accepts clients on some addresses for an upstream. */

@@ -21,6 +21,7 @@
 #include "param.h"
 #include "session.h"
 #include "shared.h"
+#include "start.h"
 #include "sock.h"
 
 #if !IS_ENABLED(CONFIG_64BIT)
@@ -65,6 +66,7 @@ static int __init kproxy_init(void)
 			       pool_sessions, sizeof(struct kproxy_session));
 	if (err)
 		return err;
+	kproxy_start_init();
 	err = kproxy_admission_setup();
 	if (err)
 		goto err_pool;

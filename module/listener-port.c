@@ -69,7 +69,7 @@ static bool listener_full(const struct kproxy_listener *l)
 {
 	unsigned int max = READ_ONCE(l->options.maxconn);
 
-	return max && atomic_read(&l->sessions) >= max;
+	return max && atomic_read(&l->obj.sessions) >= max;
 }
 
 /*
@@ -82,14 +82,14 @@ static bool listener_enter(struct kproxy_listener *l)
 	int sessions;
 
 	if (!max) {
-		atomic_inc(&l->sessions);
+		atomic_inc(&l->obj.sessions);
 		return true;
 	}
-	sessions = atomic_read(&l->sessions);
+	sessions = atomic_read(&l->obj.sessions);
 	do {
 		if ((unsigned int)sessions >= max)
 			return false;
-	} while (!atomic_try_cmpxchg(&l->sessions, &sessions, sessions + 1));
+	} while (!atomic_try_cmpxchg(&l->obj.sessions, &sessions, sessions + 1));
 	return true;
 }
 

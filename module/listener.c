@@ -147,7 +147,7 @@ void kproxy_listener_refused(struct kproxy_listener *l)
  */
 void kproxy_listener_session_ended(struct kproxy_listener *l)
 {
-	atomic_dec(&l->sessions);
+	atomic_dec(&l->obj.sessions);
 	/* Pairs with the work's start: it sees this count, or we its limit. */
 	smp_mb__after_atomic();
 	if (!READ_ONCE(l->options.maxconn))

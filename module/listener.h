@@ -108,11 +108,9 @@ struct kproxy_listener {
 
 	struct rcu_head rcu;
 
-	/* What sessions write. */
-	/* live sessions, and clients that are being accepted */
-	atomic_t sessions ____cacheline_aligned_in_smp;
+	/* What accepting within limits writes. */
 	/* Protects @rate, and changes of @ports. */
-	spinlock_t lock;
+	spinlock_t lock ____cacheline_aligned_in_smp;
 	/* of accepted clients */
 	struct kproxy_rate rate;
 };

@@ -117,7 +117,7 @@ static int put_listener(struct sk_buff *skb, const void *object)
 		return -EMSGSIZE;
 	kproxy_stats_sum(l->stats, &sum);
 	return kproxy_netlink_put_counters(skb, KPROXY_A_LISTENER_STATS, &sum,
-					   atomic_read(&l->sessions));
+					   atomic_read(&l->obj.sessions));
 }
 
 static struct kproxy_listener *find_listener(struct kproxy_net *kn,

@@ -2,6 +2,7 @@
 #ifndef _KPROXY_OBJECT_H
 #define _KPROXY_OBJECT_H
 
+#include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
@@ -73,8 +74,10 @@ struct kproxy_object {
 	struct hlist_node by_name;
 	struct kproxy_states states;
 
-	/* Written by each session. */
+	/* What each session writes, on one line. */
 	refcount_t refs ____cacheline_aligned_in_smp;
+	/* a listener's live sessions, and clients that are being accepted */
+	atomic_t sessions;
 };
 
 struct kproxy_next *kproxy_next(const struct kproxy_states *states,

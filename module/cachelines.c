@@ -66,11 +66,17 @@ BEFORE(struct kproxy_server, options, check.work);
 BEFORE(struct kproxy_server, options, refs);
 BEFORE(struct kproxy_server, preconnect, refs);
 
-/* A namespace. */
+/*
+ * A namespace. Every network namespace of the host has one, used or not, so it is
+ * to stay within 1 KiB, where locks have their usual size.
+ */
+static_assert(IS_ENABLED(CONFIG_DEBUG_LOCK_ALLOC) ||
+	      IS_ENABLED(CONFIG_DEBUG_SPINLOCK) ||
+	      IS_ENABLED(CONFIG_PREEMPT_RT) ||
+	      sizeof(struct kproxy_net) <= 1024);
 BEFORE(struct kproxy_net, stats, last_id);
 BEFORE(struct kproxy_net, cpus, last_id);
 BEFORE(struct kproxy_net, log, last_id);
 BEFORE(struct kproxy_net, sessions.tbl, sessions.nelems);
 BEFORE(struct kproxy_net, sessions.p, sessions.nelems);
 BEFORE(struct kproxy_net, sessions.nelems, last_id);
-BEFORE(struct kproxy_net, last_id, lock);

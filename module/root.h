@@ -35,8 +35,8 @@ struct kproxy_net {
 	struct net *net;
 	/*
 	 * Set under @lock before the first object is added, then constant:
-	 * @stats, @cpus, @names, @sessions, @admission and @quota are
-	 * allocated. Read by any through kproxy_net_used().
+	 * @stats, @base, @cpus, @names, @sessions, @admission and
+	 * @quota are allocated. Read by any through kproxy_net_used().
 	 */
 	bool used;
 	/* NULL: no limits */
@@ -53,10 +53,10 @@ struct kproxy_net {
 	struct kproxy_admission admission;
 
 	/* the last id of the ranges that CPUs have */
-	atomic64_t last_id ____cacheline_aligned_in_smp;
+	atomic64_t last_id;
 
 	/* Serialises changes of the configuration; innermost of none. */
-	struct mutex lock ____cacheline_aligned_in_smp;
+	struct mutex lock;
 	/* Under @lock, of all views, in the order of their ids. */
 	struct list_head listeners;
 	struct list_head upstreams;
@@ -82,7 +82,7 @@ struct kproxy_net {
 	/* announces listening sockets that were destroyed */
 	struct work_struct deaths;
 	/* Under @lock: what the counters were when they were reset. */
-	struct kproxy_stats base;
+	struct kproxy_stats *base;
 	/*
 	 * When stalls were counted last and for how long that stays valid, in
 	 * jiffies. Written under @stalls_lock, which serialises the counting.

@@ -60,11 +60,11 @@ struct kproxy_drain {
 /* What a CPU has of an address: accepts when a client has come there. */
 struct kproxy_listener_port_cpu {
 	struct work_struct accept;
-	struct kproxy_listener_port *port;
+	struct kproxy_listen_sock *lsock;
 };
 
 /* One address of a listener. */
-struct kproxy_listener_port {
+struct kproxy_listen_sock {
 	struct kproxy_sock ks;
 	struct kproxy_listener *listener;
 	struct kproxy_listener_port_cpu __percpu *cpus;
@@ -72,11 +72,11 @@ struct kproxy_listener_port {
 	struct delayed_work accept;
 	union kproxy_addr addr;
 	/* Under the configuration lock: whose socket it is to take over. */
-	struct kproxy_listener_port *donor;
+	struct kproxy_listen_sock *donor;
 	bool claims;
 	bool donates;
 	/* Its death is announced. Under the configuration lock; a hint elsewhere. */
-	bool death_told;
+	bool death_reported;
 
 	/* How many there are in the array, of the first of them. */
 	unsigned int nr;
@@ -95,8 +95,8 @@ struct kproxy_listener {
 	 * Changed under the configuration lock and @lock; freed after a grace
 	 * period.
 	 */
-	struct kproxy_listener_port *ports;
-	unsigned int nr_ports;
+	struct kproxy_listen_sock *lsocks;
+	unsigned int nr_lsocks;
 
 	/* Under the configuration lock; options and, by RCU, routes read by any. */
 	struct kproxy_listener_options options;
@@ -109,7 +109,7 @@ struct kproxy_listener {
 	struct rcu_head rcu;
 
 	/* What accepting within limits writes. */
-	/* Protects @rate, and changes of @ports. */
+	/* Protects @rate, and changes of @lsocks. */
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	/* of accepted clients */
 	struct kproxy_rate rate;
@@ -124,7 +124,7 @@ struct kproxy_listener *kproxy_listener_find(struct kproxy_net *kn,
 					     const struct kproxy_view *view);
 void kproxy_listener_hold(struct kproxy_listener *l);
 void kproxy_listener_put(struct kproxy_listener *l);
-void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n);
+void kproxy_lsocks_kick(struct kproxy_listen_sock *lsocks, unsigned int n);
 void kproxy_listener_refused(struct kproxy_listener *l);
 void kproxy_listener_session_ended(struct kproxy_listener *l);
 struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);

@@ -6,7 +6,7 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
-#include "hold.h"
+#include "coalesce.h"
 #include "pool.h"
 
 struct sock;
@@ -15,7 +15,7 @@ struct sock;
 enum kproxy_pump_result {
 	/* everything received so far is passed on */
 	KPROXY_PUMP_DRY,
-	/* the destination is full and will call write_space */
+	/* the to socket is full and will call write_space */
 	KPROXY_PUMP_FULL,
 	/* memory was short and no callback will come: retry soon */
 	KPROXY_PUMP_RETRY,
@@ -31,16 +31,16 @@ enum kproxy_pump_result {
 enum kproxy_pump_flag {
 	/* The pump work is to run it. */
 	KPROXY_PUMP_WANTED,
-	/* That run was deferred because the destination's lock was busy. */
+	/* That run was deferred because the to socket's lock was busy. */
 	KPROXY_PUMP_DEFERRED,
 	/* Its bytes are being coalesced. */
 	KPROXY_PUMP_COALESCING,
-	/* The hold timer fired before enough bytes had come. */
+	/* The coalesce timer fired before enough bytes had come. */
 	KPROXY_PUMP_IN_VAIN,
 };
 
 /*
- * One direction of a session. Written under the destination's lock by the CPU
+ * One direction of a session. Written under the to socket's lock by the CPU
  * that pumps, read locklessly by any. Has its own cache lines; most runs touch
  * only the first.
  */
@@ -55,7 +55,7 @@ struct kproxy_pump {
 	u32 ahead;
 	/* PROXY header to send before the first byte, uncounted; len 0: none */
 	struct kproxy_pool_frag head;
-	/* the destination was full at the end of the last run */
+	/* the to socket was full at the end of the last run */
 	bool full;
 	/* the end of the stream is passed on */
 	bool ended;
@@ -64,7 +64,7 @@ struct kproxy_pump {
 	/* runs in a row that ended with RETRY; sets the next pause */
 	u8 retries;
 	/*
-	 * Nanoseconds without room in the destination. During a stall, less the
+	 * Nanoseconds without room in the to socket. During a stall, less the
 	 * clock's time when it began, so negative.
 	 */
 	s64 stall;
@@ -72,9 +72,9 @@ struct kproxy_pump {
 	u64 stall_counted;
 	/* enum kproxy_pump_flag, atomic bits */
 	unsigned long flags;
-	/* TCP's clock when coalescing began; written under the source's lock */
-	u32 held_since;
-	struct kproxy_hold hold;
+	/* TCP's clock when coalescing began; written under the from socket's lock */
+	u32 coalescing_since;
+	struct kproxy_coalesce coalesce;
 } ____cacheline_aligned_in_smp;
 
 /* Bytes passed on by one run. */
@@ -84,7 +84,7 @@ struct kproxy_pump_moved {
 };
 
 enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
-					struct sock *src, struct sock *dst,
+					struct sock *from, struct sock *to,
 					struct kproxy_pool *pool,
 					struct kproxy_pump_moved *moved);
 
@@ -97,7 +97,7 @@ static inline u64 kproxy_pump_bytes(const struct kproxy_pump *pump)
 	return READ_ONCE(pump->bytes_spliced) + READ_ONCE(pump->bytes_copied);
 }
 
-/* Whether the destination is out of room now. */
+/* Whether the to socket is out of room now. */
 static inline bool kproxy_pump_stalls(const struct kproxy_pump *pump)
 {
 	return READ_ONCE(pump->stall) < 0;

@@ -524,9 +524,14 @@ def check_fairness():
                              endpoint(S["address"], "127.0.0.1", 1 + n)]
                             for n in range(count)))
     time.sleep(1)
-    del seen[:]
-    time.sleep(8 * interval)
-    during = [b - a for a, b in zip(seen, seen[1:])]
+    # This process itself may be late, but not each time.
+    for _ in range(3):
+        del seen[:]
+        time.sleep(8 * interval)
+        during = [b - a for a, b in zip(seen, seen[1:])]
+        in_time = len(during) >= 4 and max(during) <= 3 * interval
+        if in_time:
+            break
     answer = nl.ask(COMMAND["upstream-del"], attr(U["name"], "flood"))
     expect(answer.errno, 0, "the deletion")
     nl.close()
@@ -535,16 +540,14 @@ def check_fairness():
         listener.shutdown(socket.SHUT_RDWR)
     print(f"# {max(before):.2f} s between two, beside {count} others "
           f"{max(during, default=0):.2f} s, {len(during)} times", flush=True)
-    if len(during) < 4 or max(during) > 3 * interval:
+    if not in_time:
         raise Failed("they come too late")
 
 
-def sockets_in_use(ns):
-    """TCP sockets of a namespace."""
-    with netns(ns):
-        for line in open("/proc/thread-self/net/sockstat"):
-            if line.startswith("TCP: inuse"):
-                return int(line.split()[2])
+def established_at(sock):
+    """When the kernel had the handshake's last ACK; no process is late for it."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return time.monotonic() - struct.unpack_from("I", info, 56)[0] / 1000
 
 
 @scene("connections made ahead in one namespace do not delay another's")
@@ -552,8 +555,8 @@ def preconnect_fairness():
     """All of the first are asked for before the one of the second."""
     count, ports = 1000 if QUICK else 4000, 8
     home = listen(("10.2.0.2", 9020))
-    for n in range(ports):
-        listen(("0.0.0.0", 9600 + n), backlog=4 * count)
+    floods = [listen(("0.0.0.0", 9600 + n), backlog=4 * count)
+              for n in range(ports)]
     nl, ours = big_netlink(SERVER), open_netlink()
     many(nl, "upstream-add", [[attr(U["name"], "flood")]])
     many(nl, "server-add",
@@ -562,29 +565,22 @@ def preconnect_fairness():
                     9600 + n % ports)] for n in range(count)))
     kp("upstream add watched")
     kp("server add watched 10.2.0.2:9020")
-
-    def preconnect(which, name, number):
+    for which, name in (nl, "flood"), (ours, "watched"):
         answer = which.ask(COMMAND["upstream-set"], attr(U["name"], name),
-                           attr(U["preconnect"], number))
-        expect(answer.errno, 0, f"preconnect {number} of {name}")
-
-    before = sockets_in_use(SERVER)
-    want = 2 * count * os.cpu_count()
-    begun = time.monotonic()
-    preconnect(nl, "flood", 1)
-    preconnect(ours, "watched", 1)
-    accept(home).close()
-    there = sockets_in_use(SERVER) - before
-    took = time.monotonic() - begun
-    wait_for(lambda: sockets_in_use(SERVER) - before >= want, "all are there",
-             30)
-    print(f"# ours after {took:.2f} s and {there} sockets, all {want} after "
-          f"{time.monotonic() - begun:.2f} s", flush=True)
+                           attr(U["preconnect"], 1))
+        expect(answer.errno, 0, f"preconnect of {name}")
+    mine = established_at(accept(home))
+    # One port's are an eighth of all.
+    theirs = [established_at(accept(floods[0]))
+              for _ in range(count // ports * os.cpu_count())]
+    earlier = sum(at < mine for at in theirs)
+    print(f"# {earlier} of {len(theirs)} came earlier, all within "
+          f"{max(theirs) - min(theirs):.2f} s", flush=True)
     for which, name in (nl, "flood"), (ours, "watched"):
         answer = which.ask(COMMAND["upstream-del"], attr(U["name"], name))
         expect(answer.errno, 0, "the deletion")
         which.close()
-    if there > want / 2:
+    if earlier > len(theirs) / 2:
         raise Failed("it came too late")
 
 

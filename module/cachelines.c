@@ -35,7 +35,7 @@
 FILLS(struct kproxy_session);
 FILLS(struct kproxy_pump);
 BEFORE(struct kproxy_session, flags, pumps);
-BEFORE(struct kproxy_session, ends, pumps);
+BEFORE(struct kproxy_session, socks, pumps);
 BEFORE(struct kproxy_session, server_stats, pumps);
 BEFORE(struct kproxy_session, pumps[KPROXY_CLIENT], pumps[KPROXY_SERVER]);
 BEFORE(struct kproxy_session, pumps, pump_work);

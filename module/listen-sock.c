@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The addresses of a listener: each has a listening socket, whose data_ready
- * queues work on the CPU that received the client's last ACK. Each CPU has its
- * own, so that several accept at once; it accepts whatever waits, and hands
- * each client to a session on the CPU that receives from it (start.c). No
- * thread belongs to it.
+ * The listening sockets of a listener, one for each address. Its data_ready
+ * queues work on the CPU that received the client's last ACK. Each CPU has a work
+ * of its own, so several accept at once. The work accepts the clients in the
+ * backlog; each begins its session on the CPU that receives from it (start.c).
+ * There is no thread.
  *
- * A listening socket gets its socket, bound, when the change that it belongs to
- * is made, listens when that is prepared, and accepts when it is published. An
- * address that another listening socket has, and will not have then, comes with
- * that one's socket.
+ * A socket is created and bound when its change is made, listens when the
+ * change is prepared, and accepts when the change is published. If another
+ * listening socket has the address and gives it up in the same change, its
+ * socket is taken over.
  */
 #include <linux/jiffies.h>
 #include <linux/slab.h>
@@ -142,8 +142,8 @@ static bool listener_allows(struct kproxy_listener *l, const struct sock *sk)
 }
 
 /**
- * kproxy_lsock_dead() - whether a listening socket was destroyed
- * @lsock: a listening socket whose socket is listening since it was prepared
+ * kproxy_lsock_dead() - check whether a listening socket was destroyed
+ * @lsock: the listening socket, prepared
  *
  * SOCK_DESTROY ("ss -K") also destroys listening sockets. Such a socket never
  * listens again.
@@ -239,16 +239,16 @@ static bool lsock_accept(struct kproxy_listen_sock *lsock)
 	return true;
 }
 
-static void port_accept_work(struct work_struct *work)
+static void lsock_accept_work(struct work_struct *work)
 {
-	struct kproxy_listener_port_cpu *cpu =
-		container_of(work, struct kproxy_listener_port_cpu, accept);
+	struct kproxy_listen_sock_cpu *cpu =
+		container_of(work, struct kproxy_listen_sock_cpu, accept);
 
 	if (lsock_accept(cpu->lsock))
 		queue_work(kproxy_wq, &cpu->accept);
 }
 
-static void port_accept_later_work(struct work_struct *work)
+static void lsock_accept_later_work(struct work_struct *work)
 {
 	struct kproxy_listen_sock *lsock =
 		container_of(to_delayed_work(work),
@@ -259,7 +259,7 @@ static void port_accept_later_work(struct work_struct *work)
 }
 
 /* Wait until nothing accepts, and nothing can be queued that would. */
-static void port_disable(struct kproxy_listen_sock *lsock)
+static void lsock_disable(struct kproxy_listen_sock *lsock)
 {
 	int cpu;
 
@@ -268,7 +268,7 @@ static void port_disable(struct kproxy_listen_sock *lsock)
 		disable_work_sync(&per_cpu_ptr(lsock->cpus, cpu)->accept);
 }
 
-static void port_enable(struct kproxy_listen_sock *lsock)
+static void lsock_enable(struct kproxy_listen_sock *lsock)
 {
 	int cpu;
 
@@ -299,7 +299,7 @@ static int lsock_socket(const struct kproxy_listen_sock *lsock, int family,
 	return err;
 }
 
-/* Bind a socket to the listening socket's address; for any, to both families' if it can. */
+/* Create and bind the socket. "Any" means both families, if possible. */
 static int lsock_bind(struct kproxy_listen_sock *lsock, bool transparent)
 {
 	union kproxy_addr addr = lsock->addr;
@@ -334,13 +334,13 @@ static int lsock_bind(struct kproxy_listen_sock *lsock, bool transparent)
 }
 
 /* After this nothing accepts, and the work can't be queued again. */
-static void port_stop(struct kproxy_listen_sock *lsock)
+static void lsock_stop(struct kproxy_listen_sock *lsock)
 {
 	if (!lsock->ks.socket)
 		return;
 	kproxy_sock_detach(&lsock->ks);
 	kproxy_fault_point(KPROXY_POINT_LSOCK_CLOSE);
-	port_disable(lsock);
+	lsock_disable(lsock);
 	kproxy_fault_point(KPROXY_POINT_LSOCK_CLOSED);
 }
 
@@ -359,7 +359,7 @@ void kproxy_lsock_take_over(struct kproxy_listen_sock *lsock)
 	struct kproxy_listen_sock *donor = lsock->donor;
 
 	/* The donor's works use its socket, and so do those that start sessions. */
-	port_disable(donor);
+	lsock_disable(donor);
 	kproxy_fault_point(KPROXY_POINT_LSOCK_FLUSH);
 	kproxy_start_flush();
 	kproxy_fault_point(KPROXY_POINT_LSOCK_TAKE);
@@ -369,27 +369,27 @@ void kproxy_lsock_take_over(struct kproxy_listen_sock *lsock)
 	lsock->claims = false;
 }
 
-static int port_init(struct kproxy_listen_sock *lsock)
+static int lsock_init(struct kproxy_listen_sock *lsock)
 {
-	struct kproxy_listener_port_cpu *one;
+	struct kproxy_listen_sock_cpu *one;
 	int cpu;
 
-	lsock->cpus = alloc_percpu_gfp(struct kproxy_listener_port_cpu,
+	lsock->cpus = alloc_percpu_gfp(struct kproxy_listen_sock_cpu,
 				       GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!lsock->cpus)
 		return -ENOMEM;
-	INIT_DELAYED_WORK(&lsock->accept, port_accept_later_work);
+	INIT_DELAYED_WORK(&lsock->accept, lsock_accept_later_work);
 	disable_delayed_work(&lsock->accept);
 	for_each_possible_cpu(cpu) {
 		one = per_cpu_ptr(lsock->cpus, cpu);
 		one->lsock = lsock;
-		INIT_WORK(&one->accept, port_accept_work);
+		INIT_WORK(&one->accept, lsock_accept_work);
 		disable_work(&one->accept);
 	}
 	return 0;
 }
 
-static void ports_free(struct kproxy_listen_sock *lsocks)
+static void lsocks_free(struct kproxy_listen_sock *lsocks)
 {
 	unsigned int i;
 
@@ -398,13 +398,13 @@ static void ports_free(struct kproxy_listen_sock *lsocks)
 	kfree(lsocks);
 }
 
-static void ports_free_rcu(struct rcu_head *rcu)
+static void lsocks_free_rcu(struct rcu_head *rcu)
 {
-	ports_free(container_of(rcu, struct kproxy_listen_sock, rcu));
+	lsocks_free(container_of(rcu, struct kproxy_listen_sock, rcu));
 }
 
 /**
- * kproxy_lsocks_new() - listening sockets of a listener, without sockets yet
+ * kproxy_lsocks_new() - allocate the listening sockets of a listener
  * @l: the listener, which outlives them
  * @addrs: the address of each
  * @n: how many
@@ -426,8 +426,8 @@ kproxy_lsocks_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
 	for (i = 0; i < n; i++) {
 		lsocks[i].listener = l;
 		lsocks[i].addr = addrs[i];
-		if (port_init(&lsocks[i])) {
-			ports_free(lsocks);
+		if (lsock_init(&lsocks[i])) {
+			lsocks_free(lsocks);
 			return NULL;
 		}
 	}
@@ -436,7 +436,7 @@ kproxy_lsocks_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
 
 /**
  * kproxy_lsocks_accept() - accept who waits, at once
- * @lsocks: the listening sockets, whose sockets listen
+ * @lsocks: the listening sockets, in state TCP_LISTEN
  * @n: how many
  * @fresh: they have not accepted before
  *
@@ -449,13 +449,13 @@ void kproxy_lsocks_accept(struct kproxy_listen_sock *lsocks, unsigned int n,
 {
 	while (n--) {
 		if (fresh)
-			port_enable(&lsocks[n]);
+			lsock_enable(&lsocks[n]);
 		mod_delayed_work(kproxy_wq, &lsocks[n].accept, 0);
 	}
 }
 
 /**
- * kproxy_lsocks_close() - close the sockets of listening sockets, and free them
+ * kproxy_lsocks_close() - close and free listening sockets
  * @lsocks: the listening sockets, the caller's no more; NULL if @n is 0
  * @n: how many
  *
@@ -472,7 +472,7 @@ void kproxy_lsocks_close(struct kproxy_listen_sock *lsocks, unsigned int n)
 	if (!n)
 		return;
 	for (i = 0; i < n; i++)
-		port_stop(&lsocks[i]);
+		lsock_stop(&lsocks[i]);
 	/* Clients that were accepted may be on their way to another CPU. */
 	kproxy_start_flush();
 	for (i = 0; i < n; i++) {
@@ -483,7 +483,7 @@ void kproxy_lsocks_close(struct kproxy_listen_sock *lsocks, unsigned int n)
 		if (lsocks[i].claims)
 			lsocks[i].donor->donates = false;
 	}
-	call_rcu(&lsocks->rcu, ports_free_rcu);
+	call_rcu(&lsocks->rcu, lsocks_free_rcu);
 }
 
 static struct kproxy_listen_sock *
@@ -498,7 +498,7 @@ find_lsock(struct kproxy_listener *l, const union kproxy_addr *addr)
 	return NULL;
 }
 
-/* The listening socket that has the address now and may give its socket away, if any. */
+/* Find the listening socket that has the address and may give it away. */
 static struct kproxy_listen_sock *find_donor(struct kproxy_listener *l,
 					     const union kproxy_addr *addr,
 					     const struct kproxy_view *view)
@@ -519,8 +519,7 @@ static struct kproxy_listen_sock *find_donor(struct kproxy_listener *l,
 }
 
 /**
- * kproxy_lsocks_bind() - a socket for each listening socket, or whose it will
- * take over
+ * kproxy_lsocks_bind() - create and bind sockets, or find those to take over
  * @lsocks: new listening sockets, the configuration lock held
  * @n: how many
  * @transparent: bind to addresses that are not local, too
@@ -537,8 +536,8 @@ int kproxy_lsocks_bind(struct kproxy_listen_sock *lsocks, unsigned int n,
 	int err;
 
 	for (i = 0; i < n; i++) {
-		lsocks[i].donor = find_donor(lsocks[i].listener, &lsocks[i].addr,
-					     view);
+		lsocks[i].donor = find_donor(lsocks[i].listener,
+					     &lsocks[i].addr, view);
 		if (lsocks[i].donor)
 			continue;
 		err = lsock_bind(&lsocks[i], transparent);

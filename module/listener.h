@@ -57,17 +57,17 @@ struct kproxy_drain {
 	struct kproxy_session_walk walk;
 };
 
-/* What a CPU has of an address: accepts when a client has come there. */
-struct kproxy_listener_port_cpu {
+/* One CPU's work of an address: accepts when a client has come there. */
+struct kproxy_listen_sock_cpu {
 	struct work_struct accept;
 	struct kproxy_listen_sock *lsock;
 };
 
-/* One address of a listener. */
+/* One address of a listener, with its listening socket. */
 struct kproxy_listen_sock {
 	struct kproxy_sock ks;
 	struct kproxy_listener *listener;
-	struct kproxy_listener_port_cpu __percpu *cpus;
+	struct kproxy_listen_sock_cpu __percpu *cpus;
 	/* accepts what waits, later or when there is room again */
 	struct delayed_work accept;
 	union kproxy_addr addr;

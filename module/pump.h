@@ -51,7 +51,7 @@ struct kproxy_pump {
 	unsigned long last;
 	/* the CPU that moved it */
 	int cpu;
-	/* bytes sent with the SYN, not yet taken from head and source */
+	/* bytes sent with the SYN, not yet taken from head and from socket */
 	u32 ahead;
 	/* PROXY header to send before the first byte, uncounted; len 0: none */
 	struct kproxy_pool_frag head;
@@ -72,7 +72,7 @@ struct kproxy_pump {
 	u64 stall_counted;
 	/* enum kproxy_pump_flag, atomic bits */
 	unsigned long flags;
-	/* TCP's clock when coalescing began; written under the from socket's lock */
+	/* TCP's clock when coalescing began; under the from socket's lock */
 	u32 coalescing_since;
 	struct kproxy_coalesce coalesce;
 } ____cacheline_aligned_in_smp;

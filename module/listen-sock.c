@@ -177,7 +177,7 @@ static int lsock_accept_one(struct kproxy_listen_sock *lsock)
 	if (err) {
 		listener_give_back(l);
 	} else if (likely(room) && listener_allows(l, client->sk)) {
-		kproxy_start(l, &lsock->ks, client);
+		kproxy_start(lsock, client);
 	} else {
 		listener_give_back(l);
 		kproxy_listener_refused(l);
@@ -258,7 +258,10 @@ static void lsock_accept_later_work(struct work_struct *work)
 		lsock_kick(lsock, 0);
 }
 
-/* Wait until nothing accepts, and nothing can be queued that would. */
+/*
+ * Wait until nothing accepts, nothing can be queued that would, and clients that
+ * were accepted have their sessions.
+ */
 static void lsock_disable(struct kproxy_listen_sock *lsock)
 {
 	int cpu;
@@ -266,6 +269,8 @@ static void lsock_disable(struct kproxy_listen_sock *lsock)
 	disable_delayed_work_sync(&lsock->accept);
 	for_each_possible_cpu(cpu)
 		disable_work_sync(&per_cpu_ptr(lsock->cpus, cpu)->accept);
+	kproxy_fault_point(KPROXY_POINT_LSOCK_FLUSH);
+	kproxy_start_flush(lsock);
 }
 
 static void lsock_enable(struct kproxy_listen_sock *lsock)
@@ -334,7 +339,7 @@ static int lsock_bind(struct kproxy_listen_sock *lsock, bool transparent)
 }
 
 /* After this nothing accepts, and the work can't be queued again. */
-static void lsock_stop(struct kproxy_listen_sock *lsock)
+static void lsock_close(struct kproxy_listen_sock *lsock)
 {
 	if (!lsock->ks.socket)
 		return;
@@ -342,6 +347,7 @@ static void lsock_stop(struct kproxy_listen_sock *lsock)
 	kproxy_fault_point(KPROXY_POINT_LSOCK_CLOSE);
 	lsock_disable(lsock);
 	kproxy_fault_point(KPROXY_POINT_LSOCK_CLOSED);
+	kproxy_sock_abort(&lsock->ks);
 }
 
 /**
@@ -358,10 +364,8 @@ void kproxy_lsock_take_over(struct kproxy_listen_sock *lsock)
 {
 	struct kproxy_listen_sock *donor = lsock->donor;
 
-	/* The donor's works use its socket, and so do those that start sessions. */
+	/* The donor's works use its socket. */
 	lsock_disable(donor);
-	kproxy_fault_point(KPROXY_POINT_LSOCK_FLUSH);
-	kproxy_start_flush();
 	kproxy_fault_point(KPROXY_POINT_LSOCK_TAKE);
 	kproxy_sock_pass(&donor->ks, &lsock->ks, &lsock_ops);
 	kproxy_fault_point(KPROXY_POINT_LSOCK_ATTACH);
@@ -383,6 +387,7 @@ static int lsock_init(struct kproxy_listen_sock *lsock)
 	for_each_possible_cpu(cpu) {
 		one = per_cpu_ptr(lsock->cpus, cpu);
 		one->lsock = lsock;
+		kproxy_start_init(one);
 		INIT_WORK(&one->accept, lsock_accept_work);
 		disable_work(&one->accept);
 	}
@@ -471,13 +476,8 @@ void kproxy_lsocks_close(struct kproxy_listen_sock *lsocks, unsigned int n)
 
 	if (!n)
 		return;
-	for (i = 0; i < n; i++)
-		lsock_stop(&lsocks[i]);
-	/* Clients that were accepted may be on their way to another CPU. */
-	kproxy_start_flush();
 	for (i = 0; i < n; i++) {
-		if (lsocks[i].ks.socket)
-			kproxy_sock_abort(&lsocks[i].ks);
+		lsock_close(&lsocks[i]);
 		kproxy_quota_uncharge(lsocks[i].listener->obj.quota,
 				      KPROXY_QUOTA_OBJECTS, 1);
 		if (lsocks[i].claims)

@@ -3,6 +3,7 @@
 #define _KPROXY_LISTENER_H
 
 #include <linux/cache.h>
+#include <linux/llist.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -57,10 +58,15 @@ struct kproxy_drain {
 	struct kproxy_session_walk walk;
 };
 
-/* One CPU's work of an address: accepts when a client has come there. */
+/* One CPU's part of a listening socket. */
 struct kproxy_listen_sock_cpu {
-	struct work_struct accept;
 	struct kproxy_listen_sock *lsock;
+	/* accepts when a client has come here */
+	struct work_struct accept;
+	/* clients that other CPUs have accepted, how many, and who starts them */
+	struct llist_head handed;
+	atomic_t nr_handed;
+	struct work_struct start;
 };
 
 /* One address of a listener, with its listening socket. */

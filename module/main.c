@@ -21,7 +21,6 @@
 #include "param.h"
 #include "session.h"
 #include "shared.h"
-#include "start.h"
 #include "sock.h"
 
 #if !IS_ENABLED(CONFIG_64BIT)
@@ -66,7 +65,6 @@ static int __init kproxy_init(void)
 			       pool_sessions, sizeof(struct kproxy_session));
 	if (err)
 		return err;
-	kproxy_start_init();
 	err = kproxy_admission_setup();
 	if (err)
 		goto err_pool;

@@ -2,15 +2,12 @@
 #ifndef _KPROXY_START_H
 #define _KPROXY_START_H
 
-#include <linux/types.h>
-
-struct kproxy_listener;
-struct kproxy_sock;
+struct kproxy_listen_sock;
+struct kproxy_listen_sock_cpu;
 struct socket;
 
-void kproxy_start_init(void);
-void kproxy_start(struct kproxy_listener *l, const struct kproxy_sock *from,
-		  struct socket *client);
-void kproxy_start_flush(void);
+void kproxy_start_init(struct kproxy_listen_sock_cpu *cpu);
+void kproxy_start(struct kproxy_listen_sock *lsock, struct socket *client);
+void kproxy_start_flush(struct kproxy_listen_sock *lsock);
 
 #endif /* _KPROXY_START_H */

@@ -266,36 +266,20 @@ static int listener_prepare(struct kproxy_change *change,
 	return 0;
 }
 
-/* For clients that come from now on; those that came have inherited it. */
-static void listener_set_transparent(struct kproxy_listener *l, bool on)
-{
-	unsigned int i;
-
-	for (i = 0; i < l->nr_ports; i++)
-		inet_assign_bit(TRANSPARENT, l->ports[i].ks.sk, on);
-	WRITE_ONCE(l->options.transparent, on);
-}
-
 static void listener_use_options(struct kproxy_listener *l,
 				 const struct kproxy_listener_options *options)
 {
 	unsigned int i;
 
-	/* listen() would do just this, but it would also revive a dead socket. */
-	for (i = 0; i < l->nr_ports; i++)
-		WRITE_ONCE(l->ports[i].ks.sk->sk_max_ack_backlog,
-			   options->backlog);
-	WRITE_ONCE(l->options.maxconn, options->maxconn);
-	WRITE_ONCE(l->options.backlog, options->backlog);
-	WRITE_ONCE(l->options.connect_timeout, options->connect_timeout);
-	WRITE_ONCE(l->options.idle_timeout, options->idle_timeout);
-	WRITE_ONCE(l->options.fin_timeout, options->fin_timeout);
-	WRITE_ONCE(l->options.max_age, options->max_age);
-	WRITE_ONCE(l->options.rate, options->rate);
-	WRITE_ONCE(l->options.client_maxconn, options->client_maxconn);
-	WRITE_ONCE(l->options.client_rate, options->client_rate);
-	WRITE_ONCE(l->options.accept_proxy, options->accept_proxy);
-	listener_set_transparent(l, options->transparent);
+	for (i = 0; i < l->nr_ports; i++) {
+		struct sock *sk = l->ports[i].ks.sk;
+
+		/* listen() would also revive a dead socket. */
+		WRITE_ONCE(sk->sk_max_ack_backlog, options->backlog);
+		/* Accepted sockets inherit it: those of later clients. */
+		inet_assign_bit(TRANSPARENT, sk, options->transparent);
+	}
+	kproxy_options_publish(kproxy_listener_numbers, &l->options, options);
 	/* The sockets have them since this was prepared. */
 	l->options.sockopts = options->sockopts;
 }

@@ -17,35 +17,6 @@
 /* Default deadline of a drain without a rate and a deadline, in ms. */
 #define DRAIN_DEADLINE (60 * MSEC_PER_SEC)
 
-/* Options that are plain numbers: attribute, and offset in the struct. */
-static const struct {
-	int attr;
-	size_t offset;
-} numbers[] = {
-	{ KPROXY_A_LISTENER_MAXCONN,
-	  offsetof(struct kproxy_listener_options, maxconn) },
-	{ KPROXY_A_LISTENER_BACKLOG,
-	  offsetof(struct kproxy_listener_options, backlog) },
-	{ KPROXY_A_LISTENER_CONNECT_TIMEOUT,
-	  offsetof(struct kproxy_listener_options, connect_timeout) },
-	{ KPROXY_A_LISTENER_IDLE_TIMEOUT,
-	  offsetof(struct kproxy_listener_options, idle_timeout) },
-	{ KPROXY_A_LISTENER_FIN_TIMEOUT,
-	  offsetof(struct kproxy_listener_options, fin_timeout) },
-	{ KPROXY_A_LISTENER_MAX_AGE,
-	  offsetof(struct kproxy_listener_options, max_age) },
-	{ KPROXY_A_LISTENER_RATE,
-	  offsetof(struct kproxy_listener_options, rate) },
-	{ KPROXY_A_LISTENER_CLIENT_MAXCONN,
-	  offsetof(struct kproxy_listener_options, client_maxconn) },
-	{ KPROXY_A_LISTENER_CLIENT_RATE,
-	  offsetof(struct kproxy_listener_options, client_rate) },
-	{ KPROXY_A_LISTENER_ACCEPT_PROXY,
-	  offsetof(struct kproxy_listener_options, accept_proxy) },
-	{ KPROXY_A_LISTENER_TRANSPARENT,
-	  offsetof(struct kproxy_listener_options, transparent) },
-};
-
 /*
  * Read the options of a request. @options hold the present ones. Their list of
  * networks may be replaced by a new one, which the caller owns; not on error.
@@ -54,15 +25,9 @@ static int get_listener_options(const struct genl_info *info,
 				struct kproxy_listener_options *options)
 {
 	struct kproxy_prefixes *prefixes;
-	int i, err;
+	int err;
 
-	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
-		const struct nlattr *attr = info->attrs[numbers[i].attr];
-
-		if (attr)
-			*(unsigned int *)((void *)options + numbers[i].offset) =
-				nla_get_u32(attr);
-	}
+	kproxy_netlink_get_options(info, kproxy_listener_numbers, options);
 	err = kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_LISTEN,
 					  &options->sockopts);
 	if (err)
@@ -80,13 +45,8 @@ static int
 put_listener_options(struct sk_buff *skb,
 		     const struct kproxy_listener_options *options)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(numbers); i++)
-		if (nla_put_u32(skb, numbers[i].attr,
-				*(const unsigned int *)((const void *)options +
-							numbers[i].offset)))
-			return -EMSGSIZE;
+	if (kproxy_netlink_put_options(skb, kproxy_listener_numbers, options))
+		return -EMSGSIZE;
 	/* Under the configuration lock. */
 	if (kproxy_netlink_put_prefixes(skb,
 					rcu_dereference_protected(options->prefixes,
@@ -216,13 +176,14 @@ static void blame_address(const struct genl_info *info, unsigned int bad)
 static int add_listener(struct kproxy_view *view, const struct genl_info *info,
 			const char *name, const union kproxy_addr *addrs, int n)
 {
-	struct kproxy_listener_options options = kproxy_listener_defaults;
+	struct kproxy_listener_options options;
 	struct kproxy_upstream *up;
 	int err;
 
 	up = find_upstream(view, info);
 	if (!up)
 		return -ENOENT;
+	kproxy_listener_options_init(&options);
 	err = get_listener_options(info, &options);
 	if (err)
 		return err;

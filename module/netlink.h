@@ -11,6 +11,7 @@ struct genl_info;
 struct kproxy_event_ops;
 struct kproxy_listener;
 struct kproxy_net;
+struct kproxy_option;
 struct kproxy_route;
 struct kproxy_server;
 struct kproxy_session;
@@ -68,6 +69,12 @@ int kproxy_netlink_put_addr(struct sk_buff *skb, int attr,
 int kproxy_netlink_put_counters(struct sk_buff *skb, int attr,
 				const struct kproxy_stats *sum,
 				unsigned int sessions);
+void kproxy_netlink_get_options(const struct genl_info *info,
+				const struct kproxy_option *table,
+				void *options);
+int kproxy_netlink_put_options(struct sk_buff *skb,
+			       const struct kproxy_option *table,
+			       const void *options);
 int kproxy_netlink_get_sockopts(const struct genl_info *info,
 				enum kproxy_sockopts_side side,
 				struct kproxy_sockopts *opts);

@@ -80,23 +80,6 @@ upstream_change_of(const struct kproxy_upstream *up,
 		      NULL;
 }
 
-static void upstream_use(struct kproxy_upstream *up,
-			 const struct kproxy_upstream_options *options)
-{
-	lockdep_assert_held(&up->choice.lock);
-	WRITE_ONCE(up->options.balance, options->balance);
-	WRITE_ONCE(up->options.retries, options->retries);
-	WRITE_ONCE(up->options.eject, options->eject);
-	WRITE_ONCE(up->options.eject_time, options->eject_time);
-	WRITE_ONCE(up->options.check, options->check);
-	WRITE_ONCE(up->options.interval, options->interval);
-	WRITE_ONCE(up->options.timeout, options->timeout);
-	WRITE_ONCE(up->options.rise, options->rise);
-	WRITE_ONCE(up->options.fall, options->fall);
-	WRITE_ONCE(up->options.send_proxy, options->send_proxy);
-	WRITE_ONCE(up->options.preconnect, options->preconnect);
-}
-
 /* Whether sockets are to be made in another way than until now. */
 static bool
 upstream_connects_otherwise(const struct kproxy_upstream *up,
@@ -131,19 +114,8 @@ static void upstream_apply(const struct upstream_change *c)
 
 static void server_appear(struct kproxy_server *server)
 {
-	lockdep_assert_held(&server->upstream->choice.lock);
 	server->states.now = true;
 	server->upstream->nr_servers++;
-}
-
-static void server_use(struct kproxy_server *server,
-		       const struct kproxy_server_options *options)
-{
-	lockdep_assert_held(&server->upstream->choice.lock);
-	WRITE_ONCE(server->options.weight, options->weight);
-	WRITE_ONCE(server->options.state, options->state);
-	WRITE_ONCE(server->options.maxconn, options->maxconn);
-	WRITE_ONCE(server->options.backup, options->backup);
 }
 
 static void server_stop(struct kproxy_server *server)
@@ -302,12 +274,14 @@ static int upstream_prepare(struct kproxy_change *change,
 
 static void server_publish(struct server_change *sc)
 {
+	lockdep_assert_held(&sc->server->upstream->choice.lock);
 	switch (sc->fate) {
 	case SERVER_ADD:
 		server_appear(sc->server);
 		break;
 	case SERVER_SET:
-		server_use(sc->server, &sc->next.options);
+		kproxy_options_publish(kproxy_server_numbers,
+				       &sc->server->options, &sc->next.options);
 		break;
 	case SERVER_DEL:
 		kproxy_server_unlink(sc->server);
@@ -323,7 +297,8 @@ static void servers_publish(struct upstream_change *c)
 
 	mutex_lock(&choice->lock);
 	if (c->set)
-		upstream_use(c->up, &c->options);
+		kproxy_options_publish(kproxy_upstream_numbers, &c->up->options,
+				       &c->options);
 	list_for_each_entry(sc, &c->servers, node)
 		server_publish(sc);
 	if (c->built)

@@ -12,6 +12,7 @@
 
 #include "choice.h"
 #include "object.h"
+#include "option.h"
 #include "sockopts.h"
 #include "source.h"
 
@@ -19,7 +20,10 @@ struct kproxy_net;
 struct sock;
 union kproxy_addr;
 
-/* What can be set of an upstream; times in milliseconds. */
+/*
+ * What can be set of an upstream; times in milliseconds. Numbers have a row in
+ * kproxy_upstream_numbers.
+ */
 struct kproxy_upstream_options {
 	enum kproxy_balance balance;
 	unsigned int retries;
@@ -72,8 +76,9 @@ struct kproxy_upstream {
 	struct rcu_head rcu;
 };
 
-extern const struct kproxy_upstream_options kproxy_upstream_defaults;
+extern const struct kproxy_option kproxy_upstream_numbers[];
 
+void kproxy_upstream_options_init(struct kproxy_upstream_options *options);
 struct kproxy_upstream *
 kproxy_upstream_new(struct kproxy_net *kn, const char *name,
 		    const struct kproxy_upstream_options *options);

@@ -284,7 +284,7 @@ static const struct form form = {
 	.operand = "listen",
 	.operand_key = "addresses",
 	.operand_set = "address",
-	.has_upstream = true,
+	.refers = &upstream_object,
 	.check = check,
 	.compare = compare,
 };

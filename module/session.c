@@ -24,6 +24,7 @@
 #include "compat.h"
 #include "events.h"
 #include "fault.h"
+#include "idle.h"
 #include "listener.h"
 #include "log.h"
 #include "memcg.h"

@@ -79,39 +79,28 @@ static int put_listener(struct sk_buff *skb, const void *object)
 					   atomic_read(&l->sessions));
 }
 
-static struct kproxy_listener *find_listener(struct kproxy_net *kn,
-					     const struct kproxy_view *view,
-					     const struct genl_info *info,
-					     const char *name)
+/**
+ * kproxy_netlink_find_listener() - the listener that a request names
+ * @kn: the namespace's root, its lock held
+ * @view: the view to look in, or NULL
+ * @info: the request
+ * @attr: the attribute with the name, which is there
+ *
+ * Return: the listener, not held; NULL, with reason and attribute in the extended
+ * ack, if there is none.
+ */
+struct kproxy_listener *
+kproxy_netlink_find_listener(struct kproxy_net *kn,
+			     const struct kproxy_view *view,
+			     const struct genl_info *info, int attr)
 {
-	struct kproxy_listener *l = kproxy_listener_find(kn, name, view);
+	struct kproxy_listener *l;
 
+	l = kproxy_listener_find(kn, nla_data(info->attrs[attr]), view);
 	if (!l)
-		NL_SET_ERR_MSG_ATTR(info->extack,
-				    info->attrs[KPROXY_A_LISTENER_NAME],
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[attr],
 				    "no such listener");
 	return l;
-}
-
-static struct kproxy_upstream *find_upstream(const struct kproxy_view *view,
-					     const struct genl_info *info)
-{
-	const struct nlattr *attr = info->attrs[KPROXY_A_LISTENER_UPSTREAM];
-	struct kproxy_upstream *up;
-
-	up = kproxy_upstream_find(view->kn, nla_data(attr), view);
-	if (!up)
-		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such upstream");
-	return up;
-}
-
-static bool addr_known(const union kproxy_addr *addrs, unsigned int n,
-		       const union kproxy_addr *addr)
-{
-	while (n--)
-		if (kproxy_addr_equal(&addrs[n], addr))
-			return true;
-	return false;
 }
 
 /* The addresses of a request: how many, or -errno. */
@@ -130,17 +119,12 @@ static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs)
 						KPROXY_ADDRESSES_MAX);
 			return -E2BIG;
 		}
-		err = kproxy_netlink_get_addr(attr, &addrs[n], extack);
+		err = kproxy_netlink_get_next_addr(attr, addrs, n, extack);
 		if (err)
 			return err;
 		if (!kproxy_addr_port(&addrs[n])) {
 			NL_SET_ERR_MSG_ATTR(extack, attr,
 					    "an address needs a port");
-			return -EINVAL;
-		}
-		if (addr_known(addrs, n, &addrs[n])) {
-			NL_SET_ERR_MSG_ATTR(extack, attr,
-					    "the address stands here twice");
 			return -EINVAL;
 		}
 		n++;
@@ -180,7 +164,8 @@ static int add_listener(struct kproxy_view *view, const struct genl_info *info,
 	struct kproxy_upstream *up;
 	int err;
 
-	up = find_upstream(view, info);
+	up = kproxy_netlink_find_upstream(view->kn, view, info,
+					  KPROXY_A_LISTENER_UPSTREAM);
 	if (!up)
 		return -ENOENT;
 	kproxy_listener_options_init(&options);
@@ -239,7 +224,8 @@ static int change_listener(struct genl_info *info, listener_change change)
 	if (err)
 		return err;
 	view = kproxy_netlink_begin(info, &own);
-	l = find_listener(view->kn, view, info, name);
+	l = kproxy_netlink_find_listener(view->kn, view, info,
+					 KPROXY_A_LISTENER_NAME);
 	err = l ? change(view, l, info) : -ENOENT;
 	err = kproxy_netlink_end(info, view, 0, err);
 	if (err)
@@ -258,7 +244,8 @@ static int set_listener_to(struct kproxy_view *view, struct kproxy_listener *l,
 	int n, err;
 
 	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM]) {
-		up = find_upstream(view, info);
+		up = kproxy_netlink_find_upstream(view->kn, view, info,
+						  KPROXY_A_LISTENER_UPSTREAM);
 		if (!up)
 			return -ENOENT;
 	}
@@ -317,7 +304,8 @@ static int on_listener(struct genl_info *info, listener_act act)
 	if (err)
 		return err;
 	kn = kproxy_netlink_lock(info);
-	l = find_listener(kn, NULL, info, name);
+	l = kproxy_netlink_find_listener(kn, NULL, info,
+					 KPROXY_A_LISTENER_NAME);
 	err = l ? act(l, info) : -ENOENT;
 	kproxy_netlink_unlock(kn);
 	return err;

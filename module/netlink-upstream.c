@@ -8,15 +8,25 @@
 #include "netns.h"
 #include "root.h"
 #include "server.h"
+#include "server-change.h"
 #include "session-table.h"
 #include "upstream.h"
 #include "upstream-change.h"
 
-/* Find the upstream named by attribute @attr, which the request has. */
-static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
-					     const struct kproxy_view *view,
-					     const struct genl_info *info,
-					     int attr)
+/**
+ * kproxy_netlink_find_upstream() - the upstream that a request names
+ * @kn: the namespace's root, its lock held
+ * @view: the view to look in, or NULL
+ * @info: the request
+ * @attr: the attribute with the name, which is there
+ *
+ * Return: the upstream, not held; NULL, with reason and attribute in the extended
+ * ack, if there is none.
+ */
+struct kproxy_upstream *
+kproxy_netlink_find_upstream(struct kproxy_net *kn,
+			     const struct kproxy_view *view,
+			     const struct genl_info *info, int attr)
 {
 	struct kproxy_upstream *up =
 		kproxy_upstream_find(kn, nla_data(info->attrs[attr]), view);
@@ -123,7 +133,8 @@ static int change_upstream(struct genl_info *info, upstream_change change,
 	if (err)
 		return err;
 	view = kproxy_netlink_begin(info, &own);
-	up = find_upstream(view->kn, view, info, KPROXY_A_UPSTREAM_NAME);
+	up = kproxy_netlink_find_upstream(view->kn, view, info,
+					  KPROXY_A_UPSTREAM_NAME);
 	err = up ? change(view, up, info) : -ENOENT;
 	err = kproxy_netlink_end(info, view, attr, err);
 	kproxy_netlink_unlock(view->kn);
@@ -169,7 +180,8 @@ int kproxy_nl_upstream_get_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	kn = kproxy_netlink_lock(info);
-	up = find_upstream(kn, NULL, info, KPROXY_A_UPSTREAM_NAME);
+	up = kproxy_netlink_find_upstream(kn, NULL, info,
+					  KPROXY_A_UPSTREAM_NAME);
 	err = up ? kproxy_netlink_reply(info, put_upstream, up) : -ENOENT;
 	kproxy_netlink_unlock(kn);
 	return err;
@@ -348,7 +360,8 @@ static struct kproxy_server *find_server(struct kproxy_net *kn,
 					 const union kproxy_addr *addr)
 {
 	struct kproxy_upstream *up =
-		find_upstream(kn, view, info, KPROXY_A_SERVER_UPSTREAM);
+		kproxy_netlink_find_upstream(kn, view, info,
+					     KPROXY_A_SERVER_UPSTREAM);
 	struct kproxy_server *server;
 
 	if (!up)
@@ -367,7 +380,8 @@ static int add_server(struct kproxy_view *view, const struct genl_info *info,
 	struct kproxy_server_options options;
 	struct kproxy_upstream *up;
 
-	up = find_upstream(view->kn, view, info, KPROXY_A_SERVER_UPSTREAM);
+	up = kproxy_netlink_find_upstream(view->kn, view, info,
+					  KPROXY_A_SERVER_UPSTREAM);
 	if (!up)
 		return -ENOENT;
 	kproxy_options_init(kproxy_server_numbers, &options);
@@ -500,7 +514,8 @@ static int dump_servers(struct sk_buff *skb, struct netlink_callback *cb,
 
 	dump_resume(ctx, kn);
 	if (info->attrs[KPROXY_A_SERVER_UPSTREAM]) {
-		up = find_upstream(kn, NULL, info, KPROXY_A_SERVER_UPSTREAM);
+		up = kproxy_netlink_find_upstream(kn, NULL, info,
+						  KPROXY_A_SERVER_UPSTREAM);
 		return up ? dump_upstream(skb, cb, up, ctx) : -ENOENT;
 	}
 	up = ctx->up ?: list_first_entry(&kn->upstreams,

@@ -51,6 +51,28 @@ void kproxy_options_init(const struct kproxy_option *table, void *options)
 }
 
 /**
+ * kproxy_options_restart() - what must begin again because of a change
+ * @table: the options
+ * @from: the struct of present options
+ * @to: the struct of new options
+ *
+ * Context: any.
+ * Return: the bits of all options that differ.
+ */
+u32 kproxy_options_restart(const struct kproxy_option *table, const void *from,
+			   const void *to)
+{
+	const struct kproxy_option *option;
+	u32 restart = 0;
+
+	for (option = table; option->attr; option++)
+		if (kproxy_option_get(option, from) !=
+		    kproxy_option_get(option, to))
+			restart |= option->restarts;
+	return restart;
+}
+
+/**
  * kproxy_options_publish() - change the options of an object that is in use
  * @table: the options
  * @live: the object's struct of options; fields that are not in the table are not

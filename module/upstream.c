@@ -12,17 +12,19 @@
 #include "root.h"
 #include "upstream.h"
 
-#define NUMBER(name, field, def)					\
+#define NUMBER(name, field, def, ...)					\
 	KPROXY_OPTION(KPROXY_A_UPSTREAM_##name,				\
-		      struct kproxy_upstream_options, field, def)
+		      struct kproxy_upstream_options, field, def, __VA_ARGS__)
 
 const struct kproxy_option kproxy_upstream_numbers[] = {
 	NUMBER(BALANCE, balance, KPROXY_BALANCE_ROUNDROBIN),
 	NUMBER(RETRIES, retries, 2),
 	NUMBER(EJECT, eject, 0),
 	NUMBER(EJECT_TIME, eject_time, 30 * MSEC_PER_SEC),
-	NUMBER(CHECK, check, KPROXY_CHECK_OFF),
-	NUMBER(INTERVAL, interval, 2 * MSEC_PER_SEC),
+	NUMBER(CHECK, check, KPROXY_CHECK_OFF,
+	       .restarts = KPROXY_RESTART_CHECKS),
+	NUMBER(INTERVAL, interval, 2 * MSEC_PER_SEC,
+	       .restarts = KPROXY_RESTART_CHECKS),
 	NUMBER(TIMEOUT, timeout, 1 * MSEC_PER_SEC),
 	NUMBER(RISE, rise, 2),
 	NUMBER(FALL, fall, 3),

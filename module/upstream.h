@@ -2,6 +2,7 @@
 #ifndef _KPROXY_UPSTREAM_H
 #define _KPROXY_UPSTREAM_H
 
+#include <linux/bits.h>
 #include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/rcupdate.h>
@@ -19,6 +20,14 @@
 struct kproxy_net;
 struct sock;
 union kproxy_addr;
+
+/* What an option's change begins again. */
+enum kproxy_upstream_restart {
+	/* the checks of its servers */
+	KPROXY_RESTART_CHECKS = BIT(0),
+	/* idle connections, which are made in another way */
+	KPROXY_RESTART_CONNECTIONS = BIT(1),
+};
 
 /*
  * What can be set of an upstream; times in milliseconds. Numbers have a row in

@@ -11,6 +11,7 @@
 #include "../netns.h"
 #include "../root.h"
 #include "../server.h"
+#include "../server-change.h"
 #include "../transaction.h"
 #include "../upstream-change.h"
 #include "../upstream.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <kunit/test.h>
-#include <linux/string.h>
+#include <linux/bits.h>
 
 #include "../listener.h"
 #include "../option.h"
@@ -15,7 +15,7 @@ struct some_options {
 
 static const struct kproxy_option some_table[] = {
 	KPROXY_OPTION(1, struct some_options, first, 7),
-	KPROXY_OPTION(2, struct some_options, last, 0),
+	KPROXY_OPTION(2, struct some_options, last, 0, .restarts = BIT(3)),
 	KPROXY_OPTION_END
 };
 
@@ -52,6 +52,18 @@ static void a_row_is_of_one_field(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kproxy_option_get(&some_table[0], &options), 0);
 }
 
+static void a_change_restarts_what_its_row_says(struct kunit *test)
+{
+	const struct some_options from = {}, first = { .first = 1 };
+	const struct some_options last = { .last = 1 }, other = { .no_row = 1 };
+
+	KUNIT_EXPECT_EQ(test, kproxy_options_restart(some_table, &from, &from), 0);
+	KUNIT_EXPECT_EQ(test, kproxy_options_restart(some_table, &from, &first), 0);
+	KUNIT_EXPECT_EQ(test, kproxy_options_restart(some_table, &from, &other), 0);
+	KUNIT_EXPECT_EQ(test, kproxy_options_restart(some_table, &from, &last),
+			BIT(3));
+}
+
 static void expect_distinct(struct kunit *test, const struct kproxy_option *table)
 {
 	const struct kproxy_option *a, *b;
@@ -74,6 +86,7 @@ static struct kunit_case option_cases[] = {
 	KUNIT_CASE(only_rows_get_their_default),
 	KUNIT_CASE(only_rows_are_published),
 	KUNIT_CASE(a_row_is_of_one_field),
+	KUNIT_CASE(a_change_restarts_what_its_row_says),
 	KUNIT_CASE(no_attribute_or_field_has_two_rows),
 	{}
 };

@@ -180,7 +180,7 @@ static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs)
 		}
 		if (addr_known(addrs, n, &addrs[n])) {
 			NL_SET_ERR_MSG_ATTR(extack, attr,
-					    "the address stands here twice");
+					    "duplicate address");
 			return -EINVAL;
 		}
 		n++;

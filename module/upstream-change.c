@@ -196,7 +196,7 @@ static int upstream_check_unused(const struct kproxy_upstream *up,
 	l = kproxy_route_user(up, view);
 	if (!WARN_ON_ONCE(!l))
 		NL_SET_ERR_MSG_FMT(extack,
-				   "a route of listener \"%s\" still leads to it",
+				   "a route of listener \"%s\" still uses it",
 				   l->obj.name);
 	return -EBUSY;
 }
@@ -555,7 +555,7 @@ int kproxy_upstream_add(struct kproxy_view *view, const char *name,
 		kproxy_quota_uncharge(kn->quota, KPROXY_QUOTA_OBJECTS, 1);
 		err = PTR_ERR(up);
 		if (err == -EPERM || err == -EACCES)
-			NL_SET_ERR_MSG(extack, "you may not make TCP sockets, nor have them made");
+			NL_SET_ERR_MSG(extack, "not permitted to create TCP sockets");
 		return err;
 	}
 	kproxy_choice_init(&up->choice);
@@ -650,12 +650,12 @@ int kproxy_server_add(struct kproxy_view *view, struct kproxy_upstream *up,
 	if (c && c->next.gone)
 		return kproxy_change_twice(extack);
 	if (size >= KPROXY_SERVERS_MAX) {
-		NL_SET_ERR_MSG_FMT(extack, "the upstream has %u servers, which is the most",
+		NL_SET_ERR_MSG_FMT(extack, "an upstream has at most %u servers",
 				   size);
 		return -ENOSPC;
 	}
 	if (kproxy_server_find(up, addr, view)) {
-		NL_SET_ERR_MSG(extack, "the upstream has this server already");
+		NL_SET_ERR_MSG(extack, "the upstream already has this server");
 		return -EEXIST;
 	}
 	err = kproxy_quota_charge(up->obj.quota, KPROXY_QUOTA_OBJECTS, 1,

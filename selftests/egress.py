@@ -187,11 +187,11 @@ def create():
     jailed("upstream add before")
     with bpf.attached(JAIL, bpf.SOCK_CREATE, bpf.returns(0)):
         done = jailed("upstream add denied", check=False)
-        expect((done.returncode, "may not make TCP sockets" in done.stderr),
+        expect((done.returncode, "not permitted to create TCP sockets" in done.stderr),
                (2, True), f"an upstream: {done.stderr.strip()}")
         done = jailed(f"listener add denied {FRONT[0]}:8009 upstream before",
                       check=False)
-        expect((done.returncode, "is forbidden to you" in done.stderr),
+        expect((done.returncode, "is denied by the cgroup" in done.stderr),
                (2, True), f"a listener: {done.stderr.strip()}")
         kp("upstream add allowed")
         kp(f"listener add allowed {FRONT[0]}:8009 upstream allowed")

@@ -251,7 +251,7 @@ static int check(struct ctx *ctx, const struct definition *d,
 							  text));
 		config_blame(ctx, d, &d->from[1], i);
 		if (owner)
-			return ctx_refuse(ctx, "address %s: listener \"%s\" has it already",
+			return ctx_refuse(ctx, "address %s: already used by listener \"%s\"",
 					  text, owner);
 		json_object_set_new(beside->claims, text,
 				    json_string(d->words[0]));

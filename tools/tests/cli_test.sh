@@ -282,11 +282,11 @@ awk 'BEGIN { print "upstreams:"
 ./kproxy config check "$dir/many" 2>"$dir/err"
 result $((! $?)) 'twice 10,000 servers are a configuration'
 sed '/u10000/,+1d' "$dir/many" >"$dir/toomany"
-refused 1 "$dir/toomany:16388:18: server \"10.0.65.134:80\": upstream \"u0\" has 16384 servers, which is the most" \
+refused 1 "$dir/toomany:16388:18: server \"10.0.65.134:80\": upstream \"u0\": at most 16384 servers" \
 	config check "$dir/toomany"
 
-file_refused '' ' the file is empty; "{}" is a configuration of nothing' ''
-file_refused '' ' the file is empty; "{}" is a configuration of nothing' '# x\n'
+file_refused '' ' the file is empty; an empty configuration is {}' ''
+file_refused '' ' the file is empty; an empty configuration is {}' '# x\n'
 file_refused 2:1: ' a second document "---"' '{}\n---\n{}\n'
 file_refused 2:1: ' not YAML: did not find expected node content' \
 	'upstreams: [\n'
@@ -322,7 +322,7 @@ file_refused 4:9: ' server: "address" is missing' \
 	'upstreams:\n  a:\n    servers:\n      - weight: 1\n'
 file_refused 5:17: ' server "10.0.0.1:80": weight 257: must be 0 to 256' \
 	'upstreams:\n  a:\n    servers:\n      - address: 10.0.0.1:80\n        weight: 257\n'
-file_refused 5:18: ' server "10.0.0.1:80": upstream "a" has it already' \
+file_refused 5:18: ' server "10.0.0.1:80": upstream "a" already has it' \
 	'upstreams:\n  a:\n    servers:\n      - address: 10.0.0.1:80\n      - address: "[::ffff:10.0.0.1]:80"\n'
 file_refused 4:18: ' server "*:80": a server cannot be any address' \
 	'upstreams:\n  a:\n    servers:\n      - address: "*:80"\n'
@@ -339,7 +339,7 @@ file_refused 3:13: ' listener "w": "listen" must not be empty' \
 	'listeners:\n  w:\n    listen: []\n'
 file_refused 3:14: ' listener "w": "*:80,*:81": more than one item' \
 	'listeners:\n  w:\n    listen: ["*:80,*:81"]\n'
-file_refused 4:37: ' listener "v": address *:80: listener "w" has it already' \
+file_refused 4:37: ' listener "v": address *:80: already used by listener "w"' \
 	'upstreams: {a: }\nlisteners:\n  w: {upstream: a, listen: "*:80"}\n  v: {upstream: a, listen: ["*:81", "*:80"]}\n'
 # file_refused PLACE LINE ROUTES: those of a listener.
 routes_refused() {
@@ -356,7 +356,7 @@ routes_refused 6:20: ' route "w": sni b.: a server name is letters, digits, - an
 	'[{sni: b., upstream: a}]'
 routes_refused 6:33: ' route "w": upstream c: the file has no such upstream' \
 	'[{sni: b, upstream: c}]'
-routes_refused 6:43: ' route "w": sni B: the listener has a route for it already' \
+routes_refused 6:43: ' route "w": sni B: the listener already has a route for it' \
 	'[{sni: b, upstream: a}, {sni: B, upstream: a}]'
 refused 1 '/no/such: No such file or directory' config check /no/such
 refused 1 '/dev/zero: larger than 16 MiB' config check /dev/zero

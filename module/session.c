@@ -72,7 +72,7 @@ static void client_changed(struct kproxy_sock *ks)
 
 /*
  * The server's socket is locked. While a server is chosen, this is of a connect
- * that was given up, or a connection made ahead that is about to be looked at.
+ * that was given up, or an idle connection that is about to be looked at.
  */
 static void server_changed(struct kproxy_sock *ks)
 {

@@ -48,7 +48,7 @@ struct upstream_change {
 	bool set;
 	/* whether servers are checked in another way */
 	bool checks;
-	/* whether connections are made ahead, and whether in another way */
+	/* whether there are idle connections, and whether made in another way */
 	bool connections;
 	bool flush;
 	/* a server was taken down */

@@ -535,7 +535,7 @@ def sockets_in_use(ns):
                 return int(line.split()[2])
 
 
-@scene("connections made ahead in one namespace do not delay another's")
+@scene("idle connections of one namespace do not delay another's")
 def preconnect_fairness():
     """All of the first are asked for before the one of the second."""
     count, ports = 1000 if QUICK else 4000, 8

@@ -219,8 +219,8 @@ def dry_run():
                  "server add app 10.2.0.3:9000 weight 7",
                  "upstream set app retries 5  # was retries 2",
                  "listener add more 10.1.0.1:8004 upstream spare",
-                 "listener set web address 10.1.0.1:8000,10.1.0.1:8003,"
-                 "[fd01::1]:8000 backlog 77 idle-timeout 5m  # was address "
+                 "listener set web listen 10.1.0.1:8000,10.1.0.1:8003,"
+                 "[fd01::1]:8000 backlog 77 idle-timeout 5m  # was listen "
                  "10.1.0.1:8000,[fd01::1]:8000 backlog 4096 idle-timeout 10m"):
         if line not in out.splitlines():
             raise Failed(f"no line {line!r} in {out!r}")
@@ -520,7 +520,7 @@ def beside():
     done(nl.ask(COMMAND["listener-set"], attr(L["name"], "web"),
                 attr(L["upstream"], "new")), "set")
     program = foreign(8009)
-    expect(kp("listener set web address 10.1.0.1:8000,10.1.0.1:8009",
+    expect(kp("listener set web listen 10.1.0.1:8000,10.1.0.1:8009",
               check=False).returncode, 2, "status of a refused change")
     program.close()
     expect((saved(), listening()), (before, ports), "the configuration")

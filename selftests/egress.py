@@ -54,7 +54,7 @@ def configured():
 
 
 def expect_served(listener, name):
-    """And by whichever connection: some are made ahead."""
+    """And by whichever connection: some are idle ones."""
     client = connect((FRONT[0], LISTENERS[name]))
     client.sendall(b"hello")
     waiting = []
@@ -129,7 +129,7 @@ def holds(policy):
                      "it is up for others")
             kp("upstream set free check off")
             drain(listener)
-            # Connections made ahead.
+            # Idle connections.
             jailed("upstream set jail preconnect 2")
             nothing_came(listener)
             expect(server_of("jail")["preconnect"]["ready"], 0, "ready")

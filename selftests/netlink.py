@@ -184,7 +184,7 @@ def replies():
                    f"attributes of {op['name']}")
     kp("upstream set app preconnect 0")
     kp("route del web sni a.example")
-    kp("listener set web address 10.1.0.1:8000,[fd01::1]:8000")
+    kp("listener set web listen 10.1.0.1:8000,[fd01::1]:8000")
 
 
 # Bad input

@@ -64,7 +64,7 @@ prints '(default 10m)' listener help
 prints 'keepalive IDLE,INTERVAL,COUNT|off' listener help
 prints '(default 60s,10s,6)' upstream help
 prints 'balance roundrobin|leastconn|random|maglev' up h
-prints 'allow CIDR[,CIDR]...      networks whose clients are let in (default all)' \
+prints 'allow CIDR[,CIDR]...      networks whose clients are admitted (default all)' \
 	listener help
 prints 'accept-proxy off|on' listener help
 prints 'balance roundrobin' up h
@@ -175,6 +175,13 @@ refused 1 'listener "web": an address of the list is empty' \
 	l add web '*:80,' upstream app
 refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
 	l add web '*:80,10.0.0.1:80,10.0.0.1:80' upstream app
+refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
+	l set web listen '10.0.0.1:80,10.0.0.1:80'
+# What "listen" was called before.
+refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
+	l set web address '10.0.0.1:80,10.0.0.1:80'
+refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
+	l set web addresses '10.0.0.1:80,10.0.0.1:80'
 refused 1 'listener "web": unexpected "now"' l del web now
 refused 1 'listener "web": rate 0: must be 1/s to 4294967295/s' \
 	l drain web rate 0

@@ -40,7 +40,7 @@
 #include "upstream.h"
 
 /*
- * Most sessions in a row, each the client of the next. A server may be a
+ * Most chained sessions, each the client of the next. A server may be a
  * listener of ours, but one that leads back to itself must come to an end.
  */
 #define HOPS_MAX 8
@@ -457,7 +457,7 @@ static void session_set_times(struct kproxy_session_times *times,
 	times->age = msecs_to_jiffies(READ_ONCE(options->max_age));
 }
 
-/* How many sessions in a row have led to this client. */
+/* How many chained sessions have led to this client. */
 static unsigned int client_hops(const struct sock *client)
 {
 	const struct kproxy_sock *peer;
@@ -584,7 +584,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 	int err;
 
 	if (hops >= HOPS_MAX) {
-		net_warn_ratelimited("kproxy: listener %s: %u sessions in a row lead here, does one lead to itself?\n",
+		net_warn_ratelimited("kproxy: listener %s: client refused after %u chained sessions, loop of listeners?\n",
 				     l->obj.name, hops);
 		goto err_client;
 	}

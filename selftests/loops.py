@@ -9,7 +9,7 @@ from peer import (PROXY, EchoServer, Failed, accept, both_ways, connect,
                   pair, read_exactly, reset, run, scaled, scene, show, wait_for,
                   wait_gone)
 
-# Most sessions in a row, as module/session.c has it.
+# Most chained sessions, as module/session.c has it.
 HOPS = 8
 
 

@@ -123,7 +123,7 @@ refused 1 'listener "web": deny host: not a network, write ADDR/LEN' \
 	l set web deny host
 refused 1 'listener "web": deny 10.9.9.9/8: is given twice' \
 	l set web deny 10.0.0.0/8,10.9.9.9/8
-refused 1 'listener "web": allow "": a network of the list is empty' \
+refused 1 'listener "web": allow "": empty network in the list' \
 	l set web allow ,
 refused 1 'listener "web": accept-proxy yes: must be off or on' \
 	l set web accept-proxy yes
@@ -145,15 +145,15 @@ refused 1 'listener "web": upstream a/b: a name is 1 to 63 of A-Za-z0-9._-' \
 refused 1 'listener "web": nodelay yes: must be off or on' l set web nodelay yes
 refused 1 'listener "web": keepalive 60s: must be IDLE,INTERVAL,COUNT, as 60s,10s,6, or off' \
 	l set web keepalive 60s
-refused 1 'listener "web": keepalive 500ms,10s,6: a time of it is 1s to 32767s, in whole seconds' \
+refused 1 'listener "web": keepalive 500ms,10s,6: times must be 1s to 32767s, in whole seconds' \
 	l set web keepalive 500ms,10s,6
-refused 1 'listener "web": keepalive 60s,10h,6: a time of it is 1s to 32767s, in whole seconds' \
+refused 1 'listener "web": keepalive 60s,10h,6: times must be 1s to 32767s, in whole seconds' \
 	l set web keepalive 60s,10h,6
-refused 1 'listener "web": keepalive 60s,10s,128: its count is 1 to 127' \
+refused 1 'listener "web": keepalive 60s,10s,128: count must be 1 to 127' \
 	l set web keepalive 60s,10s,128
-refused 1 'listener "web": keepalive 60s,10s: its count is 1 to 127' \
+refused 1 'listener "web": keepalive 60s,10s: count must be 1 to 127' \
 	l set web keepalive 60s,10s
-refused 1 'listener "web": keepalive 60s,10s,6,: it has three parts' \
+refused 1 'listener "web": keepalive 60s,10s,6,: must have three parts, as 60s,10s,6' \
 	l set web keepalive 60s,10s,6,
 refused 1 'listener "web": rcvbuf 64q: the unit of a size is k, m or g' \
 	l set web rcvbuf 64q
@@ -170,8 +170,8 @@ refused 1 'upstream "app": mark 4294967296: must be 0 to 4294967295' \
 	u set app mark 4294967296
 refused 1 'upstream "app": pacing 10m: a rate needs a unit: bit, kbit, mbit, gbit or tbit' \
 	u set app pacing 10m
-refused 1 'listener "web": an option to set is missing' l set web
-refused 1 'listener "web": an address of the list is empty' \
+refused 1 'listener "web": no option is given' l set web
+refused 1 'listener "web": empty address in the list' \
 	l add web '*:80,' upstream app
 refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
 	l add web '*:80,10.0.0.1:80,10.0.0.1:80' upstream app
@@ -197,7 +197,7 @@ refused 1 'upstream "app": retries 65: must be 0 to 64' u add app retries 65
 refused 1 'server: UPSTREAM is missing, try "kproxy server help"' server add
 refused 1 'server: upstream "a b": a name is 1 to 63 of A-Za-z0-9._-' \
 	server add 'a b' 10.0.0.1:80
-refused 1 'server "*:80": a server cannot be any address' \
+refused 1 'server "*:80": a server needs a specific address' \
 	server add app '*:80'
 refused 1 'server "10.0.0.1:80": weight 257: must be 0 to 256' \
 	server add app 10.0.0.1:80 weight 257
@@ -239,7 +239,7 @@ refused 1 'stats: unexpected "x"' stats show x
 refused 1 'pool: unexpected "x"' pool show x
 
 refused 1 '/no/such: No such file or directory' -b /no/such
-refused 1 'unexpected "l" beside a batch file' -b /dev/null l s
+refused 1 'unexpected "l" with a batch file' -b /dev/null l s
 batch_refused 1 '4: unknown object "x", try "kproxy help"' \
 	'# comment\n\n  # more\n  x y # z\nversion\n'
 batch_refused 1 '1: listener "a b": a name is 1 to 63 of A-Za-z0-9._-' \
@@ -331,7 +331,7 @@ file_refused 5:17: ' server "10.0.0.1:80": weight 257: must be 0 to 256' \
 	'upstreams:\n  a:\n    servers:\n      - address: 10.0.0.1:80\n        weight: 257\n'
 file_refused 5:18: ' server "10.0.0.1:80": upstream "a" already has it' \
 	'upstreams:\n  a:\n    servers:\n      - address: 10.0.0.1:80\n      - address: "[::ffff:10.0.0.1]:80"\n'
-file_refused 4:18: ' server "*:80": a server cannot be any address' \
+file_refused 4:18: ' server "*:80": a server needs a specific address' \
 	'upstreams:\n  a:\n    servers:\n      - address: "*:80"\n'
 file_refused 2:3: ' listener "w": "listen" is missing' 'listeners:\n  w:\n'
 file_refused 2:3: ' listener "w": option "upstream" is missing' \

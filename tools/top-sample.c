@@ -4,22 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "cmd.h"
 #include "ctx.h"
 #include "view.h"
 
 #define USEC_PER_SEC 1000000
-
-uint64_t top_clock_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * (uint64_t)USEC_PER_SEC + now.tv_nsec / 1000;
-}
 
 static void set_number(json_t *row, const char *key, json_int_t value)
 {
@@ -106,7 +98,7 @@ int top_sample_take(struct ctx *ctx, struct top_sample *sample)
 {
 	json_t *totals = json_array();
 	struct top_sample next = {
-		.us = top_clock_us(),
+		.us = clock_us(),
 		.pools = json_array(),
 		.sessions = json_array(),
 	};

@@ -12,7 +12,7 @@
 #define LIFE (60 * 1000000ULL)
 
 /* The same while there are many. */
-#define LIFE_IF_MANY (3 * 1000000ULL)
+#define LIFE_IF_MANY (2 * 1000000ULL)
 #define MANY (CLIENTS_MAX * 3 / 4)
 
 /**

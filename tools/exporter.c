@@ -22,6 +22,11 @@
 /* Room for the headers of a request. */
 #define HEADERS_SIZE ((size_t)16384)
 
+#define NO_SESSIONS \
+	"sessions are not shown here: start the exporter with \"sessions on\""
+#define NO_HOST \
+	"this name is not ours: use an address, or start the exporter with \"host NAME\""
+
 struct exporter {
 	const struct exporter_options *options;
 	struct documents documents;
@@ -99,7 +104,7 @@ static enum MHD_Result send_path(struct exporter *exporter,
 		    !exporter->options->sessions)
 			return answer(connection, MHD_HTTP_FORBIDDEN,
 				      response_line(RESPONSE_JSON,
-						    "sessions are not shown here: start the exporter with \"sessions on\""));
+						    NO_SESSIONS));
 		return send_document(exporter, connection, paths[i].name);
 	}
 	return answer(connection, MHD_HTTP_NOT_FOUND,
@@ -144,7 +149,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
 	if (!host_is_good(exporter, connection))
 		return answer(connection, MHD_HTTP_MISDIRECTED_REQUEST,
 			      response_line(RESPONSE_TEXT,
-					    "this name is not ours: use an address, or start the exporter with \"host NAME\""));
+					    NO_HOST));
 	if (strcmp(method, MHD_HTTP_METHOD_GET) &&
 	    strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return refuse_method(connection);
@@ -197,12 +202,21 @@ static int next_timeout(struct exporter *exporter, struct MHD_Daemon *daemon)
 static void serve(struct exporter *exporter, struct MHD_Daemon *daemon)
 {
 	const union MHD_DaemonInfo *info;
+	size_t before;
 	int fd;
 
 	info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	fd = info->epoll_fd;
-	while (signals_wait(fd, next_timeout(exporter, daemon)))
+	while (signals_wait(fd, next_timeout(exporter, daemon))) {
+		before = exporter->clients.count;
 		MHD_run(daemon);
+		/*
+		 * With all connections in use the library does not wait for
+		 * clients, and begins again only when it runs.
+		 */
+		if (exporter->clients.count < before)
+			MHD_run(daemon);
+	}
 }
 
 int exporter_run(struct ctx *ctx, int fd,

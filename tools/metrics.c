@@ -106,7 +106,7 @@ static void print_integer(FILE *out, json_int_t value)
 static void print_us_as_seconds(FILE *out, json_int_t us)
 {
 	fprintf(out, "%" JSON_INTEGER_FORMAT ".%06" JSON_INTEGER_FORMAT "\n",
-	       us / 1000000, us % 1000000);
+		us / 1000000, us % 1000000);
 }
 
 /* Print the samples of one object, whose field has @value. */
@@ -235,7 +235,7 @@ static void print_head(FILE *out, const struct format *format,
 	if (format->open && kind->cut)
 		len = stem(name, len, kind->suffix);
 	fprintf(out, "# TYPE %s%.*s %s\n", prefix, len, name,
-	       format->open ? kind->open_type : kind->type);
+		format->open ? kind->open_type : kind->type);
 	if (format->open && stem(name, len, "_seconds") >= 0)
 		fprintf(out, "# UNIT %s%.*s seconds\n", prefix, len, name);
 	fprintf(out, "# HELP %s%.*s %s\n", prefix, len, name, help);

@@ -49,7 +49,10 @@ static int connect_kernel(struct nl_sock *sock)
 {
 	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 
-	nl_cb_overwrite_recv(nl_socket_get_cb(sock), nl_receive);
+	struct nl_cb *cb = nl_socket_get_cb(sock);
+
+	nl_cb_overwrite_recv(cb, nl_receive);
+	nl_cb_put(cb);
 	return connect(nl_socket_get_fd(sock),
 		       (const struct sockaddr *)&kernel, sizeof(kernel));
 }

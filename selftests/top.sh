@@ -6,9 +6,9 @@
 # shellcheck source=selftests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-plan 7
+plan 8
 load
 topology
 simple_proxy
-scenes 7
+scenes 8
 finish

@@ -61,7 +61,7 @@ static void check_changed(struct kproxy_sock *ks)
 	struct kproxy_check *check = sock_check(ks);
 	struct sock *sk = ks->sk;
 
-	if (sk->sk_state == TCP_ESTABLISHED && !kproxy_sock_is_loop(sk))
+	if (sk->sk_state == TCP_ESTABLISHED && !kproxy_sock_is_own_peer(sk))
 		set_bit(CHECK_ANSWERED, &check->flags);
 	else if (sk->sk_state != TCP_ESTABLISHED && !sk->sk_err && sk->sk_state != TCP_CLOSE)
 		return;

@@ -183,15 +183,15 @@ static struct MHD_Daemon *start(struct exporter *exporter, int fd)
 				exporter, MHD_OPTION_END);
 }
 
-static int sooner(int ms, MHD_UNSIGNED_LONG_LONG other)
+static int sooner(int ms, unsigned long long other)
 {
-	return ms < 0 || other < (MHD_UNSIGNED_LONG_LONG)ms ? (int)other : ms;
+	return ms < 0 || other < (unsigned long long)ms ? (int)other : ms;
 }
 
 /* Milliseconds to wait for the next client at most, or -1. */
 static int next_timeout(struct exporter *exporter, struct MHD_Daemon *daemon)
 {
-	MHD_UNSIGNED_LONG_LONG timeout;
+	unsigned long long timeout;
 	int ms = clients_expire(&exporter->clients);
 
 	if (MHD_get_timeout(daemon, &timeout) == MHD_YES)

@@ -3,8 +3,8 @@
  * All counters as text, in one of two formats, whose samples are the same:
  *
  * - OpenMetrics 1.0: a family of counters is named without the _total of its
- *   samples, one of information without _info; families may have a unit; the
- *   text ends in "# EOF".
+ *   samples, one of information without _info; a family whose name ends in a
+ *   unit has that unit; the text ends in "# EOF".
  * - Prometheus 0.0.4: each name stands for itself, there are no units, and
  *   information is a gauge.
  */
@@ -225,6 +225,20 @@ static const struct kind *kind_of(const char *name)
 	return kind;
 }
 
+static void print_unit(FILE *out, const char *prefix, const char *name, int len)
+{
+	static const char *const units[] = { "seconds", "bytes" };
+	char suffix[16];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(units); i++) {
+		snprintf(suffix, sizeof(suffix), "_%s", units[i]);
+		if (stem(name, len, suffix) >= 0)
+			fprintf(out, "# UNIT %s%.*s %s\n", prefix, len, name,
+				units[i]);
+	}
+}
+
 /* What stands before the samples of a family. */
 static void print_head(FILE *out, const struct format *format,
 		       const char *prefix, const char *name, const char *help)
@@ -236,8 +250,8 @@ static void print_head(FILE *out, const struct format *format,
 		len = stem(name, len, kind->suffix);
 	fprintf(out, "# TYPE %s%.*s %s\n", prefix, len, name,
 		format->open ? kind->open_type : kind->type);
-	if (format->open && stem(name, len, "_seconds") >= 0)
-		fprintf(out, "# UNIT %s%.*s seconds\n", prefix, len, name);
+	if (format->open)
+		print_unit(out, prefix, name, len);
 	fprintf(out, "# HELP %s%.*s %s\n", prefix, len, name, help);
 }
 

@@ -253,7 +253,7 @@ def activation():
 
     def activated(server, *words, **variables):
         return subprocess.Popen(
-            ("sh", "-c", f'exec 3<&{server.fileno()}; {start}', "sh", *words),
+            ("bash", "-c", f"exec 3<&{server.fileno()}; {start}", "bash", *words),
             pass_fds=(server.fileno(),), stderr=subprocess.PIPE, text=True,
             env={**os.environ, **variables})
 

@@ -268,6 +268,15 @@ def activation():
             process = activated(server, *words, **variables)
             expect(process.wait(limit(10)), 1, says)
             expect(says in process.stderr.read(), True, says)
+    if shutil.which("systemd-socket-activate"):
+        at = ("127.0.0.1", 9818)
+        process = subprocess.Popen(
+            ("systemd-socket-activate", "-l", "%s:%d" % at, "kproxy", "-n",
+             PROXY, "exporter"), stderr=subprocess.DEVNULL)
+        wait_for(lambda: listens(at), "systemd's own program listens")
+        expect(get("/metrics", at=at)[0], 200, "by systemd's own program")
+        process.terminate()
+        expect(process.wait(limit(10)), 0, "status")
     with socket.socket() as nothing:
         process = activated(nothing)
         expect(process.wait(limit(10)), 1, "a socket that does not listen")
@@ -509,4 +518,4 @@ def page():
             expect(word in done.stdout, True, f"{word} in the page")
 
 
-main()
+main(SET_UP)

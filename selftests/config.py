@@ -549,6 +549,7 @@ upstreams:
     congestion: reno
     dscp: 10
     pacing: 10mbit
+    source: 10.2.0.1
     servers:
       - {address: "10.2.0.2:9000", weight: 3, maxconn: 10}
       - {address: "10.2.0.3:9000", backup: "on", state: drain}

@@ -14,10 +14,7 @@
 #include "request.h"
 #include "token.h"
 
-#define SECONDS_MAX 32767
-#define COUNT_MAX 127
-
-static const char keepalive_default[] = "60s,10s,6";
+const char keepalive_default[] = "60s,10s,6";
 
 /* The attributes of the nest are numbered from 1 on. */
 enum { IDLE, INTERVAL, COUNT, NUMBERS };
@@ -38,7 +35,7 @@ static const char *parse_seconds(const char *text, uint32_t *seconds)
 	why = token_time(text, &ms);
 	if (why)
 		return why;
-	if (!ms || ms % 1000 || ms / 1000 > SECONDS_MAX)
+	if (!ms || ms % 1000 || ms / 1000 > KEEPALIVE_SECONDS_MAX)
 		return "a time of it is 1s to 32767s, in whole seconds";
 	*seconds = ms / 1000;
 	return NULL;
@@ -48,7 +45,7 @@ static const char *parse_probes(const char *text, uint32_t *count)
 {
 	uint64_t value;
 
-	if (token_number(text, &value) || !value || value > COUNT_MAX)
+	if (token_number(text, &value) || !value || value > KEEPALIVE_COUNT_MAX)
 		return "its count is 1 to 127";
 	*count = value;
 	return NULL;

@@ -54,6 +54,11 @@ extern const struct option_type option_choice;
 extern const struct option_type option_keepalive;
 extern const struct option_type option_source;
 
+/* Bounds of the times and of the count of keepalive, and what it is by default. */
+#define KEEPALIVE_SECONDS_MAX 32767
+#define KEEPALIVE_COUNT_MAX 127
+extern const char keepalive_default[];
+
 /* The words of an option that is on or off. */
 extern const char *const option_switch[];
 

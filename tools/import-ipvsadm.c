@@ -128,9 +128,9 @@ static bool takes_word(enum flag flag)
 	       flag == IGNORED_WORD || flag == UNKNOWN_WORD;
 }
 
-static bool take_flag(struct service *s, enum flag flag, const char *word)
+static bool take_flag(struct service *s, enum flag kind, const char *word)
 {
-	switch (flag) {
+	switch (kind) {
 	case ADD_SERVICE:
 		s->add = true;
 		return true;

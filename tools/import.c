@@ -203,7 +203,7 @@ const char *import_keepalive(json_t *row, uint64_t idle, uint64_t interval,
 		return "its count is 1 to 127";
 	text = import_text("%" PRIu64 "s,%" PRIu64 "s,%" PRIu64, idle,
 			   interval, count);
-	if (strcmp(text, keepalive_default))
+	if (strcmp(text, KEEPALIVE_DEFAULT))
 		json_object_set_new(row, "keepalive", json_string(text));
 	free(text);
 	return NULL;

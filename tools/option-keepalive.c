@@ -14,8 +14,6 @@
 #include "request.h"
 #include "token.h"
 
-const char keepalive_default[] = "60s,10s,6";
-
 /* The attributes of the nest are numbered from 1 on. */
 enum { IDLE, INTERVAL, COUNT, NUMBERS };
 
@@ -103,7 +101,7 @@ static json_t *get_keepalive(const struct option_spec *option,
 	snprintf(text, sizeof(text), "%" PRIu64 "s,%" PRIu64 "s,%" PRIu64, idle,
 		 field_get_uint(tb[KPROXY_A_KEEPALIVE_INTERVAL]),
 		 field_get_uint(tb[KPROXY_A_KEEPALIVE_COUNT]));
-	return strcmp(text, keepalive_default) ? json_string(text) : NULL;
+	return strcmp(text, KEEPALIVE_DEFAULT) ? json_string(text) : NULL;
 }
 
 static void format_keepalive(const struct option_spec *option, uint64_t value,
@@ -111,7 +109,7 @@ static void format_keepalive(const struct option_spec *option, uint64_t value,
 {
 	(void)option;
 	(void)value;
-	snprintf(buf, OPTION_TEXT_MAX, "%s", keepalive_default);
+	snprintf(buf, OPTION_TEXT_MAX, "%s", KEEPALIVE_DEFAULT);
 }
 
 const struct option_type option_keepalive = {

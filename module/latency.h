@@ -2,6 +2,7 @@
 #ifndef _KPROXY_LATENCY_H
 #define _KPROXY_LATENCY_H
 
+#include <linux/local_lock.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
 #include <uapi/linux/kproxy.h>
@@ -20,12 +21,17 @@ struct kproxy_histogram {
 	u64 buckets[KPROXY_HISTOGRAM_BUCKETS];
 };
 
-/* One CPU's; written by that CPU alone, bottom halves off; read locklessly. */
+/*
+ * One CPU's. Written by that CPU alone, under the lock of its slot, and read
+ * locklessly.
+ */
 struct kproxy_latency {
 	struct kproxy_histogram kinds[KPROXY_LATENCY_KINDS];
 };
 
 struct kproxy_latency_slot {
+	/* bottom halves are off; on PREEMPT_RT, tasks preempt each other then */
+	local_lock_t lock;
 	/* NULL until something is counted; freed with the slots */
 	struct kproxy_latency *own;
 };

@@ -30,17 +30,17 @@ static void set_refusal(int err, const union kproxy_addr *addr,
 		why = "is not local";
 		break;
 	case -EAFNOSUPPORT:
-		why = "is of a family that is off";
+		why = "is of a disabled address family";
 		break;
 	case -ENODEV:
-		why = "names no interface";
+		why = "has an unknown interface";
 		break;
 	case -EINVAL:
-		why = "can't be listened on";
+		why = "cannot be listened on";
 		break;
 	case -EPERM:
 	case -EACCES:
-		why = "is forbidden to you, by your cgroup or the security module";
+		why = "is denied by the cgroup or the security module";
 		break;
 	default:
 		return;
@@ -201,7 +201,7 @@ int kproxy_exchange_prepare(struct kproxy_listener_change *c,
 		err = lsock_apply(c, &lsocks[i], false);
 		if (err) {
 			NL_SET_ERR_MSG(extack,
-				       "the options of its sockets were refused");
+				       "a socket option was refused");
 			return err;
 		}
 		c->applied++;

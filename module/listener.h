@@ -41,7 +41,7 @@ struct kproxy_listener_options {
 	unsigned int client_maxconn;
 	unsigned int client_rate;
 	unsigned int accept_proxy;
-	/* Clients let in or not; NULL: all are. */
+	/* Clients that are admitted or not; NULL: all are. */
 	struct kproxy_prefixes __rcu *prefixes;
 };
 

@@ -26,12 +26,12 @@ static int get_addr(const struct genl_info *info, const struct nlattr *attr,
 		return err;
 	if (kproxy_addr_port(addr)) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "an address to connect from has no port");
+				    "a source address has no port");
 		return -EINVAL;
 	}
 	if (!kproxy_addr_sendable(addr)) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "nobody can connect from this address");
+				    "cannot connect from this address");
 		return -EINVAL;
 	}
 	err = kproxy_source_try(genl_info_net(info), addr);
@@ -79,12 +79,12 @@ int kproxy_netlink_get_source(const struct genl_info *info,
 		return 0;
 	if (source->nr && nla_get_u32(mode) != KPROXY_SOURCE_ADDRESS) {
 		NL_SET_ERR_MSG_ATTR(info->extack, mode,
-				    "no addresses are needed to connect from there");
+				    "this source mode takes no addresses");
 		return -EINVAL;
 	}
 	if (!source->nr && nla_get_u32(mode) == KPROXY_SOURCE_ADDRESS) {
 		NL_SET_ERR_MSG_ATTR(info->extack, mode,
-				    "the addresses are missing");
+				    "an address is missing");
 		return -EINVAL;
 	}
 	source->mode = nla_get_u32(mode);

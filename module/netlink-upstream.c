@@ -47,7 +47,7 @@ static int check_upstream_options(const struct genl_info *info,
 	NL_SET_ERR_MSG_ATTR(info->extack,
 			    info->attrs[KPROXY_A_UPSTREAM_PRECONNECT] ?:
 			    info->attrs[KPROXY_A_UPSTREAM_SOURCE],
-			    "preconnect does not go with source client: there is no client yet");
+			    "preconnect and source client cannot be combined: there is no client yet");
 	return -EINVAL;
 }
 
@@ -401,7 +401,7 @@ int kproxy_nl_server_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!kproxy_addr_connectable(&addr)) {
 		NL_SET_ERR_MSG_ATTR(info->extack,
 				    info->attrs[KPROXY_A_SERVER_ADDRESS],
-				    "no server can be connected to there");
+				    "cannot connect to this address");
 		return -EINVAL;
 	}
 	view = kproxy_netlink_begin(info, &own);

@@ -436,7 +436,7 @@ int kproxy_netlink_get_addr(const struct nlattr *attr, union kproxy_addr *addr,
 		return err;
 	if (tb[KPROXY_A_ENDPOINT_IPV4] && tb[KPROXY_A_ENDPOINT_IPV6]) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "an endpoint has one address only");
+				    "an endpoint has either an IPv4 or an IPv6 address");
 		return -EINVAL;
 	}
 	if (tb[KPROXY_A_ENDPOINT_SCOPE] && !tb[KPROXY_A_ENDPOINT_IPV6]) {

@@ -209,12 +209,12 @@ int kproxy_server_add(struct kproxy_view *view, struct kproxy_upstream *up,
 	if (c && c->next.gone)
 		return kproxy_change_twice(extack);
 	if (size >= KPROXY_SERVERS_MAX) {
-		NL_SET_ERR_MSG_FMT(extack, "the upstream has %u servers, which is the most",
+		NL_SET_ERR_MSG_FMT(extack, "an upstream has at most %u servers",
 				   size);
 		return -ENOSPC;
 	}
 	if (kproxy_server_find(up, addr, view)) {
-		NL_SET_ERR_MSG(extack, "the upstream has this server already");
+		NL_SET_ERR_MSG(extack, "the upstream already has this server");
 		return -EEXIST;
 	}
 	err = kproxy_quota_charge(up->obj.quota, KPROXY_QUOTA_OBJECTS, 1,

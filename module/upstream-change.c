@@ -121,7 +121,7 @@ static int upstream_check_unused(const struct kproxy_upstream *up,
 	l = kproxy_route_user(up, view);
 	if (!WARN_ON_ONCE(!l))
 		NL_SET_ERR_MSG_FMT(extack,
-				   "a route of listener \"%s\" still leads to it",
+				   "a route of listener \"%s\" still uses it",
 				   l->obj.name);
 	return -EBUSY;
 }
@@ -330,7 +330,7 @@ int kproxy_upstream_add(struct kproxy_view *view, const char *name,
 		kproxy_quota_uncharge(kn->quota, KPROXY_QUOTA_OBJECTS, 1);
 		err = PTR_ERR(up);
 		if (err == -EPERM || err == -EACCES)
-			NL_SET_ERR_MSG(extack, "you may not make TCP sockets, nor have them made");
+			NL_SET_ERR_MSG(extack, "not permitted to create TCP sockets");
 		return err;
 	}
 	kproxy_choice_init(&up->choice);

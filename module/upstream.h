@@ -59,7 +59,7 @@ struct kproxy_upstream {
 	/* listeners and routes that lead to it */
 	unsigned int users;
 	unsigned int routes;
-	/* charged to its quota: connections made ahead, checks */
+	/* charged to its quota: idle connections, checks */
 	u64 connections;
 	u64 checks;
 	/* servers of all views, by address */

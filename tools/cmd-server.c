@@ -181,10 +181,10 @@ static int check(struct ctx *ctx, const struct definition *d,
 
 	config_blame(ctx, d, &d->from[1], 0);
 	if (beside->again)
-		return ctx_refuse(ctx, "upstream \"%s\" has it already",
+		return ctx_refuse(ctx, "upstream \"%s\" already has it",
 				  upstream);
 	if (beside->n >= KPROXY_SERVERS_MAX)
-		return ctx_refuse(ctx, "upstream \"%s\" has %d servers, which is the most",
+		return ctx_refuse(ctx, "upstream \"%s\": at most %d servers",
 				  upstream, KPROXY_SERVERS_MAX);
 	return STATUS_DONE;
 }

@@ -65,7 +65,6 @@ struct beside {
  * @operand: in a file, the key of what is a word without a name on the command
  *	line, behind the object's own or outer name; NULL if there is no such word
  * @operand_key: where its JSON has that
- * @operand_set: what "set" calls it, or NULL if it cannot be changed
  * @refers: its option of this kind's name must name such an object of the same
  *	file; NULL if it has no such option
  * @check: refuse a definition that does not go with those before it; returns
@@ -86,7 +85,6 @@ struct form {
 	const char *key;
 	const char *operand;
 	const char *operand_key;
-	const char *operand_set;
 	const struct object *refers;
 	int (*check)(struct ctx *ctx, const struct definition *d,
 		     const struct beside *beside);

@@ -39,7 +39,7 @@ static const char *parse_seconds(const char *text, uint32_t *seconds)
 	if (why)
 		return why;
 	if (!ms || ms % 1000 || ms / 1000 > SECONDS_MAX)
-		return "a time of it is 1s to 32767s, in whole seconds";
+		return "times must be 1s to 32767s, in whole seconds";
 	*seconds = ms / 1000;
 	return NULL;
 }
@@ -49,7 +49,7 @@ static const char *parse_probes(const char *text, uint32_t *count)
 	uint64_t value;
 
 	if (token_number(text, &value) || !value || value > COUNT_MAX)
-		return "its count is 1 to 127";
+		return "count must be 1 to 127";
 	*count = value;
 	return NULL;
 }
@@ -68,7 +68,7 @@ static const char *parse(const char *text, uint32_t *numbers)
 	if (!why)
 		why = parse_probes(next_part(&rest), &numbers[COUNT]);
 	if (!why && rest)
-		why = "it has three parts";
+		why = "must have three parts, as 60s,10s,6";
 	return why;
 }
 

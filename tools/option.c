@@ -388,7 +388,7 @@ int options_parse_change(const struct ctx *ctx, struct args *args,
 	uint64_t seen;
 
 	if (!args->argc)
-		return ctx_refuse(ctx, "an option to set is missing");
+		return ctx_refuse(ctx, "no option is given");
 	return parse_all(ctx, args, table, req, &seen);
 }
 

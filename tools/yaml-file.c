@@ -134,7 +134,7 @@ static int parse(struct ctx *ctx, yaml_parser_t *parser,
 		return refuse_yaml(ctx, parser, text);
 	if (!yaml_document_get_root_node(doc)) {
 		yaml_document_delete(doc);
-		return ctx_refuse(ctx, "the file is empty; \"{}\" is a configuration of nothing");
+		return ctx_refuse(ctx, "the file is empty; an empty configuration is {}");
 	}
 	status = parse_end(ctx, parser, text);
 	if (status)

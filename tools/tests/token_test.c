@@ -98,7 +98,7 @@ static const struct test_case snis[] = {
 static const char bad_port[] = "! port must be 1 to 65535";
 static const char no_port[] = "! a port is missing, write ADDR:PORT";
 static const char no_brackets[] =
-	"! an IPv6 address stands in brackets: [ADDR]:PORT";
+	"! an IPv6 address needs brackets: [ADDR]:PORT";
 static const char no_scope[] =
 	"! a link-local address needs a scope: [ADDR%DEV]:PORT";
 
@@ -111,7 +111,7 @@ static const struct test_case endpoints[] = {
 	{ "[fe80::1%1]:80", "[fe80::1%lo]:80" },
 	{ "[fe80::1%999999]:80", "[fe80::1%999999]:80" },
 	{ "[fe80::1]:80", no_scope },
-	{ "[fe80::1%nosuchdev]:80", "! there is no such interface" },
+	{ "[fe80::1%nosuchdev]:80", "! no such interface" },
 	{ "[fe80::1%]:80", "! not the name of an interface" },
 	{ "[fe80::1%0123456789abcdef]:80", "! not the name of an interface" },
 	{ "[2001:db8::1%lo]:80", "! only a link-local address has a scope" },
@@ -129,8 +129,8 @@ static const struct test_case endpoints[] = {
 	{ "10.1:80", "! not an IPv4 address" },
 	{ "80:80", "! not an IPv4 address" },
 	{ "0x7f000001:80", "! not an IPv4 address" },
-	{ "a b:80", "! not an address and not a host name" },
-	{ "10.0.0.1/8:80", "! not an address and not a host name" },
+	{ "a b:80", "! neither an address nor a host name" },
+	{ "10.0.0.1/8:80", "! neither an address nor a host name" },
 };
 
 static const struct test_case prefixes[] = {
@@ -143,7 +143,7 @@ static const struct test_case prefixes[] = {
 	{ "2001:db8::/129", "! prefix length must be 0 to 128" },
 	{ "10.0.0.0/", "! prefix length must be 0 to 32" },
 	{ "10.0.0.0/8/8", "! prefix length must be 0 to 32" },
-	{ "/8", "! address is empty" }, { "*", "! not an address and not a host name" },
+	{ "/8", "! address is empty" }, { "*", "! neither an address nor a host name" },
 };
 
 /* Words are shown in <>. */

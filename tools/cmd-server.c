@@ -20,8 +20,6 @@ static const char *const state_words[] = {
 	NULL
 };
 
-static const char *const backup_words[] = { "off", "on", NULL };
-
 static const char *const health_words[] = {
 	[KPROXY_HEALTH_UNKNOWN] = "unknown",
 	[KPROXY_HEALTH_UP] = "up",
@@ -38,7 +36,7 @@ static const struct option_spec options[] = {
 	{ .name = "maxconn", .type = &option_number, .value = "N",
 	  .attr = KPROXY_A_SERVER_MAXCONN, .max = KPROXY_MAXCONN_MAX,
 	  .help = "live sessions at most, 0 for no limit" },
-	{ .name = "backup", .type = &option_word, .words = backup_words,
+	{ .name = "backup", .type = &option_word, .words = option_switch,
 	  .attr = KPROXY_A_SERVER_BACKUP,
 	  .help = "used when no other server takes sessions" },
 	{ .name = "state", .type = &option_word, .words = state_words,

@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct file;
 struct kproxy_sock;
 struct net;
 struct sock;
@@ -41,6 +42,16 @@ struct kproxy_sock {
 	void (*error_report)(struct sock *sk);
 };
 
+/* What a borrowed socket had before; constant from borrow to return. */
+struct kproxy_sock_loan {
+	/* a reference to the file that keeps the socket open */
+	struct file *file;
+	gfp_t allocation;
+	bool use_task_frag;
+	bool urginline;
+	int rcvlowat;
+};
+
 void kproxy_sock_exit(void);
 int kproxy_sock_accept(const struct kproxy_sock *listener,
 		       struct socket **client);
@@ -62,6 +73,16 @@ void kproxy_sock_detach(struct kproxy_sock *ks);
 void kproxy_sock_close(struct kproxy_sock *ks);
 void kproxy_sock_abort(struct kproxy_sock *ks);
 void kproxy_sock_reset(struct socket *socket);
+int kproxy_sock_borrow(struct kproxy_sock *ks, struct file *file,
+		       const struct kproxy_sock_ops *ops,
+		       struct kproxy_sock_loan *loan, const char **why);
+bool kproxy_sock_disconnected(const struct sock *sk);
+bool kproxy_sock_has_ulp(const struct sock *sk);
+void kproxy_sock_release_callbacks(struct kproxy_sock *ks);
+void kproxy_sock_quiet(struct kproxy_sock *ks);
+void kproxy_sock_return(struct kproxy_sock *ks,
+			const struct kproxy_sock_loan *loan, u64 taken,
+			bool reset);
 u32 kproxy_sock_unread(const struct sock *sk);
 void kproxy_sock_read_done(struct sock *sk, u32 len);
 u32 kproxy_sock_unacked(const struct sock *sk, bool fin);

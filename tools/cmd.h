@@ -59,6 +59,7 @@ extern const struct object metrics_object;
 extern const struct object exporter_object;
 extern const struct object run_object;
 extern const struct object route_object;
+extern const struct object splice_object;
 extern const struct object top_object;
 extern const struct object version_object;
 extern const struct object help_object;

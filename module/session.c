@@ -24,6 +24,7 @@
 #include "compat.h"
 #include "events.h"
 #include "fault.h"
+#include "idle.h"
 #include "listener.h"
 #include "log.h"
 #include "memcg.h"
@@ -465,7 +466,7 @@ static unsigned int client_hops(const struct sock *client)
 
 	rcu_read_lock();
 	peer = kproxy_sock_peer(client);
-	if (peer && kproxy_preconnect_owns(peer))
+	if (peer && kproxy_idle_owns(peer))
 		hops = 1;
 	else if (peer && peer->ops == &kproxy_session_server_ops)
 		hops = container_of(peer, struct kproxy_session,

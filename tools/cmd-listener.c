@@ -20,7 +20,6 @@
 #include "view.h"
 
 static const char *const allow_words[] = { "all", NULL };
-static const char *const switch_words[] = { "off", "on", NULL };
 static const char *const deny_words[] = { "none", NULL };
 
 static const struct option_spec options[] = {
@@ -67,7 +66,7 @@ static const struct option_spec options[] = {
 	{ .name = "deny", .type = &option_prefixes, .value = "CIDR[,CIDR]...",
 	  .attr = KPROXY_A_LISTENER_DENY, .words = deny_words,
 	  .help = "networks whose clients are reset" },
-	{ .name = "accept-proxy", .type = &option_word, .words = switch_words,
+	{ .name = "accept-proxy", .type = &option_word, .words = option_switch,
 	  .attr = KPROXY_A_LISTENER_ACCEPT_PROXY,
 	  .help = "clients must send a PROXY protocol header" },
 	{}
@@ -291,7 +290,7 @@ static const struct form form = {
 	.key = "name",
 	.operand = "listen",
 	.operand_key = "addresses",
-	.has_upstream = true,
+	.refers = &upstream_object,
 	.check = check,
 	.compare = compare,
 };

@@ -163,7 +163,7 @@ static const struct form form = {
 	.list = "routes",
 	.outer_key = "listener",
 	.key = "sni",
-	.has_upstream = true,
+	.refers = &upstream_object,
 	.check = check,
 };
 

@@ -50,19 +50,6 @@ void kproxy_netlink_route_event(const struct kproxy_listener *l,
 			      GFP_KERNEL);
 }
 
-static struct kproxy_listener *find_listener(struct kproxy_net *kn,
-					     const struct kproxy_view *view,
-					     const struct genl_info *info)
-{
-	const struct nlattr *attr = info->attrs[KPROXY_A_ROUTE_LISTENER];
-	struct kproxy_listener *l;
-
-	l = kproxy_listener_find(kn, nla_data(attr), view);
-	if (!l)
-		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such listener");
-	return l;
-}
-
 /* Read the names that a request about one route must have. */
 static int get_key(const struct genl_info *info, char *pattern)
 {
@@ -86,17 +73,17 @@ static int get_key(const struct genl_info *info, char *pattern)
 static int add_route(struct kproxy_view *view, const struct genl_info *info,
 		     const char *pattern)
 {
-	const struct nlattr *attr = info->attrs[KPROXY_A_ROUTE_UPSTREAM];
-	struct kproxy_listener *l = find_listener(view->kn, view, info);
 	struct kproxy_upstream *up;
+	struct kproxy_listener *l;
 
+	l = kproxy_netlink_find_listener(view->kn, view, info,
+					 KPROXY_A_ROUTE_LISTENER);
 	if (!l)
 		return -ENOENT;
-	up = kproxy_upstream_find(view->kn, nla_data(attr), view);
-	if (!up) {
-		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such upstream");
+	up = kproxy_netlink_find_upstream(view->kn, view, info,
+					  KPROXY_A_ROUTE_UPSTREAM);
+	if (!up)
 		return -ENOENT;
-	}
 	return kproxy_route_add(view, l, pattern, up, info->extack);
 }
 
@@ -127,7 +114,8 @@ static struct kproxy_route *find_route(struct kproxy_net *kn,
 {
 	struct kproxy_route *route;
 
-	*l = find_listener(kn, view, info);
+	*l = kproxy_netlink_find_listener(kn, view, info,
+					  KPROXY_A_ROUTE_LISTENER);
 	if (!*l)
 		return NULL;
 	route = kproxy_route_find(*l, pattern, view);
@@ -268,7 +256,8 @@ static int dump_routes(struct sk_buff *skb, struct netlink_callback *cb,
 	int err;
 
 	if (info->attrs[KPROXY_A_ROUTE_LISTENER]) {
-		l = find_listener(kn, NULL, info);
+		l = kproxy_netlink_find_listener(kn, NULL, info,
+						 KPROXY_A_ROUTE_LISTENER);
 		return l ? dump_listener(skb, cb, l, dump) : -ENOENT;
 	}
 	if (dump->changes == kn->changes && dump->at)

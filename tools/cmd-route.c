@@ -149,10 +149,10 @@ static int check(struct ctx *ctx, const struct definition *d,
 
 	config_blame(ctx, d, &from, 0);
 	if (beside->again)
-		return ctx_refuse(ctx, "sni %s: the listener has a route for it already",
+		return ctx_refuse(ctx, "sni %s: the listener already has a route for it",
 				  sni);
 	if (beside->n >= KPROXY_ROUTES_MAX)
-		return ctx_refuse(ctx, "sni %s: the listener has %d routes, which is the most",
+		return ctx_refuse(ctx, "sni %s: a listener has at most %d routes",
 				  sni, KPROXY_ROUTES_MAX);
 	return STATUS_DONE;
 }
@@ -163,7 +163,7 @@ static const struct form form = {
 	.list = "routes",
 	.outer_key = "listener",
 	.key = "sni",
-	.has_upstream = true,
+	.refers = &upstream_object,
 	.check = check,
 };
 

@@ -42,7 +42,7 @@ struct kproxy_choice {
 	struct kproxy_turns turns;
 };
 
-/* What is known of a session that needs a server. */
+/* The session for which a server is chosen. */
 struct kproxy_pick {
 	/* for those ways that hash it */
 	const union kproxy_addr *client;

@@ -42,7 +42,7 @@
 
 /*
  * Most chained sessions, each the client of the next. A server may be a
- * listener of ours, but one that leads back to itself must come to an end.
+ * listener of ours; a loop of listeners must end.
  */
 #define HOPS_MAX 8
 
@@ -182,7 +182,7 @@ static bool session_reroute(struct kproxy_session *s)
 
 	if (!up)
 		return false;
-	/* Who lists sessions reads it under RCU. */
+	/* Lists of sessions read it under RCU. */
 	WRITE_ONCE(s->upstream, up);
 	kproxy_upstream_put(old);
 	return up != old;
@@ -366,7 +366,7 @@ static void session_life_work(struct work_struct *work)
 	mutex_lock(&s->life);
 	state = READ_ONCE(s->state);
 	if (kproxy_state_final(state)) {
-		/* Who has made it final and not said why comes back here. */
+		/* The reason may not be stored yet; whoever stores it requeues this work. */
 		if (test_bit_acquire(KPROXY_SESSION_FINAL, &s->flags))
 			session_end(s, state == KPROXY_DONE);
 	} else if (state == KPROXY_GREETING) {
@@ -553,8 +553,9 @@ static int session_publish(struct kproxy_session *s)
 }
 
 /*
- * The life of a new session is locked: 0; -EBUSY, and it has to wait; or it may
- * not begin. Who has to greet first is only found and counted as alive.
+ * Begin a new session, whose life is locked. Return 0; -EBUSY if it has to wait
+ * for a server; another error if it is refused. A session that begins with a
+ * greeting is only entered into the table and counted as live.
  */
 static int session_begin(struct kproxy_session *s)
 {

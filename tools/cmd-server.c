@@ -40,7 +40,7 @@ static const struct option_spec options[] = {
 	  .attr = KPROXY_A_SERVER_BACKUP,
 	  .help = "used when no other server takes sessions" },
 	{ .name = "state", .type = &option_word, .words = state_words,
-	  .attr = KPROXY_A_SERVER_STATE, .always = true,
+	  .attr = KPROXY_A_SERVER_STATE, .always = true, .runtime = true,
 	  .def = KPROXY_SERVER_STATE_UP,
 	  .help = "drain: no new sessions, down: live ones are reset too" },
 	{}

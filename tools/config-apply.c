@@ -32,7 +32,7 @@ static int find(struct ctx *ctx, const struct config *config,
 	*changes = (struct changes){};
 	status = running_load(ctx, &running);
 	if (!status)
-		changes_find(changes, config, running);
+		changes_find(ctx, changes, config, running);
 	json_decref(running);
 	return status;
 }

@@ -173,6 +173,27 @@ def keeps():
     expect_alive(*pair())
 
 
+@scene("a server's state that was set at run time stays")
+def state_stays():
+    apply(BASE)
+    address = show("server")[0]["address"]
+    upstream = show("server")[0]["upstream"]
+    kp(f"server set {upstream} {address} state drain")
+    done = config("apply -", text=BASE)
+    expect(show("server")[0]["state"], "drain", "its state")
+    if not re.fullmatch(r"kproxy: -:\d+:\d+: server \"" + re.escape(address) +
+                        r"\": state drain is kept, the file does not "
+                        r"name it\n", done.stderr):
+        raise Failed(f"got {done.stderr!r}")
+    expect(config("apply --dry-run -", text=BASE).stdout, "", "the difference")
+    # What is saved names it, and a file that names another changes it.
+    done = config("apply -", text=saved())
+    expect(done.stderr, "", "what is said about a file that names it")
+    expect(show("server")[0]["state"], "drain", "its state")
+    apply(saved().replace("state: drain", "state: up"))
+    expect(show("server")[0]["state"], "up", "its state")
+
+
 @scene("a saved file that is applied changes nothing")
 def save_apply():
     for text in BASE, CHANGED, "{}":
@@ -548,6 +569,7 @@ upstreams:
     congestion: reno
     dscp: 10
     pacing: 10mbit
+    source: 10.2.0.1
     servers:
       - {address: "10.2.0.2:9000", weight: 3, maxconn: 10}
       - {address: "10.2.0.3:9000", backup: "on", state: drain}

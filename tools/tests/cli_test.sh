@@ -279,6 +279,8 @@ file_accepted 'a listener may have routes' \
 	'upstreams: {a: }\nlisteners: {w: {upstream: a, listen: "*:80", routes: [{upstream: a, sni: "*.b"}]}, v: {upstream: a, listen: "*:81", routes: }}\n'
 file_accepted 'an alias stands for what it names' \
 	'upstreams:\n  a: &a\n    servers: [{address: "10.0.0.1:80"}]\n  b: *a\n'
+file_accepted 'booleans of YAML, and parts of a unit' \
+	'upstreams: {a: {check: false, keepalive: no, nodelay: No, interval: 1.5s, servers: [{address: "10.0.0.1:80", backup: TRUE}]}}\nlisteners: {w: {upstream: a, listen: "*:80", accept-proxy: yes, transparent: off}}\n'
 file_accepted 'JSON is YAML' \
 	'{"upstreams": {"a": {"retries": 1,\n\t"servers": [{"address": "[::1]:80"}]}}}'
 awk 'BEGIN { print "upstreams:"
@@ -319,6 +321,8 @@ file_refused 4:5: ' upstream "a": "retries" is given twice' \
 	'upstreams:\n  a:\n    retries: 1\n    retries: 1\n'
 file_refused 3:13: ' upstream "a": retries "": not a number' \
 	'upstreams:\n  a:\n    retries:\n'
+file_refused 3:12: ' upstream "a": check true: must be off or tcp' \
+	'upstreams:\n  a:\n    check: true\n'
 file_refused 3:14: ' upstream "a": "retries" must be a word or a list of words' \
 	'upstreams:\n  a:\n    retries: {b: c}\n'
 file_refused 3:14: ' upstream "a": "servers" must be a list' \

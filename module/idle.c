@@ -141,7 +141,7 @@ static void idle_abort(struct kproxy_idle *idle)
 }
 
 static struct kproxy_idle *idle_new(struct kproxy_server *server,
-			     struct kproxy_preconnect_cpu *pc)
+				    struct kproxy_preconnect_cpu *pc)
 {
 	const struct sock *owner = server->upstream->owner;
 	struct mem_cgroup *memcg;

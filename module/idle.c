@@ -29,7 +29,7 @@ enum idle_state {
 	IDLE_READY,
 	/* It has failed or was closed. */
 	IDLE_DEAD,
-	/* It is in no list, and belongs to whoever took it out. */
+	/* It is in no list; the caller that removed it owns it. */
 	IDLE_GONE,
 };
 

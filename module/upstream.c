@@ -57,6 +57,7 @@ static void upstream_free(struct kproxy_object *obj)
 	struct kproxy_upstream *up = to_upstream(obj);
 
 	kproxy_owner_free(up->owner);
+	kproxy_turns_destroy(&up->choice.turns);
 	kfree_rcu(up, rcu);
 }
 

@@ -191,3 +191,30 @@ int kproxy_greeting_write(struct kproxy_pool *pool, unsigned int version,
 		    kproxy_proxy_build_v2(data, source, destination);
 	return 0;
 }
+
+/**
+ * kproxy_greeting_local() - the PROXY header of a connection without a client
+ * @version: enum kproxy_send_proxy
+ * @len: where its length in bytes is stored, 0 if there is none
+ *
+ * Context: any.
+ * Return: the header.
+ */
+const void *kproxy_greeting_local(unsigned int version, size_t *len)
+{
+	static const char v1[] = "PROXY UNKNOWN\r\n";
+	static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0";
+
+	switch (version) {
+	case KPROXY_SEND_PROXY_V1:
+		*len = strlen(v1);
+		return v1;
+	case KPROXY_SEND_PROXY_V2:
+		/* The last byte is a zero, too. */
+		*len = sizeof(v2);
+		return v2;
+	default:
+		*len = 0;
+		return v1;
+	}
+}

@@ -31,5 +31,6 @@ int kproxy_greeting_write(struct kproxy_pool *pool, unsigned int version,
 			  const union kproxy_addr *source,
 			  const union kproxy_addr *destination,
 			  struct kproxy_pool_frag *frag);
+const void *kproxy_greeting_local(unsigned int version, size_t *len);
 
 #endif /* _KPROXY_GREETING_H */

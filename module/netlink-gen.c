@@ -89,6 +89,10 @@ static const struct netlink_range_validation kproxy_a_upstream_timeout_range = {
 	.max	= KPROXY_TIME_MAX,
 };
 
+static const struct netlink_range_validation kproxy_a_upstream_check_port_range = {
+	.max	= 65535ULL,
+};
+
 static const struct netlink_range_validation kproxy_a_server_maxconn_range = {
 	.max	= KPROXY_MAXCONN_MAX,
 };
@@ -191,13 +195,13 @@ static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_N
 };
 
 /* KPROXY_CMD_UPSTREAM_ADD - do */
-static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_PRECONNECT + 1] = {
+static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_CHECK_PORT + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
 	[KPROXY_A_UPSTREAM_EJECT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_range),
 	[KPROXY_A_UPSTREAM_EJECT_TIME] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_time_range),
-	[KPROXY_A_UPSTREAM_CHECK] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_CHECK] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_UPSTREAM_INTERVAL] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_interval_range),
 	[KPROXY_A_UPSTREAM_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_timeout_range),
 	[KPROXY_A_UPSTREAM_RISE] = NLA_POLICY_RANGE(NLA_U32, 1, 1000),
@@ -216,16 +220,19 @@ static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_P
 	[KPROXY_A_UPSTREAM_SEND_PROXY] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_UPSTREAM_SOURCE] = NLA_POLICY_NESTED(kproxy_source_nl_policy),
 	[KPROXY_A_UPSTREAM_PRECONNECT] = NLA_POLICY_MAX(NLA_U32, KPROXY_PRECONNECT_MAX),
+	[KPROXY_A_UPSTREAM_CHECK_SEND] = { .type = NLA_BINARY, },
+	[KPROXY_A_UPSTREAM_CHECK_EXPECT] = { .type = NLA_BINARY, },
+	[KPROXY_A_UPSTREAM_CHECK_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_check_port_range),
 };
 
 /* KPROXY_CMD_UPSTREAM_SET - do */
-static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_PRECONNECT + 1] = {
+static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_CHECK_PORT + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
 	[KPROXY_A_UPSTREAM_EJECT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_range),
 	[KPROXY_A_UPSTREAM_EJECT_TIME] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_time_range),
-	[KPROXY_A_UPSTREAM_CHECK] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_CHECK] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_UPSTREAM_INTERVAL] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_interval_range),
 	[KPROXY_A_UPSTREAM_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_timeout_range),
 	[KPROXY_A_UPSTREAM_RISE] = NLA_POLICY_RANGE(NLA_U32, 1, 1000),
@@ -244,6 +251,9 @@ static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_P
 	[KPROXY_A_UPSTREAM_SEND_PROXY] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_UPSTREAM_SOURCE] = NLA_POLICY_NESTED(kproxy_source_nl_policy),
 	[KPROXY_A_UPSTREAM_PRECONNECT] = NLA_POLICY_MAX(NLA_U32, KPROXY_PRECONNECT_MAX),
+	[KPROXY_A_UPSTREAM_CHECK_SEND] = { .type = NLA_BINARY, },
+	[KPROXY_A_UPSTREAM_CHECK_EXPECT] = { .type = NLA_BINARY, },
+	[KPROXY_A_UPSTREAM_CHECK_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_check_port_range),
 };
 
 /* KPROXY_CMD_UPSTREAM_DEL - do */
@@ -401,7 +411,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_upstream_add_doit,
 		.policy		= kproxy_upstream_add_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_PRECONNECT,
+		.maxattr	= KPROXY_A_UPSTREAM_CHECK_PORT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -409,7 +419,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_upstream_set_doit,
 		.policy		= kproxy_upstream_set_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_PRECONNECT,
+		.maxattr	= KPROXY_A_UPSTREAM_CHECK_PORT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -3,6 +3,7 @@
 #include <net/genetlink.h>
 #include <uapi/linux/kproxy.h>
 
+#include "check-text.h"
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netns.h"
@@ -63,7 +64,10 @@ static int get_upstream_options(const struct genl_info *info,
 	get_u32(info, KPROXY_A_UPSTREAM_FALL, &options->fall);
 	get_u32(info, KPROXY_A_UPSTREAM_SEND_PROXY, &options->send_proxy);
 	get_u32(info, KPROXY_A_UPSTREAM_PRECONNECT, &options->preconnect);
-	err = kproxy_netlink_get_source(info, &options->source);
+	get_u32(info, KPROXY_A_UPSTREAM_CHECK_PORT, &options->check_port);
+	err = kproxy_netlink_get_check(info, options);
+	if (!err)
+		err = kproxy_netlink_get_source(info, &options->source);
 	if (!err)
 		err = check_upstream_options(info, options);
 	if (err)
@@ -91,6 +95,9 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_SEND_PROXY, options->send_proxy) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_PRECONNECT,
 			options->preconnect) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_CHECK_PORT,
+			options->check_port) ||
+	    kproxy_netlink_put_check(skb, options->check_text) ||
 	    kproxy_netlink_put_source(skb, &options->source))
 		return -EMSGSIZE;
 	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_CONNECT,
@@ -124,12 +131,14 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	err = get_upstream_options(info, &options);
 	if (err)
-		return err;
+		goto out;
 	view = kproxy_netlink_begin(info, &own);
 	err = kproxy_net_use(view->kn) ?:
 	      kproxy_upstream_add(view, name, &options, info->extack);
 	err = kproxy_netlink_end(info, view, KPROXY_A_UPSTREAM_NAME, err);
 	kproxy_netlink_unlock(view->kn);
+out:
+	kproxy_check_text_put(options.check_text);
 	return err;
 }
 
@@ -163,10 +172,12 @@ static int set_upstream(struct kproxy_view *view, struct kproxy_upstream *up,
 	struct kproxy_upstream_options options = up->options;
 	int err;
 
+	kproxy_check_text_hold(options.check_text);
 	err = get_upstream_options(info, &options);
-	if (err)
-		return err;
-	return kproxy_upstream_set(view, up, &options, info->extack);
+	if (!err)
+		err = kproxy_upstream_set(view, up, &options, info->extack);
+	kproxy_check_text_put(options.check_text);
+	return err;
 }
 
 int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)

@@ -227,7 +227,8 @@ static int session_connect(struct kproxy_session *s)
 	 */
 	kproxy_session_arm(s);
 	set_bit(KPROXY_SESSION_ASKING, &s->flags);
-	err = kproxy_source_connect(server, socket, &s->client);
+	err = kproxy_source_connect(server, socket, &server->addr,
+				    &s->client);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_RETURNED);
 	clear_bit(KPROXY_SESSION_ASKING, &s->flags);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_LOOK);

@@ -12,6 +12,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "check-text.h"
 #include "events.h"
 #include "fault.h"
 #include "listener.h"
@@ -93,6 +94,7 @@ static void upstream_use(struct kproxy_upstream *up,
 	WRITE_ONCE(up->options.timeout, options->timeout);
 	WRITE_ONCE(up->options.rise, options->rise);
 	WRITE_ONCE(up->options.fall, options->fall);
+	WRITE_ONCE(up->options.check_port, options->check_port);
 	WRITE_ONCE(up->options.send_proxy, options->send_proxy);
 	WRITE_ONCE(up->options.preconnect, options->preconnect);
 }
@@ -106,6 +108,18 @@ upstream_connects_otherwise(const struct kproxy_upstream *up,
 				      &options->sockopts) ||
 	       memcmp(&up->options.source, &options->source,
 		      sizeof(options->source));
+}
+
+/* Whether servers are to be checked in another way than until now. */
+static bool
+upstream_checks_otherwise(const struct kproxy_upstream *up,
+			  const struct kproxy_upstream_options *options)
+{
+	return up->options.check != options->check ||
+	       up->options.interval != options->interval ||
+	       up->options.check_port != options->check_port ||
+	       !kproxy_check_text_equal(up->options.check_text,
+					options->check_text);
 }
 
 /* The servers are looked after as the options say now. */
@@ -362,8 +376,7 @@ static void upstream_publish(struct kproxy_change *change)
 	if (change->next->gone)
 		return;
 	up->obj.states.now = true;
-	c->checks = c->set && (up->options.check != c->options.check ||
-			       up->options.interval != c->options.interval);
+	c->checks = c->set && upstream_checks_otherwise(up, &c->options);
 	c->connections = c->set && (up->options.preconnect ||
 				    c->options.preconnect);
 	c->flush = c->set && upstream_connects_otherwise(up, &c->options);
@@ -371,6 +384,7 @@ static void upstream_publish(struct kproxy_change *change)
 	if (c->set) {
 		kproxy_upstream_set_sockopts(up, &c->options.sockopts);
 		kproxy_upstream_set_source(up, &c->options.source);
+		kproxy_upstream_swap_check_text(up, &c->options.check_text);
 	}
 	upstream_tell(c);
 }
@@ -447,6 +461,7 @@ static void upstream_finish(struct kproxy_change *change, bool published)
 	if (published && change->next->gone)
 		kproxy_events->upstream(c->up, KPROXY_CMD_UPSTREAM_DEL_NTF);
 	kproxy_choice_forget(c->tiers);
+	kproxy_check_text_put(c->options.check_text);
 	kproxy_upstream_put(c->up);
 	kfree(c);
 }
@@ -592,6 +607,7 @@ int kproxy_upstream_set(struct kproxy_view *view, struct kproxy_upstream *up,
 		return kproxy_change_twice(extack);
 	c->set = true;
 	c->options = *options;
+	kproxy_check_text_hold(c->options.check_text);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 #include <linux/slab.h>
 
+#include "check-text.h"
 #include "owner.h"
 #include "root.h"
 #include "upstream.h"
@@ -35,6 +36,7 @@ static void upstream_free(struct kproxy_object *obj)
 	struct kproxy_upstream *up = to_upstream(obj);
 
 	kproxy_owner_free(up->owner);
+	kproxy_check_text_put(up->options.check_text);
 	kfree_rcu(up, rcu);
 }
 
@@ -78,6 +80,39 @@ void kproxy_upstream_set_source(struct kproxy_upstream *up,
 }
 
 /**
+ * kproxy_upstream_swap_check_text() - change what checks of its servers send
+ * @up: the upstream, its namespace's lock held
+ * @text: what they send and expect from now on, or NULL; what they did until now
+ *	when this returns. Its reference goes along.
+ *
+ * Context: process.
+ */
+void kproxy_upstream_swap_check_text(struct kproxy_upstream *up,
+				     struct kproxy_check_text **text)
+{
+	spin_lock(&up->lock);
+	swap(up->options.check_text, *text);
+	spin_unlock(&up->lock);
+}
+
+/**
+ * kproxy_upstream_check_text() - what a check of its servers sends
+ * @up: the upstream, held
+ *
+ * Context: process.
+ * Return: the text, for kproxy_check_text_put(); NULL if it only connects.
+ */
+struct kproxy_check_text *kproxy_upstream_check_text(struct kproxy_upstream *up)
+{
+	struct kproxy_check_text *text;
+
+	spin_lock(&up->lock);
+	text = kproxy_check_text_hold(up->options.check_text);
+	spin_unlock(&up->lock);
+	return text;
+}
+
+/**
  * kproxy_upstream_new() - allocate an upstream that is in no view yet
  * @kn: the namespace's root, its lock held
  * @name: a valid name
@@ -110,6 +145,7 @@ kproxy_upstream_new(struct kproxy_net *kn, const char *name,
 	spin_lock_init(&up->lock);
 	seqcount_spinlock_init(&up->source_seq, &up->lock);
 	up->options = *options;
+	kproxy_check_text_hold(up->options.check_text);
 	kproxy_upstream_set_sockopts(up, &options->sockopts);
 	return up;
 }

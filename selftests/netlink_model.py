@@ -27,7 +27,9 @@ NUMBERS = [L[n] for n in ("maxconn", "backlog", "connect-timeout",
 DEFAULTS = (0, 4096, 5000, 600000, 60000, 0, 0, 0, 0, 0, 0)
 NETWORKS = L["allow"], L["deny"]
 # Of upstreams, with their defaults.
-CHOICES = {"retries": 2, "send-proxy": 0}
+CHOICES = {"retries": 2, "send-proxy": 0, "check-port": 0}
+CHECK = {"check": 0, "check-send": b"", "check-expect": b""}
+CHECK_SEND = 2
 # Options that the kernel's sockets may refuse, for reasons of their own, and one
 # that connects to all addresses there are.
 REFUSABLE = ("congestion", "rcvbuf", "sndbuf", "fastopen", "keepalive", "mark",
@@ -351,12 +353,33 @@ class Model:
             raise Refused(errno.ENOENT)
         return name
 
+    @staticmethod
+    def check(word, old):
+        """How servers are checked, and what is sent and expected then, after a
+        message."""
+        if not any(U[option] in word for option in CHECK):
+            return old
+        if U["check"] in word:
+            old = {**old, **CHECK, "check": word[U["check"]]}
+        new = {option: word.get(U[option], old[option]) for option in CHECK}
+        send, expect = new["check-send"], new["check-expect"]
+        if (len(send) > CONSTANT["check-send-max"] or
+                len(expect) > CONSTANT["check-expect-max"]):
+            raise Refused(errno.E2BIG)
+        if bool(send or expect) != (new["check"] == CHECK_SEND):
+            raise Refused(errno.EINVAL)
+        if (len(expect) - len(expect.rstrip(b"\\"))) % 2:
+            raise Refused(errno.EINVAL)
+        return new
+
     def upstream_add_do(self, word, _):
         name = self.name(word, U["name"])
+        check = self.check(word, CHECK)
         if name in self.upstreams:
             raise Refused(errno.EEXIST)
         new = {option: word.get(U[option], default)
                for option, default in CHOICES.items()}
+        new.update(check)
         new["servers"] = {}
         return lambda: self.upstreams.update({name: new})
 
@@ -364,6 +387,8 @@ class Model:
         name = self.find_upstream(word, U["name"])
         new = {option: word[U[option]] for option in CHOICES
                if U[option] in word}
+        new.update(self.check(word, {option: self.upstreams[name][option]
+                                     for option in CHECK}))
         return lambda: self.upstreams[name].update(new)
 
     def upstream_del_do(self, word, _):
@@ -548,6 +573,9 @@ class Model:
             got["upstreams"][word[U["name"]][:-1]] = {
                 **{option: int.from_bytes(word[U[option]], "little")
                    for option in CHOICES},
+                "check": int.from_bytes(word[U["check"]], "little"),
+                **{option: word.get(U[option], b"")
+                   for option in ("check-send", "check-expect")},
                 "servers": {}}
         for word, _ in map(self.shown, servers):
             if not word[S["upstream"]].startswith(self.prefix):

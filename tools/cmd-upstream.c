@@ -8,6 +8,7 @@
 #include "ctx.h"
 #include "field.h"
 #include "option.h"
+#include "option-check.h"
 #include "print.h"
 #include "request.h"
 #include "view.h"
@@ -17,12 +18,6 @@ static const char *const balance_words[] = {
 	[KPROXY_BALANCE_LEASTCONN] = "leastconn",
 	[KPROXY_BALANCE_RANDOM] = "random",
 	[KPROXY_BALANCE_MAGLEV] = "maglev",
-	NULL
-};
-
-static const char *const check_words[] = {
-	[KPROXY_CHECK_OFF] = "off",
-	[KPROXY_CHECK_TCP] = "tcp",
 	NULL
 };
 
@@ -47,9 +42,19 @@ static const struct option_spec options[] = {
 	  .attr = KPROXY_A_UPSTREAM_EJECT_TIME, .min = 1,
 	  .max = KPROXY_TIME_MAX, .def = 30000,
 	  .help = "how long it is out" },
-	{ .name = "check", .type = &option_word, .words = check_words,
+	{ .name = "check", .type = &option_check, .value = "off|tcp|send|PRESET",
 	  .attr = KPROXY_A_UPSTREAM_CHECK, .def = KPROXY_CHECK_OFF,
-	  .help = "whether servers are checked, by connecting" },
+	  .help = "how servers are checked; presets: http [HOST][/PATH], redis, smtp, mysql, postgres" },
+	{ .name = "check-send", .type = &option_text, .value = "TEXT",
+	  .attr = KPROXY_A_UPSTREAM_CHECK_SEND, .max = KPROXY_CHECK_SEND_MAX,
+	  .help = "what check send sends, with the escapes of C" },
+	{ .name = "check-expect", .type = &option_pattern, .value = "GLOB",
+	  .attr = KPROXY_A_UPSTREAM_CHECK_EXPECT,
+	  .max = KPROXY_CHECK_EXPECT_MAX,
+	  .help = "what the reply to it begins with" },
+	{ .name = "check-port", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_UPSTREAM_CHECK_PORT, .max = 65535,
+	  .help = "where checks connect to, 0 for the server's port" },
 	{ .name = "interval", .type = &option_time, .value = "T",
 	  .attr = KPROXY_A_UPSTREAM_INTERVAL, .min = 10,
 	  .max = KPROXY_TIME_MAX, .def = 2000,
@@ -127,6 +132,7 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	fields_parse(tb, head, len);
 	fields_show(ctx, name_field, 0, tb, row);
 	options_show(options, tb, row);
+	option_check_show(tb, row);
 	json_object_set_new(row, "servers", json_array());
 	return row;
 }

@@ -6,12 +6,14 @@
 #include "option.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <netlink/attr.h>
 
 #include <linux/kproxy.h>
 
+#include "alloc.h"
 #include "args.h"
 #include "ctx.h"
 #include "field.h"
@@ -331,14 +333,33 @@ static int put_value(const struct ctx *ctx, const struct option_spec *option,
 	return option->type->put(ctx, option, text, req);
 }
 
+/* The value of an option as one text, of one word or two; the caller frees it. */
+static char *next_value(struct args *args, const struct option_spec *table,
+			const struct option_spec *option)
+{
+	const char *first = args_next(args);
+	char *text;
+
+	if (!first)
+		return NULL;
+	if (!option->type->goes_on || !option->type->goes_on(first) ||
+	    !args->argc || find(table, args->argv[0]))
+		return xstrdup(first);
+	if (asprintf(&text, "%s %s", first, args_next(args)) < 0)
+		alloc_failed();
+	return text;
+}
+
 /* @seen gets a bit for each row of the table that was given. */
 static int parse_one(const struct ctx *ctx, struct args *args,
 		     const struct option_spec *table, struct request *req,
 		     uint64_t *seen)
 {
-	const char *name = args_next(args), *text;
+	const char *name = args_next(args);
 	const struct option_spec *option = find(table, name);
 	uint64_t bit;
+	char *text;
+	int status;
 
 	if (!option)
 		return ctx_refuse(ctx, "unknown option \"%s\"", name);
@@ -346,10 +367,12 @@ static int parse_one(const struct ctx *ctx, struct args *args,
 	if (*seen & bit)
 		return ctx_refuse(ctx, "option \"%s\" is given twice", name);
 	*seen |= bit;
-	text = args_next(args);
+	text = next_value(args, table, option);
 	if (!text)
 		return ctx_refuse(ctx, "option \"%s\" needs a value", name);
-	return put_value(ctx, option, text, req);
+	status = put_value(ctx, option, text, req);
+	free(text);
+	return status;
 }
 
 static int parse_all(const struct ctx *ctx, struct args *args,

@@ -27,6 +27,8 @@ struct request;
  * @get: make JSON of the kernel's attribute, NULL when there is none to show
  * @parse: for numbers in some notation: read one, return NULL or the reason
  * @format: for numbers in some notation: write one as @parse reads it
+ * @goes_on: whether a value of this word may have a second one, which is no
+ *	option's name; NULL for values of one word
  * @integer: show it in JSON as a number, not in its notation
  * @wide: its attribute has 64 bits, not 32
  */
@@ -37,6 +39,7 @@ struct option_type {
 	const char *(*parse)(const struct option_spec *option, const char *text,
 			     uint64_t *value);
 	void (*format)(const struct option_spec *option, uint64_t value, char *buf);
+	bool (*goes_on)(const char *text);
 	bool integer;
 	bool wide;
 };

@@ -35,6 +35,8 @@ enum kproxy_switch {
 #define KPROXY_PREFIX_SIZE		17
 #define KPROXY_SNI_MAX			255
 #define KPROXY_ROUTES_MAX		4096
+#define KPROXY_CHECK_SEND_MAX		1024
+#define KPROXY_CHECK_EXPECT_MAX		255
 #define KPROXY_STAGED_MAX		131072
 
 /**
@@ -56,10 +58,12 @@ enum kproxy_balance {
  * enum kproxy_check_kind - how an upstream's servers are checked
  * @KPROXY_CHECK_OFF: not at all
  * @KPROXY_CHECK_TCP: by connecting to them
+ * @KPROXY_CHECK_SEND: by connecting, sending a text and comparing the reply
  */
 enum kproxy_check_kind {
 	KPROXY_CHECK_OFF,
 	KPROXY_CHECK_TCP,
+	KPROXY_CHECK_SEND,
 };
 
 /**
@@ -312,6 +316,9 @@ enum {
 	KPROXY_A_UPSTREAM_SEND_PROXY,
 	KPROXY_A_UPSTREAM_SOURCE,
 	KPROXY_A_UPSTREAM_PRECONNECT,
+	KPROXY_A_UPSTREAM_CHECK_SEND,
+	KPROXY_A_UPSTREAM_CHECK_EXPECT,
+	KPROXY_A_UPSTREAM_CHECK_PORT,
 
 	__KPROXY_A_UPSTREAM_MAX,
 	KPROXY_A_UPSTREAM_MAX = (__KPROXY_A_UPSTREAM_MAX - 1)

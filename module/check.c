@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Active checks: a server is up if it accepts a connection and, if the upstream
- * has a text for that, replies as expected. No process waits for a check. A work
- * item begins it; the socket's callbacks or the timeout run the work again, which
- * sends the text, looks at the reply, ends the check and schedules the next.
+ * has a text for that, replies as expected. No process waits for a check. A
+ * work item begins it; the socket's callbacks or the timeout run the work
+ * again, which sends the text, looks at the reply, ends the check and schedules
+ * the next.
  *
  * A reply stays in the socket, whose buffer is small, and only its beginning is
- * ever read. However little comes at a time, and however often, the next look at
- * it comes after an eighth of the time that the check has taken so far.
+ * ever read. However little comes at a time, and however often, the next look
+ * at it comes after an eighth of the time that the check has taken so far.
  *
  * The first check of a server comes at a random time within an interval, so
  * that the checks of thousands of servers added at once are spread out. Each
@@ -90,7 +91,7 @@ static void check_changed(struct kproxy_sock *ks)
 	struct kproxy_check *check = sock_check(ks);
 	struct sock *sk = ks->sk;
 
-	if (sk->sk_state == TCP_ESTABLISHED && !kproxy_sock_is_loop(sk))
+	if (sk->sk_state == TCP_ESTABLISHED && !kproxy_sock_is_own_peer(sk))
 		set_bit(CHECK_CONNECTED, &check->flags);
 	else if (sk->sk_state == TCP_ESTABLISHED || sk->sk_err ||
 		 sk->sk_state == TCP_CLOSE)

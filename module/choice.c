@@ -170,7 +170,7 @@ static void choice_build(struct kproxy_choice *c)
 	kproxy_memcg_leave(memcg);
 	choice_is_fresh(c);
 	/* There may be room, or no hope of any. */
-	kproxy_queue_call(&c->queue);
+	kproxy_queue_wake(&c->queue);
 }
 
 static void choice_work(struct work_struct *work)
@@ -241,7 +241,8 @@ void kproxy_choice_build_soon(struct kproxy_choice *c)
 /**
  * kproxy_choice_prepare() - build what sessions will choose from after a change
  * @c: the choice; the lock of the namespace's configuration is held until this
- *	is used by kproxy_choice_replace() or given back to kproxy_choice_forget()
+ *	is used by kproxy_choice_replace() or given back to
+ *	kproxy_choice_forget()
  * @balance: how they will choose
  * @view: what the servers will be
  * @tiers: where it goes, a balancer or NULL for each tier
@@ -470,5 +471,5 @@ void kproxy_choice_release(struct kproxy_server *server)
 	/* Where there is a limit, there is room for one more. */
 	if (READ_ONCE(server->options.maxconn))
 		kproxy_preconnect_refill(server);
-	kproxy_queue_call(&server->upstream->choice.queue);
+	kproxy_queue_wake(&server->upstream->choice.queue);
 }

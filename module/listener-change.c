@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes of listeners: their options, addresses and upstream. An address that a
- * listener gives up in a view can go to another listener, together with its socket
- * and the clients in the backlog.
+ * Changes of listeners: their options, addresses and upstream. An address that
+ * a listener gives up in a view can go to another listener, together with its
+ * socket and the clients in the backlog.
  */
 #include <linux/jiffies.h>
 #include <linux/netlink.h>
@@ -15,7 +15,7 @@
 #include "events.h"
 #include "listener.h"
 #include "listener-change.h"
-#include "listener-port.h"
+#include "listen-sock.h"
 #include "log.h"
 #include "quota.h"
 #include "root.h"
@@ -28,8 +28,8 @@
 #include "upstream.h"
 
 /*
- * What becomes of a listener, which is held. When the ports are to change,
- * @ports are the new ones, and the old ones once it is published.
+ * What becomes of a listener, which is held. When the listening sockets are to
+ * change, @lsocks are the new ones, and the old ones once it is published.
  */
 struct listener_change {
 	struct kproxy_change change;
@@ -37,7 +37,7 @@ struct listener_change {
 	struct kproxy_listener *l;
 	bool add;
 	bool kill;
-	/* how many ports' sockets have the new options */
+	/* how many listening sockets' sockets have the new options */
 	unsigned int applied;
 	/* held */
 	struct kproxy_upstream *upstream;
@@ -45,8 +45,8 @@ struct listener_change {
 	/* its networks are others; the list that it will not have, or has no more */
 	bool networks;
 	struct kproxy_prefixes *spare;
-	struct kproxy_listener_port *ports;
-	unsigned int nr_ports;
+	struct kproxy_listen_sock *lsocks;
+	unsigned int nr_lsocks;
 };
 
 static struct listener_change *to_listener_change(struct kproxy_change *change)
@@ -64,61 +64,61 @@ listener_change_of(const struct kproxy_listener *l,
 	return next ? container_of(next, struct listener_change, next) : NULL;
 }
 
-/* Does the port's listener let go of it, and has nobody else claimed it? */
-static bool port_claim(struct kproxy_listener_port *port,
-		       const struct kproxy_view *view)
+/* Does the socket's listener let go of it, and has nobody else claimed it? */
+static bool lsock_claim(struct kproxy_listen_sock *lsock,
+			const struct kproxy_view *view)
 {
-	struct kproxy_listener_port *donor = port->donor;
+	struct kproxy_listen_sock *donor = lsock->donor;
 	const struct listener_change *c =
 		listener_change_of(donor->listener, view);
 
-	if (!c || donor->donates || (!c->next.gone && !c->ports))
+	if (!c || donor->donates || (!c->next.gone && !c->lsocks))
 		return false;
 	donor->donates = true;
-	port->claims = true;
+	lsock->claims = true;
 	return true;
 }
 
-/* The ports that it will have. */
-static struct kproxy_listener_port *
-change_ports(const struct listener_change *c, unsigned int *n)
+/* The listening sockets that it will have. */
+static struct kproxy_listen_sock *
+change_lsocks(const struct listener_change *c, unsigned int *n)
 {
-	*n = c->ports ? c->nr_ports : c->l->nr_ports;
-	return c->ports ?: c->l->ports;
+	*n = c->lsocks ? c->nr_lsocks : c->l->nr_lsocks;
+	return c->lsocks ?: c->l->lsocks;
 }
 
 /*
- * Change the options of a port's socket, or back: for the clients that come
+ * Change the options of a listening socket, or back: for the clients that come
  * from now on, whose window's scale depends on them.
  */
-static int port_apply(const struct listener_change *c,
-		      const struct kproxy_listener_port *port, bool back)
+static int lsock_apply(const struct listener_change *c,
+		       const struct kproxy_listen_sock *lsock, bool back)
 {
 	const struct kproxy_sockopts *to = &c->options.sockopts;
 	const struct kproxy_sockopts *from;
 	struct socket *socket;
 	enum kproxy_sockopt bad;
 
-	if (port->donor)
-		from = &port->donor->listener->options.sockopts;
+	if (lsock->donor)
+		from = &lsock->donor->listener->options.sockopts;
 	else
-		from = c->ports ? &kproxy_sockopts_defaults :
+		from = c->lsocks ? &kproxy_sockopts_defaults :
 				  &c->l->options.sockopts;
 	if (back)
 		swap(from, to);
-	socket = port->donor ? port->donor->ks.socket : port->ks.socket;
+	socket = lsock->donor ? lsock->donor->ks.socket : lsock->ks.socket;
 	return kproxy_sockopts_apply(socket, KPROXY_SOCKOPTS_LISTEN, from, to,
 				     &bad);
 }
 
 static void change_unapply(struct listener_change *c)
 {
-	struct kproxy_listener_port *ports;
+	struct kproxy_listen_sock *lsocks;
 	unsigned int n;
 
-	ports = change_ports(c, &n);
+	lsocks = change_lsocks(c, &n);
 	while (c->applied)
-		port_apply(c, &ports[--c->applied], true);
+		lsock_apply(c, &lsocks[--c->applied], true);
 }
 
 static void listener_use(struct kproxy_listener *l, struct kproxy_upstream *up)
@@ -193,12 +193,12 @@ static void listener_refusal(int err, const union kproxy_addr *addr,
 		NL_SET_ERR_MSG_FMT(extack, "address %pISpc %s", addr, why);
 }
 
-/* @err was said of a port. */
-static int refuse_port(const struct listener_change *c, unsigned int i, int err,
-		       struct netlink_ext_ack *extack)
+/* @err was said of a listening socket. */
+static int refuse_lsock(const struct listener_change *c, unsigned int i, int err,
+			struct netlink_ext_ack *extack)
 {
 	c->next.view->bad = i;
-	listener_refusal(err, &c->ports[i].addr, extack);
+	listener_refusal(err, &c->lsocks[i].addr, extack);
 	return err;
 }
 
@@ -206,22 +206,22 @@ static int refuse_port(const struct listener_change *c, unsigned int i, int err,
 static int listener_local(const struct listener_change *c,
 			  struct netlink_ext_ack *extack)
 {
-	const struct kproxy_listener_port *ports;
+	const struct kproxy_listen_sock *lsocks;
 	const struct kproxy_listener *was;
 	const union kproxy_addr *addr;
 	unsigned int i, n;
 
 	if (c->options.transparent)
 		return 0;
-	ports = change_ports(c, &n);
+	lsocks = change_lsocks(c, &n);
 	for (i = 0; i < n; i++) {
-		was = ports[i].donor ? ports[i].donor->listener : c->l;
-		addr = &ports[i].addr;
+		was = lsocks[i].donor ? lsocks[i].donor->listener : c->l;
+		addr = &lsocks[i].addr;
 		if (!was->options.transparent ||
 		    addr->sa.sa_family == AF_UNSPEC ||
 		    kproxy_source_try(c->l->obj.kn->net, addr) != -EADDRNOTAVAIL)
 			continue;
-		if (c->ports)
+		if (c->lsocks)
 			c->next.view->bad = i;
 		listener_refusal(-EADDRNOTAVAIL, addr, extack);
 		return -EADDRNOTAVAIL;
@@ -233,21 +233,21 @@ static int listener_prepare(struct kproxy_change *change,
 			    struct netlink_ext_ack *extack)
 {
 	struct listener_change *c = to_listener_change(change);
-	struct kproxy_listener_port *ports;
+	struct kproxy_listen_sock *lsocks;
 	unsigned int i, n;
 	int err;
 
 	if (c->next.gone)
 		return 0;
-	for (i = 0; i < c->nr_ports; i++)
-		if (c->ports[i].donor && !port_claim(&c->ports[i], c->next.view))
-			return refuse_port(c, i, -EADDRINUSE, extack);
+	for (i = 0; i < c->nr_lsocks; i++)
+		if (c->lsocks[i].donor && !lsock_claim(&c->lsocks[i], c->next.view))
+			return refuse_lsock(c, i, -EADDRINUSE, extack);
 	err = listener_local(c, extack);
 	if (err)
 		return err;
-	ports = change_ports(c, &n);
+	lsocks = change_lsocks(c, &n);
 	for (i = 0; i < n; i++) {
-		err = port_apply(c, &ports[i], false);
+		err = lsock_apply(c, &lsocks[i], false);
 		if (err) {
 			NL_SET_ERR_MSG(extack,
 				       "the options of its sockets were refused");
@@ -255,13 +255,13 @@ static int listener_prepare(struct kproxy_change *change,
 		}
 		c->applied++;
 	}
-	for (i = 0; i < c->nr_ports; i++) {
-		if (c->ports[i].donor)
+	for (i = 0; i < c->nr_lsocks; i++) {
+		if (c->lsocks[i].donor)
 			continue;
-		err = kernel_listen(c->ports[i].ks.socket, c->options.backlog);
+		err = kernel_listen(c->lsocks[i].ks.socket, c->options.backlog);
 		if (err)
-			return refuse_port(c, i, err, extack);
-		kproxy_sock_delay_acks(c->ports[i].ks.sk);
+			return refuse_lsock(c, i, err, extack);
+		kproxy_sock_delay_acks(c->lsocks[i].ks.sk);
 	}
 	return 0;
 }
@@ -271,8 +271,8 @@ static void listener_set_transparent(struct kproxy_listener *l, bool on)
 {
 	unsigned int i;
 
-	for (i = 0; i < l->nr_ports; i++)
-		inet_assign_bit(TRANSPARENT, l->ports[i].ks.sk, on);
+	for (i = 0; i < l->nr_lsocks; i++)
+		inet_assign_bit(TRANSPARENT, l->lsocks[i].ks.sk, on);
 	WRITE_ONCE(l->options.transparent, on);
 }
 
@@ -282,8 +282,8 @@ static void listener_use_options(struct kproxy_listener *l,
 	unsigned int i;
 
 	/* listen() would do just this, but it would also revive a dead socket. */
-	for (i = 0; i < l->nr_ports; i++)
-		WRITE_ONCE(l->ports[i].ks.sk->sk_max_ack_backlog,
+	for (i = 0; i < l->nr_lsocks; i++)
+		WRITE_ONCE(l->lsocks[i].ks.sk->sk_max_ack_backlog,
 			   options->backlog);
 	WRITE_ONCE(l->options.maxconn, options->maxconn);
 	WRITE_ONCE(l->options.backlog, options->backlog);
@@ -300,35 +300,35 @@ static void listener_use_options(struct kproxy_listener *l,
 	l->options.sockopts = options->sockopts;
 }
 
-static void listener_swap_ports(struct kproxy_listener *l,
-				struct kproxy_listener_port **ports,
-				unsigned int *n)
+static void listener_swap_lsocks(struct kproxy_listener *l,
+				 struct kproxy_listen_sock **lsocks,
+				 unsigned int *n)
 {
 	spin_lock(&l->lock);
-	swap(l->ports, *ports);
-	swap(l->nr_ports, *n);
+	swap(l->lsocks, *lsocks);
+	swap(l->nr_lsocks, *n);
 	spin_unlock(&l->lock);
 }
 
-static void listener_publish_ports(struct listener_change *c)
+static void listener_publish_lsocks(struct listener_change *c)
 {
 	unsigned int i;
 
-	for (i = 0; i < c->nr_ports; i++) {
-		if (!c->ports[i].donor)
+	for (i = 0; i < c->nr_lsocks; i++) {
+		if (!c->lsocks[i].donor)
 			continue;
-		kproxy_port_take(&c->ports[i]);
+		kproxy_lsock_take_over(&c->lsocks[i]);
 		/* A callback that is running may still use the donor. */
 		c->change.grace = true;
 	}
-	listener_swap_ports(c->l, &c->ports, &c->nr_ports);
+	listener_swap_lsocks(c->l, &c->lsocks, &c->nr_lsocks);
 }
 
 static void listener_publish(struct kproxy_change *change)
 {
 	struct listener_change *c = to_listener_change(change);
 	struct kproxy_listener *l = c->l;
-	bool fresh = c->ports;
+	bool fresh = c->lsocks;
 
 	if (c->next.gone)
 		return;
@@ -339,13 +339,13 @@ static void listener_publish(struct kproxy_change *change)
 	if (c->upstream != l->upstream)
 		listener_use(l, c->upstream);
 	if (fresh)
-		listener_publish_ports(c);
+		listener_publish_lsocks(c);
 	listener_use_options(l, &c->options);
 	if (c->networks)
 		c->spare = rcu_replace_pointer(l->options.prefixes, c->spare,
 					       lockdep_is_held(&l->obj.kn->lock));
 	/* There may be room for clients that wait, also for their rate. */
-	kproxy_ports_accept(l->ports, l->nr_ports, fresh);
+	kproxy_lsocks_accept(l->lsocks, l->nr_lsocks, fresh);
 	kproxy_events->listener(l, c->add ? KPROXY_CMD_LISTENER_ADD_NTF :
 					    KPROXY_CMD_LISTENER_SET_NTF);
 }
@@ -353,12 +353,12 @@ static void listener_publish(struct kproxy_change *change)
 /* Its upstreams do not count it any more. The caller puts it. */
 static void listener_unlink(struct kproxy_listener *l, bool kill)
 {
-	struct kproxy_listener_port *ports = NULL;
+	struct kproxy_listen_sock *lsocks = NULL;
 	unsigned int n = 0;
 
 	kproxy_object_unlink(&l->obj);
-	listener_swap_ports(l, &ports, &n);
-	kproxy_ports_close(ports, n);
+	listener_swap_lsocks(l, &lsocks, &n);
+	kproxy_lsocks_close(lsocks, n);
 	if (kill)
 		kproxy_session_kill_listener(l);
 	listener_use(l, NULL);
@@ -366,8 +366,8 @@ static void listener_unlink(struct kproxy_listener *l, bool kill)
 
 static void listener_change_free(struct listener_change *c)
 {
-	if (c->ports)
-		kproxy_ports_close(c->ports, c->nr_ports);
+	if (c->lsocks)
+		kproxy_lsocks_close(c->lsocks, c->nr_lsocks);
 	if (c->upstream)
 		kproxy_upstream_put(c->upstream);
 	kproxy_prefixes_free(c->spare);
@@ -383,7 +383,7 @@ static void listener_finish(struct kproxy_change *change, bool published)
 	if (!published)
 		change_unapply(c);
 	if (published && change->grace)
-		kproxy_ports_kick(l->ports, l->nr_ports);
+		kproxy_lsocks_kick(l->lsocks, l->nr_lsocks);
 	if (published && c->next.gone) {
 		kproxy_events->listener(l, KPROXY_CMD_LISTENER_DEL_NTF);
 		listener_unlink(l, c->kill);
@@ -463,13 +463,13 @@ static int change_addresses(struct listener_change *c, struct kproxy_view *view,
 	err = kproxy_quota_charge(quota, KPROXY_QUOTA_OBJECTS, n, extack);
 	if (err)
 		return err;
-	c->ports = kproxy_ports_new(c->l, addrs, n);
-	if (!c->ports) {
+	c->lsocks = kproxy_lsocks_new(c->l, addrs, n);
+	if (!c->lsocks) {
 		kproxy_quota_uncharge(quota, KPROXY_QUOTA_OBJECTS, n);
 		return -ENOMEM;
 	}
-	c->nr_ports = n;
-	err = kproxy_ports_bind(c->ports, n, c->options.transparent, view);
+	c->nr_lsocks = n;
+	err = kproxy_lsocks_bind(c->lsocks, n, c->options.transparent, view);
 	if (err)
 		listener_refusal(err, &addrs[view->bad], extack);
 	return err;
@@ -484,7 +484,8 @@ static int change_addresses(struct listener_change *c, struct kproxy_view *view,
  * @upstream: who gets the sessions, found in the view
  * @options: its options; their list of networks is the listener's from here on,
  *	and freed when this fails
- * @extack: gets the reason of a refusal; of an address, its number is in the view
+ * @extack: gets the reason of a refusal; of an address, its number is in the
+ *	view
  *
  * Context: process, may sleep.
  * Return: 0; -EEXIST for a name in use; -EDQUOT; -ENOMEM; what opening a socket
@@ -553,13 +554,14 @@ err_prefixes:
  * @upstream: who gets the sessions, found in the view
  * @options: its options from then on; a list of networks other than the one it
  *	has is the listener's from here on, and freed when this fails
- * @extack: gets the reason of a refusal; of an address, its number is in the view
+ * @extack: gets the reason of a refusal; of an address, its number is in the
+ *	view
  *
  * An address that it has already keeps its socket.
  *
  * Context: process, may sleep.
- * Return: 0; -EDQUOT; -ENOMEM; what opening a socket says; -EBUSY when the view has
- * changed it already.
+ * Return: 0; -EDQUOT; -ENOMEM; what opening a socket says; -EBUSY when the view
+ * has changed it already.
  */
 int kproxy_listener_set(struct kproxy_view *view, struct kproxy_listener *l,
 			const union kproxy_addr *addrs, unsigned int nr_addrs,
@@ -595,7 +597,8 @@ int kproxy_listener_set(struct kproxy_view *view, struct kproxy_listener *l,
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -ENOMEM; -EBUSY when the view has changed it or its routes already.
+ * Return: 0; -ENOMEM; -EBUSY when the view has changed it or its routes
+ * already.
  */
 int kproxy_listener_del(struct kproxy_view *view, struct kproxy_listener *l,
 			bool kill, struct netlink_ext_ack *extack)
@@ -655,17 +658,17 @@ void kproxy_listener_del_all(struct kproxy_net *kn)
 	}
 }
 
-static bool listener_tell_death(struct kproxy_listener *l)
+static bool listener_report_deaths(struct kproxy_listener *l)
 {
 	bool died = false;
 	unsigned int i;
 
-	for (i = 0; i < l->nr_ports; i++) {
-		struct kproxy_listener_port *port = &l->ports[i];
+	for (i = 0; i < l->nr_lsocks; i++) {
+		struct kproxy_listen_sock *lsock = &l->lsocks[i];
 
-		if (port->death_told || !kproxy_port_dead(port))
+		if (lsock->death_reported || !kproxy_lsock_dead(lsock))
 			continue;
-		WRITE_ONCE(port->death_told, true);
+		WRITE_ONCE(lsock->death_reported, true);
 		died = true;
 	}
 	return died;
@@ -678,7 +681,7 @@ static void deaths_work(struct work_struct *work)
 
 	mutex_lock(&kn->lock);
 	list_for_each_entry(l, &kn->listeners, obj.node)
-		if (listener_tell_death(l))
+		if (listener_report_deaths(l))
 			kproxy_events->listener(l,
 						KPROXY_CMD_LISTENER_DOWN_NTF);
 	mutex_unlock(&kn->lock);

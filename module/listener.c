@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Listeners: accept clients on some addresses (listener-port.c), each for a
+ * Listeners: accept clients on some addresses (listen-sock.c), each for a
  * session with a server of their upstream. References are held by the
  * configuration, by sessions and by changes.
  */
@@ -114,20 +114,20 @@ void kproxy_listener_put(struct kproxy_listener *l)
 }
 
 /**
- * kproxy_ports_kick() - accept who waits, unless that is to happen already
- * @ports: the ports
+ * kproxy_lsocks_kick() - accept who waits, unless that is to happen already
+ * @lsocks: the listening sockets
  * @n: how many
  *
  * Context: any. Does nothing for those that do not accept.
  */
-void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n)
+void kproxy_lsocks_kick(struct kproxy_listen_sock *lsocks, unsigned int n)
 {
 	while (n--)
-		queue_delayed_work(kproxy_wq, &ports[n].accept, 0);
+		queue_delayed_work(kproxy_wq, &lsocks[n].accept, 0);
 }
 
 /**
- * kproxy_listener_refused() - count a client that was turned away
+ * kproxy_listener_refused() - count a client that was refused
  * @l: the listener, held or accepting
  *
  * Context: any.
@@ -140,8 +140,8 @@ void kproxy_listener_refused(struct kproxy_listener *l)
 
 /**
  * kproxy_listener_session_ended() - one session less: accept who waits for it
- * @l: the listener, held or accepting; the session was counted when its client was
- *	accepted, and may never have begun
+ * @l: the listener, held or accepting; the session was counted when its client
+ *	was accepted, and may never have begun
  *
  * Context: process.
  */
@@ -153,7 +153,7 @@ void kproxy_listener_session_ended(struct kproxy_listener *l)
 	if (!READ_ONCE(l->options.maxconn))
 		return;
 	spin_lock(&l->lock);
-	kproxy_ports_kick(l->ports, l->nr_ports);
+	kproxy_lsocks_kick(l->lsocks, l->nr_lsocks);
 	spin_unlock(&l->lock);
 }
 

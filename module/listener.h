@@ -57,18 +57,18 @@ struct kproxy_drain {
 };
 
 /* One address of a listener. */
-struct kproxy_listener_port {
+struct kproxy_listen_sock {
 	struct kproxy_sock ks;
 	struct kproxy_listener *listener;
 	/* accepts what waits; runs once at a time */
 	struct delayed_work accept;
 	union kproxy_addr addr;
 	/* Under the configuration lock: whose socket it is to take over. */
-	struct kproxy_listener_port *donor;
+	struct kproxy_listen_sock *donor;
 	bool claims;
 	bool donates;
 	/* Its death is announced. Under the configuration lock; a hint elsewhere. */
-	bool death_told;
+	bool death_reported;
 };
 
 /* Accepts clients on some addresses for an upstream. */
@@ -81,14 +81,14 @@ struct kproxy_listener {
 	atomic_t sessions;
 
 	/*
-	 * Protects @rate; and @upstream, which is held, and @ports: they are
+	 * Protects @rate; and @upstream, which is held, and @lsocks: they are
 	 * changed under the configuration lock, too.
 	 */
 	spinlock_t lock;
 	struct kproxy_upstream *upstream;
 	/* freed after a grace period */
-	struct kproxy_listener_port *ports;
-	unsigned int nr_ports;
+	struct kproxy_listen_sock *lsocks;
+	unsigned int nr_lsocks;
 	/* of accepted clients */
 	struct kproxy_rate rate;
 
@@ -112,7 +112,7 @@ struct kproxy_listener *kproxy_listener_find(struct kproxy_net *kn,
 					     const struct kproxy_view *view);
 void kproxy_listener_hold(struct kproxy_listener *l);
 void kproxy_listener_put(struct kproxy_listener *l);
-void kproxy_ports_kick(struct kproxy_listener_port *ports, unsigned int n);
+void kproxy_lsocks_kick(struct kproxy_listen_sock *lsocks, unsigned int n);
 void kproxy_listener_refused(struct kproxy_listener *l);
 void kproxy_listener_session_ended(struct kproxy_listener *l);
 struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);

@@ -22,8 +22,9 @@
  *   can remove (F_SEAL_SEAL). A descriptor reopened for writing through /proc
  *   runs into them too.
  *
- * The files are on a mount of the module's, where nothing can be executed or mapped
- * executable, which no mode of an inode and no seal can do. A file holds the mount.
+ * The files are on a mount of the module's, where nothing can be executed or
+ * mapped executable, which no mode of an inode and no seal can do. A file holds
+ * the mount.
  *
  * When the log is closed, its pages are marked dirty before they are released,
  * so that reclaim does not take them for unwritten zero pages.
@@ -406,10 +407,10 @@ static void put_name(char to[KPROXY_LOG_NAME_SIZE],
 	memcpy(to, from, KPROXY_LOG_NAME_SIZE);
 }
 
-static u64 moved(const struct kproxy_session *s, enum kproxy_side source)
+static u64 moved(const struct kproxy_session *s, enum kproxy_side from)
 {
-	return READ_ONCE(s->pumps[source].bytes_spliced) +
-	       READ_ONCE(s->pumps[source].bytes_copied);
+	return READ_ONCE(s->pumps[from].bytes_spliced) +
+	       READ_ONCE(s->pumps[from].bytes_copied);
 }
 
 static void put_record(struct kproxy_log_record *record,

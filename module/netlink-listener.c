@@ -6,7 +6,7 @@
 
 #include "listener.h"
 #include "listener-change.h"
-#include "listener-port.h"
+#include "listen-sock.h"
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netlink-prefixes.h"
@@ -105,12 +105,12 @@ static int put_listener(struct sk_buff *skb, const void *object)
 	if (nla_put_string(skb, KPROXY_A_LISTENER_NAME, l->obj.name) ||
 	    nla_put_string(skb, KPROXY_A_LISTENER_UPSTREAM, l->upstream->obj.name))
 		return -EMSGSIZE;
-	for (i = 0; i < l->nr_ports; i++)
+	for (i = 0; i < l->nr_lsocks; i++)
 		if (kproxy_netlink_put_addr(skb, KPROXY_A_LISTENER_ADDRESS,
-					    &l->ports[i].addr) ||
-		    (kproxy_port_dead(&l->ports[i]) &&
+					    &l->lsocks[i].addr) ||
+		    (kproxy_lsock_dead(&l->lsocks[i]) &&
 		     kproxy_netlink_put_addr(skb, KPROXY_A_LISTENER_DEAD,
-					     &l->ports[i].addr)))
+					     &l->lsocks[i].addr)))
 			return -EMSGSIZE;
 	if (put_listener_options(skb, &l->options))
 		return -EMSGSIZE;
@@ -402,7 +402,7 @@ struct dump_ctx {
 };
 
 /* With up to this many addresses, all dead, it fits into any message. */
-#define SMALL_PORTS 16
+#define SMALL_LSOCKS 16
 
 /* Size the messages for the largest listener: a small read gets few of them. */
 int kproxy_nl_listener_get_start(struct netlink_callback *cb)
@@ -412,7 +412,7 @@ int kproxy_nl_listener_get_start(struct netlink_callback *cb)
 
 	list_for_each_entry(l, &kn->listeners, obj.node)
 		if (rcu_access_pointer(l->options.prefixes) ||
-		    l->nr_ports > SMALL_PORTS)
+		    l->nr_lsocks > SMALL_LSOCKS)
 			cb->min_dump_alloc = KPROXY_NETLINK_OBJECT_MAX;
 	kproxy_netlink_unlock(kn);
 	kproxy_session_count_stalls(kn);

@@ -77,7 +77,7 @@ static bool get_sockets(struct sockets_state *sockets,
 	if (!kproxy_state_linked(state))
 		return false;
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
-		get_tcp(&sockets->tcp[side], s->ends[side].sk);
+		get_tcp(&sockets->tcp[side], s->socks[side].sk);
 	sockets->progress = kproxy_session_progress(s);
 	/* pairs with the state change, a full barrier before the close */
 	smp_rmb();

@@ -133,7 +133,7 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		goto out;
 	view = kproxy_netlink_begin(info, &own);
-	err = kproxy_net_use(view->kn) ?:
+	err = kproxy_net_setup(view->kn) ?:
 	      kproxy_upstream_add(view, name, &options, info->extack);
 	err = kproxy_netlink_end(info, view, KPROXY_A_UPSTREAM_NAME, err);
 	kproxy_netlink_unlock(view->kn);
@@ -281,13 +281,13 @@ static int put_preconnect(struct sk_buff *skb,
 /* Omitted if nothing was counted. */
 static int put_histogram(struct sk_buff *skb, int attr,
 			 const struct kproxy_server *server,
-			 enum kproxy_latency_kind kind)
+			 enum kproxy_time_kind kind)
 {
 	struct kproxy_histogram sum;
 	struct nlattr *nest;
 	int i;
 
-	if (!kproxy_latency_sum(server->latency, kind, &sum))
+	if (!kproxy_histograms_sum(server->histograms, kind, &sum))
 		return 0;
 	nest = nla_nest_start(skb, attr);
 	if (!nest || nla_put_uint(skb, KPROXY_A_HISTOGRAM_SUM_US, sum.sum_us))
@@ -318,9 +318,9 @@ static int put_server(struct sk_buff *skb, const void *object)
 	    nla_put_u32(skb, KPROXY_A_SERVER_BACKUP, server->options.backup) ||
 	    put_preconnect(skb, server) ||
 	    put_histogram(skb, KPROXY_A_SERVER_CONNECT_TIME, server,
-			  KPROXY_LATENCY_CONNECT) ||
+			  KPROXY_TIME_CONNECT) ||
 	    put_histogram(skb, KPROXY_A_SERVER_SESSION_TIME, server,
-			  KPROXY_LATENCY_SESSION))
+			  KPROXY_TIME_SESSION))
 		return -EMSGSIZE;
 	kproxy_stats_sum(server->stats, &sum);
 	return kproxy_netlink_put_counters(skb, KPROXY_A_SERVER_STATS, &sum,

@@ -53,8 +53,8 @@ static int socket_notify(struct notifier_block *nb, unsigned long event,
 	struct netlink_notify *notify = data;
 
 	if (event == NETLINK_URELEASE && notify->protocol == NETLINK_GENERIC)
-		kproxy_transaction_port_closed(kproxy_net(notify->net),
-					       notify->portid);
+		kproxy_transaction_portid_closed(kproxy_net(notify->net),
+						 notify->portid);
 	return NOTIFY_DONE;
 }
 
@@ -174,7 +174,8 @@ void kproxy_netlink_unlock(struct kproxy_net *kn)
  * @own: storage for the view of a requester without a transaction
  *
  * Context: process, may sleep.
- * Return: the view to look objects up in and to change, for kproxy_netlink_end().
+ * Return: the view to look objects up in and to change, for
+ * kproxy_netlink_end().
  */
 struct kproxy_view *kproxy_netlink_begin(const struct genl_info *info,
 					 struct kproxy_view *own)
@@ -322,9 +323,9 @@ int kproxy_netlink_reply(struct genl_info *info, kproxy_netlink_put put,
 
 /*
  * Return: nonzero if a socket must not receive a message of a group that needs
- * CAP_NET_ADMIN. Generic netlink checks that when a socket joins the group, but a
- * number below the size of the table can be joined before any family has it. The
- * socket is in the table, which is locked, so that its file stays.
+ * CAP_NET_ADMIN. Generic netlink checks that when a socket joins the group, but
+ * a number below the size of the table can be joined before any family has it.
+ * The socket is in the table, which is locked, so that its file stays.
  */
 static int lacks_capability(struct sock *sk, struct sk_buff *skb, void *data)
 {
@@ -503,12 +504,12 @@ int kproxy_netlink_put_addr(struct sk_buff *skb, int attr,
 	return 0;
 }
 
-static_assert((int)KPROXY_A_ENDS_MAX == (int)KPROXY_REASON_MAX);
+static_assert((int)KPROXY_A_END_REASONS_MAX == (int)KPROXY_REASON_MAX);
 
 /* Write how many sessions ended by each reason; the reason is the attribute. */
-static int put_ends(struct sk_buff *skb, const struct kproxy_stats *sum)
+static int put_end_reasons(struct sk_buff *skb, const struct kproxy_stats *sum)
 {
-	struct nlattr *nest = nla_nest_start(skb, KPROXY_A_COUNTERS_ENDS);
+	struct nlattr *nest = nla_nest_start(skb, KPROXY_A_COUNTERS_END_REASONS);
 	int reason;
 
 	if (!nest)
@@ -516,7 +517,7 @@ static int put_ends(struct sk_buff *skb, const struct kproxy_stats *sum)
 	for (reason = KPROXY_REASON_NONE + 1; reason <= KPROXY_REASON_MAX;
 	     reason++)
 		if (nla_put_uint(skb, reason,
-				 sum->count[KPROXY_COUNTS_ENDS + reason]))
+				 sum->count[KPROXY_COUNTS_END_REASONS + reason]))
 			return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -552,10 +553,10 @@ int kproxy_netlink_put_counters(struct sk_buff *skb, int attr,
 	struct nlattr *nest = nla_nest_start(skb, attr);
 	int counter;
 
-	if (!nest || put_ends(skb, sum))
+	if (!nest || put_end_reasons(skb, sum))
 		return -EMSGSIZE;
 	for (counter = 1; counter <= KPROXY_A_COUNTERS_MAX; counter++)
-		if (counter != KPROXY_A_COUNTERS_ENDS &&
+		if (counter != KPROXY_A_COUNTERS_END_REASONS &&
 		    nla_put_uint(skb, counter,
 				 counter_value(sum, counter, sessions)))
 			return -EMSGSIZE;

@@ -53,13 +53,13 @@ void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
 }
 
 /**
- * kproxy_net_use() - allocate what a namespace needs for its first object
+ * kproxy_net_setup() - allocate what a namespace needs for its first object
  * @kn: the namespace's root, its lock held
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int kproxy_net_use(struct kproxy_net *kn)
+int kproxy_net_setup(struct kproxy_net *kn)
 {
 	lockdep_assert_held(&kn->lock);
 	if (kn->used)

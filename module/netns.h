@@ -7,7 +7,7 @@
 struct kproxy_net;
 struct kproxy_stats;
 
-int kproxy_net_use(struct kproxy_net *kn);
+int kproxy_net_setup(struct kproxy_net *kn);
 void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
 		       bool reset);
 int kproxy_netns_init(void);

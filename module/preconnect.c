@@ -38,7 +38,7 @@
 #define CONNECT_BATCH 16
 
 /* How long a server may take to answer. */
-#define CONNECT_TIME (5 * HZ)
+#define CONNECT_TIMEOUT (5 * HZ)
 
 /* How long to wait after a failure, at first and at most. */
 #define BACKOFF_MIN (HZ / 10 ?: 1)
@@ -144,7 +144,7 @@ static void idle_changed(struct kproxy_sock *ks)
 	if (sk->sk_err || (sk->sk_state != TCP_ESTABLISHED &&
 			   sk->sk_state != TCP_SYN_SENT &&
 			   sk->sk_state != TCP_SYN_RECV) ||
-	    kproxy_sock_is_loop(sk))
+	    kproxy_sock_is_own_peer(sk))
 		dead = idle_set_dead(idle);
 	else if (sk->sk_state == TCP_ESTABLISHED)
 		idle_set_ready(idle);
@@ -191,7 +191,7 @@ static struct idle *idle_new(struct kproxy_server *server,
 	idle->pc = pc;
 	/* Options that change after this make another generation. */
 	idle->generation = READ_ONCE(server->preconnect.generation);
-	/* pairs with that of kproxy_preconnect_flush() */
+	/* pairs with that of kproxy_preconnect_replace_all() */
 	smp_rmb();
 	return idle;
 }
@@ -235,7 +235,7 @@ static bool idle_is_over(const struct idle *idle, bool *failed)
 	unsigned long age = jiffies - idle->since;
 
 	if (idle->state == IDLE_DEAD ||
-	    (idle->state == IDLE_CONNECTING && age >= CONNECT_TIME)) {
+	    (idle->state == IDLE_CONNECTING && age >= CONNECT_TIMEOUT)) {
 		if (!idle->connected || age < LIFE_MIN)
 			*failed = true;
 		return true;
@@ -400,7 +400,7 @@ static void preconnect_work(struct work_struct *work)
 		/* A caller that finds the work queued sees this: queueing is a barrier. */
 		WRITE_ONCE(p->waits, true);
 		/* What has not been answered by then is given up. */
-		preconnect_again(server, CONNECT_TIME);
+		preconnect_again(server, CONNECT_TIMEOUT);
 	}
 }
 
@@ -472,13 +472,13 @@ void kproxy_preconnect_apply(struct kproxy_server *server)
 }
 
 /**
- * kproxy_preconnect_flush() - take none any more that is there now
+ * kproxy_preconnect_replace_all() - take none any more that is there now
  * @server: the server, its namespace's lock held; the options that connections
  *	are made with have changed
  *
  * Context: process.
  */
-void kproxy_preconnect_flush(struct kproxy_server *server)
+void kproxy_preconnect_replace_all(struct kproxy_server *server)
 {
 	struct kproxy_preconnect *p = &server->preconnect;
 
@@ -572,7 +572,7 @@ static void preconnect_replace(struct kproxy_server *server,
 		kproxy_preconnect_apply(server);
 	else if (!preconnect_again(server, 1) &&
 		 READ_ONCE(server->preconnect.waits))
-		/* The work was queued for CONNECT_TIME: run it in a tick. */
+		/* The work was queued for CONNECT_TIMEOUT: run it in a tick. */
 		mod_delayed_work(preconnect_wq(server),
 				 &server->preconnect.work, 1);
 }
@@ -584,8 +584,9 @@ static void preconnect_replace(struct kproxy_server *server,
  * @ks: what its socket is attached to, the caller's, as of kproxy_sock_pass()
  * @ops: who is told
  *
- * There is none for a client whose listener has another owner than the upstream:
- * rules for the one were not asked when it was made, and the other paid for it.
+ * There is none for a client whose listener has another owner than the
+ * upstream: rules for the one were not asked when it was made, and the other
+ * paid for it.
  *
  * It was connected and nothing was wrong with it a moment ago. What has come
  * since then, or before, the caller looks for after this.

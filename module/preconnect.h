@@ -27,7 +27,7 @@ struct kproxy_preconnect {
 	/* The work's: how long to wait after a failure, and until when. */
 	unsigned long backoff;
 	unsigned long not_before;
-	/* The work is queued for CONNECT_TIME; read by sessions. */
+	/* The work is queued for CONNECT_TIMEOUT; read by sessions. */
 	bool waits;
 };
 
@@ -41,7 +41,7 @@ struct kproxy_preconnect_stats {
 int kproxy_preconnect_open(struct kproxy_net *kn);
 int kproxy_preconnect_prepare(struct kproxy_server *server);
 void kproxy_preconnect_apply(struct kproxy_server *server);
-void kproxy_preconnect_flush(struct kproxy_server *server);
+void kproxy_preconnect_replace_all(struct kproxy_server *server);
 void kproxy_preconnect_refill(struct kproxy_server *server);
 void kproxy_preconnect_stop(struct kproxy_server *server);
 bool kproxy_preconnect_take(struct kproxy_server *server,

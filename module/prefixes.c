@@ -153,7 +153,7 @@ static struct walk *walk_new(struct kproxy_prefixes *prefixes, bool otherwise)
 	return walk;
 }
 
-static const struct kproxy_prefix *find_twice(const struct walk *walk)
+static const struct kproxy_prefix *find_duplicate(const struct walk *walk)
 {
 	unsigned int i;
 
@@ -209,7 +209,7 @@ struct kproxy_prefixes *kproxy_prefixes_new(const struct kproxy_prefix *list,
 		kvfree(prefixes);
 		return ERR_PTR(-ENOMEM);
 	}
-	bad = find_twice(walk);
+	bad = find_duplicate(walk);
 	if (bad) {
 		*twice = *bad;
 		kvfree(prefixes);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pump moves the bytes of one direction. It walks the source's receive
+ * The pump moves the bytes of one direction. It walks the from socket's receive
  * queue and gathers the page fragments of many packets. It hands them to the
- * destination by reference in one call, then removes what the destination took.
- * It queues nothing itself: bytes without room stay in the source's queue, so
- * its window closes and TCP slows the sender down.
+ * destination by reference in one call, then removes what the to socket took.
+ * It queues nothing itself: bytes without room stay in the from socket's queue,
+ * so its window closes and TCP slows the sender down.
  *
  * Only two things are copied: data without a page to refer to, and fragments so
  * small that a reference costs more than the copy and would pin a whole page.
@@ -210,17 +210,17 @@ static bool batch_add(struct batch *b, const struct sk_buff *skb,
 }
 
 /*
- * Gather what the source has received, up to a full batch. The batch has
+ * Gather what the from socket has received, up to a full batch. The batch has
  * references to its copies only. The others need none, because the queue can't
- * change under the source's lock.
+ * change under the from socket's lock.
  */
-static void batch_gather(struct batch *b, struct sock *src)
+static void batch_gather(struct batch *b, struct sock *from)
 {
-	u32 seq = tcp_sk(src)->copied_seq, offset;
+	u32 seq = tcp_sk(from)->copied_seq, offset;
 	struct sk_buff *skb;
 
 	/* Drops packets that a merge has left empty. */
-	skb = tcp_recv_skb(src, seq, &offset);
+	skb = tcp_recv_skb(from, seq, &offset);
 	while (skb) {
 		/* A retransmitted packet may begin with bytes already taken. */
 		if (offset < skb->len) {
@@ -228,7 +228,7 @@ static void batch_gather(struct batch *b, struct sock *src)
 				return;
 			seq += skb->len - offset;
 		}
-		skb = skb_peek_next(skb, &src->sk_receive_queue);
+		skb = skb_peek_next(skb, &from->sk_receive_queue);
 		if (skb)
 			offset = seq - TCP_SKB_CB(skb)->seq;
 	}
@@ -265,7 +265,7 @@ static void batch_account(const struct batch *b, size_t sent, size_t head,
 /* Per-call context for batch_append() and message_append(). */
 struct send_call {
 	struct msghdr msg;
-	struct sock *dst;
+	struct sock *to;
 	/* used by message_append() */
 	struct kproxy_pool *pool;
 };
@@ -309,12 +309,12 @@ static struct ubuf_info *batch_ubuf_get(void)
 	return ubuf;
 }
 
-/* How many of @len bytes the destination has memory for. */
-static size_t batch_room(struct sock *dst, size_t len)
+/* How many of @len bytes the to socket has memory for. */
+static size_t batch_room(struct sock *to, size_t len)
 {
-	if (likely(sk_wmem_schedule(dst, len)))
+	if (likely(sk_wmem_schedule(to, len)))
 		return len;
-	return clamp_t(int, dst->sk_forward_alloc, 0, len);
+	return clamp_t(int, to->sk_forward_alloc, 0, len);
 }
 
 /* sg_from_iter: append up to @len bytes of the batch to a packet. */
@@ -323,7 +323,7 @@ static int batch_append(struct sk_buff *skb, struct iov_iter *from, size_t len)
 	struct send_call *call =
 		container_of(from, struct send_call, msg.msg_iter);
 	struct skb_shared_info *info = skb_shinfo(skb);
-	size_t room = batch_room(call->dst, len), left = room;
+	size_t room = batch_room(call->to, len), left = room;
 	unsigned int n = info->nr_frags;
 
 	/* The only error on which TCP does not retry at once. */
@@ -362,7 +362,7 @@ static int batch_append(struct sk_buff *skb, struct iov_iter *from, size_t len)
  * it makes seventeen of a large packet's two or three. That costs time here and
  * in every layer below.
  */
-static int batch_send(struct batch *b, struct sock *dst)
+static int batch_send(struct batch *b, struct sock *to)
 {
 	struct send_call call = {
 		.msg = {
@@ -370,7 +370,7 @@ static int batch_send(struct batch *b, struct sock *dst)
 			.msg_ubuf = batch_ubuf_get(),
 			.sg_from_iter = batch_append,
 		},
-		.dst = dst,
+		.to = to,
 	};
 	size_t len = kproxy_fault_send(b->len);
 
@@ -382,10 +382,10 @@ static int batch_send(struct batch *b, struct sock *dst)
 	 * nothing in flight and no room for more, nothing would ever call
 	 * write_space.
 	 */
-	if (b->more && len == b->len && len >= tcp_sk(dst)->mss_cache)
+	if (b->more && len == b->len && len >= tcp_sk(to)->mss_cache)
 		call.msg.msg_flags |= MSG_MORE;
 	iov_iter_bvec(&call.msg.msg_iter, ITER_SOURCE, b->vec, b->n, len);
-	return tcp_sendmsg_locked(dst, &call.msg, len);
+	return tcp_sendmsg_locked(to, &call.msg, len);
 }
 
 /* sg_from_iter: append a copy of up to @len bytes of the message. */
@@ -395,7 +395,7 @@ static int message_append(struct sk_buff *skb, struct iov_iter *from,
 	struct send_call *call =
 		container_of(from, struct send_call, msg.msg_iter);
 	struct skb_shared_info *info = skb_shinfo(skb);
-	size_t room = batch_room(call->dst, len);
+	size_t room = batch_room(call->to, len);
 	struct kproxy_pool_frag frag;
 	unsigned int n = info->nr_frags;
 
@@ -421,7 +421,7 @@ static int message_append(struct sk_buff *skb, struct iov_iter *from,
 }
 
 /* As batch_send(), for bytes that message_append() copies. */
-static int message_send(struct sock *dst, struct kproxy_pool *pool,
+static int message_send(struct sock *to, struct kproxy_pool *pool,
 			struct kvec *data)
 {
 	struct send_call call = {
@@ -430,7 +430,7 @@ static int message_send(struct sock *dst, struct kproxy_pool *pool,
 			.msg_ubuf = batch_ubuf_get(),
 			.sg_from_iter = message_append,
 		},
-		.dst = dst,
+		.to = to,
 		.pool = pool,
 	};
 	size_t len = kproxy_fault_send(data->iov_len);
@@ -438,7 +438,7 @@ static int message_send(struct sock *dst, struct kproxy_pool *pool,
 	if (unlikely(!len))
 		return -EAGAIN;
 	iov_iter_kvec(&call.msg.msg_iter, ITER_SOURCE, data, 1, len);
-	return tcp_sendmsg_locked(dst, &call.msg, len);
+	return tcp_sendmsg_locked(to, &call.msg, len);
 }
 
 /*
@@ -461,18 +461,18 @@ static void *message_data(const struct sk_buff *skb, unsigned int offset)
 }
 
 /*
- * The destination took less than it was given: find out why. If data is in
+ * The to socket took less than it was given: find out why. If data is in
  * flight, its ACK will call write_space. If none is, memory was short and no
  * callback will come.
  */
-static enum kproxy_pump_result pump_short(struct sock *dst, int err)
+static enum kproxy_pump_result pump_short(struct sock *to, int err)
 {
 	if (err < 0 && err != -EAGAIN && err != -ENOMEM && err != -ENOBUFS &&
 	    err != -EFAULT)
 		return KPROXY_PUMP_BROKEN;
-	if (tcp_rtx_and_write_queues_empty(dst))
+	if (tcp_rtx_and_write_queues_empty(to))
 		return KPROXY_PUMP_RETRY;
-	set_bit(SOCK_NOSPACE, &dst->sk_socket->flags);
+	set_bit(SOCK_NOSPACE, &to->sk_socket->flags);
 	return KPROXY_PUMP_FULL;
 }
 
@@ -483,24 +483,24 @@ static enum kproxy_pump_result pump_short(struct sock *dst, int err)
  * Therefore restore the state and retry. A client accepted by Fast Open gets
  * the FIN when the handshake completes.
  */
-static enum kproxy_pump_result pump_end(struct sock *dst)
+static enum kproxy_pump_result pump_end(struct sock *to)
 {
-	u32 seq = tcp_sk(dst)->write_seq;
-	int state = dst->sk_state;
+	u32 seq = tcp_sk(to)->write_seq;
+	int state = to->sk_state;
 
-	WRITE_ONCE(dst->sk_shutdown, dst->sk_shutdown | SEND_SHUTDOWN);
-	dst->sk_prot->shutdown(dst, SEND_SHUTDOWN);
-	if (likely(tcp_sk(dst)->write_seq != seq) || state == TCP_SYN_RECV)
+	WRITE_ONCE(to->sk_shutdown, to->sk_shutdown | SEND_SHUTDOWN);
+	to->sk_prot->shutdown(to, SEND_SHUTDOWN);
+	if (likely(tcp_sk(to)->write_seq != seq) || state == TCP_SYN_RECV)
 		return KPROXY_PUMP_EOF;
 	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
 		return KPROXY_PUMP_BROKEN;
-	inet_sk_set_state(dst, state);
-	TCP_INC_STATS(sock_net(dst), TCP_MIB_CURRESTAB);
-	WRITE_ONCE(dst->sk_shutdown, dst->sk_shutdown & ~SEND_SHUTDOWN);
+	inet_sk_set_state(to, state);
+	TCP_INC_STATS(sock_net(to), TCP_MIB_CURRESTAB);
+	WRITE_ONCE(to->sk_shutdown, to->sk_shutdown & ~SEND_SHUTDOWN);
 	return KPROXY_PUMP_RETRY;
 }
 
-/* The destination has taken the first @sent bytes of the head. */
+/* The to socket has taken the first @sent bytes of the head. */
 static void pump_head_sent(struct kproxy_pump *pump, size_t sent)
 {
 	pump->head.offset += sent;
@@ -510,14 +510,14 @@ static void pump_head_sent(struct kproxy_pump *pump, size_t sent)
 }
 
 /* Remove the bytes that were sent with the SYN. */
-static void pump_take_ahead(struct kproxy_pump *pump, struct sock *src,
+static void pump_take_ahead(struct kproxy_pump *pump, struct sock *from,
 			    struct kproxy_pump_moved *moved)
 {
 	u32 head = min(pump->ahead, pump->head.len), data = pump->ahead - head;
 
 	if (head)
 		pump_head_sent(pump, head);
-	kproxy_sock_read_done(src, data);
+	kproxy_sock_read_done(from, data);
 	moved->copied += data;
 	pump->ahead = 0;
 }
@@ -527,21 +527,21 @@ static void pump_take_ahead(struct kproxy_pump *pump, struct sock *src,
  * needs no batch. @result changes to FULL, RETRY or BROKEN if the packet did
  * not fit. Return false if more was received.
  */
-static bool pump_message(struct kproxy_pump *pump, struct sock *src,
-			 struct sock *dst, struct kproxy_pool *pool,
+static bool pump_message(struct kproxy_pump *pump, struct sock *from,
+			 struct sock *to, struct kproxy_pool *pool,
 			 struct kproxy_pump_moved *moved,
 			 enum kproxy_pump_result *result)
 {
-	const struct sk_buff *skb = skb_peek(&src->sk_receive_queue);
+	const struct sk_buff *skb = skb_peek(&from->sk_receive_queue);
 	struct kvec data;
 	u32 offset;
 	int sent;
 
 	if (!skb)
 		return true;
-	if (!skb_queue_is_last(&src->sk_receive_queue, skb))
+	if (!skb_queue_is_last(&from->sk_receive_queue, skb))
 		return false;
-	offset = tcp_sk(src)->copied_seq - TCP_SKB_CB(skb)->seq;
+	offset = tcp_sk(from)->copied_seq - TCP_SKB_CB(skb)->seq;
 	/* Only the end of the stream, or a packet that a merge left empty. */
 	if (offset >= skb->len)
 		return true;
@@ -551,20 +551,20 @@ static bool pump_message(struct kproxy_pump *pump, struct sock *src,
 	data.iov_len = skb->len - offset;
 
 	pump->sending = true;
-	sent = message_send(dst, pool, &data);
+	sent = message_send(to, pool, &data);
 	pump->sending = false;
 	if (likely(sent > 0)) {
-		kproxy_sock_read_done(src, sent);
+		kproxy_sock_read_done(from, sent);
 		moved->copied += sent;
 	}
 	if (unlikely(sent < (int)data.iov_len))
-		*result = pump_short(dst, sent);
+		*result = pump_short(to, sent);
 	return true;
 }
 
 /* Send one batch. Return DRY if all of it was taken. */
 static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
-					  struct sock *src, struct sock *dst,
+					  struct sock *from, struct sock *to,
 					  struct kproxy_pool *pool,
 					  struct kproxy_pump_moved *moved,
 					  bool *more)
@@ -582,25 +582,25 @@ static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
 	if (unlikely(pump->head.len))
 		batch_splice(&b, pump->head.page, pump->head.offset,
 			     pump->head.len);
-	batch_gather(&b, src);
+	batch_gather(&b, from);
 	*more = b.more;
 	if (!b.len)
 		goto out;
 
 	pump->sending = true;
-	sent = batch_send(&b, dst);
+	sent = batch_send(&b, to);
 	pump->sending = false;
 	if (sent > 0) {
 		head = min_t(size_t, sent, pump->head.len);
-		kproxy_sock_read_done(src, sent - head);
-		batch_account(&b, sent, head, dst->sk_route_caps & NETIF_F_SG,
+		kproxy_sock_read_done(from, sent - head);
+		batch_account(&b, sent, head, to->sk_route_caps & NETIF_F_SG,
 			      moved);
 		if (unlikely(head))
 			pump_head_sent(pump, head);
 	}
 	batch_release(&b);
 	if (sent < (int)b.len)
-		return pump_short(dst, sent);
+		return pump_short(to, sent);
 out:
 	if (unlikely(b.starved))
 		result = KPROXY_PUMP_RETRY;
@@ -647,8 +647,8 @@ u64 kproxy_pump_stalled(const struct kproxy_pump *pump)
 /**
  * kproxy_pump_run() - pass on what one socket has received to the other
  * @pump: the direction
- * @src: the socket to read from; locked by its spinlock or owned by the caller
- * @dst: the socket to send to; locked by its spinlock, not owned by a process
+ * @from: the socket to read from; locked by its spinlock or owned by the caller
+ * @to: the socket to send to; locked by its spinlock, not owned by a process
  * @pool: where copies go; only this CPU's part is used
  * @moved: the bytes passed on are added to it
  *
@@ -656,11 +656,11 @@ u64 kproxy_pump_stalled(const struct kproxy_pump *pump)
  * after its last byte.
  *
  * Context: bottom halves off; does not sleep.
- * Return: why the run stopped. After KPROXY_PUMP_FULL the destination calls
+ * Return: why the run stopped. After KPROXY_PUMP_FULL the to socket calls
  * write_space. After KPROXY_PUMP_RETRY and KPROXY_PUMP_YIELD no callback comes.
  */
 enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
-					struct sock *src, struct sock *dst,
+					struct sock *from, struct sock *to,
 					struct kproxy_pool *pool,
 					struct kproxy_pump_moved *moved)
 {
@@ -672,13 +672,13 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 	if (unlikely(pump->ended))
 		return KPROXY_PUMP_DRY;
 	if (unlikely(pump->ahead))
-		pump_take_ahead(pump, src, moved);
+		pump_take_ahead(pump, from, moved);
 
 	if (likely(!pump->head.len))
-		more = !pump_message(pump, src, dst, pool, moved, &result);
+		more = !pump_message(pump, from, to, pool, moved, &result);
 	for (; more && result == KPROXY_PUMP_DRY; n++)
 		result = n < RUN_MAX ?
-				 pump_batch(pump, src, dst, pool, moved, &more) :
+				 pump_batch(pump, from, to, pool, moved, &more) :
 				 KPROXY_PUMP_YIELD;
 
 	if (moved->spliced != spliced || moved->copied != copied) {
@@ -689,15 +689,15 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 		WRITE_ONCE(pump->last, jiffies);
 		WRITE_ONCE(pump->cpu, raw_smp_processor_id());
 		pump->retries = 0;
-		kproxy_hold_moved(&pump->hold, kproxy_pump_bytes(pump),
-				  tcp_sk(src)->tcp_mstamp,
-				  tcp_full_space(src));
+		kproxy_coalesce_moved(&pump->coalesce, kproxy_pump_bytes(pump),
+				      tcp_sk(from)->tcp_mstamp,
+				      tcp_full_space(from));
 	}
 
 	/* A FIN sets SOCK_DONE; a reset sets sk_err as well. */
-	if (result == KPROXY_PUMP_DRY && sock_flag(src, SOCK_DONE) &&
-	    !src->sk_err) {
-		result = pump_end(dst);
+	if (result == KPROXY_PUMP_DRY && sock_flag(from, SOCK_DONE) &&
+	    !from->sk_err) {
+		result = pump_end(to);
 		if (likely(result != KPROXY_PUMP_RETRY)) {
 			pump->ended = true;
 			WRITE_ONCE(pump->last, jiffies);

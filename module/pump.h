@@ -6,7 +6,7 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
-#include "hold.h"
+#include "coalesce.h"
 #include "pool.h"
 
 struct sock;
@@ -15,7 +15,7 @@ struct sock;
 enum kproxy_pump_result {
 	/* everything received so far is passed on */
 	KPROXY_PUMP_DRY,
-	/* the destination is full and will call write_space */
+	/* the to socket is full and will call write_space */
 	KPROXY_PUMP_FULL,
 	/* memory was short and no callback will come: retry soon */
 	KPROXY_PUMP_RETRY,
@@ -28,7 +28,7 @@ enum kproxy_pump_result {
 };
 
 /*
- * One direction of a session. Written under the destination's lock by the CPU
+ * One direction of a session. Written under the to socket's lock by the CPU
  * that pumps, read locklessly by any. Has its own cache lines; most runs touch
  * only the first.
  */
@@ -43,7 +43,7 @@ struct kproxy_pump {
 	u32 ahead;
 	/* PROXY header to send before the first byte, uncounted; len 0: none */
 	struct kproxy_pool_frag head;
-	/* the destination was full at the end of the last run */
+	/* the to socket was full at the end of the last run */
 	bool full;
 	/* the end of the stream is passed on */
 	bool ended;
@@ -52,15 +52,15 @@ struct kproxy_pump {
 	/* runs in a row that ended with RETRY; sets the next pause */
 	u8 retries;
 	/*
-	 * Nanoseconds without room in the destination. During a stall, less the
+	 * Nanoseconds without room in the to socket. During a stall, less the
 	 * clock's time when it began, so negative.
 	 */
 	s64 stall;
 	/* by cmpxchg(): how much of @stall is in the counters */
 	u64 stall_counted;
-	/* TCP's clock when coalescing began; written under the source's lock */
-	u32 held_since;
-	struct kproxy_hold hold;
+	/* TCP's clock when coalescing began; written under the from socket's lock */
+	u32 coalescing_since;
+	struct kproxy_coalesce coalesce;
 } ____cacheline_aligned_in_smp;
 
 /* Bytes passed on by one run. */
@@ -70,7 +70,7 @@ struct kproxy_pump_moved {
 };
 
 enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
-					struct sock *src, struct sock *dst,
+					struct sock *from, struct sock *to,
 					struct kproxy_pool *pool,
 					struct kproxy_pump_moved *moved);
 
@@ -83,7 +83,7 @@ static inline u64 kproxy_pump_bytes(const struct kproxy_pump *pump)
 	return READ_ONCE(pump->bytes_spliced) + READ_ONCE(pump->bytes_copied);
 }
 
-/* Whether the destination is out of room now. */
+/* Whether the to socket is out of room now. */
 static inline bool kproxy_pump_stalls(const struct kproxy_pump *pump)
 {
 	return READ_ONCE(pump->stall) < 0;

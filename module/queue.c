@@ -18,7 +18,7 @@ void kproxy_queue_init(struct kproxy_queue *q)
 	INIT_LIST_HEAD(&q->waiters);
 }
 
-static void queue_call(struct kproxy_queue *q)
+static void queue_wake(struct kproxy_queue *q)
 {
 	struct kproxy_waiter *first;
 
@@ -26,7 +26,7 @@ static void queue_call(struct kproxy_queue *q)
 	first = list_first_entry_or_null(&q->waiters, struct kproxy_waiter,
 					 node);
 	if (first)
-		first->turn(first);
+		first->wake(first);
 }
 
 /**
@@ -36,7 +36,7 @@ static void queue_call(struct kproxy_queue *q)
  *
  * If the waiter is first, it is called here, because something may have become
  * free since it last checked. Anything freed later is reported by
- * kproxy_queue_call(), which sees the waiter.
+ * kproxy_queue_wake(), which sees the waiter.
  *
  * Context: process.
  */
@@ -45,9 +45,9 @@ void kproxy_queue_join(struct kproxy_queue *q, struct kproxy_waiter *waiter)
 	spin_lock(&q->lock);
 	list_add_tail(&waiter->node, &q->waiters);
 	WRITE_ONCE(q->nr, q->nr + 1);
-	/* Pairs with the barrier in kproxy_queue_call(). */
+	/* Pairs with the barrier in kproxy_queue_wake(). */
 	smp_mb();
-	queue_call(q);
+	queue_wake(q);
 	spin_unlock(&q->lock);
 }
 
@@ -63,7 +63,7 @@ void kproxy_queue_leave(struct kproxy_queue *q, struct kproxy_waiter *waiter)
 	spin_lock(&q->lock);
 	list_del_init(&waiter->node);
 	WRITE_ONCE(q->nr, q->nr - 1);
-	queue_call(q);
+	queue_wake(q);
 	spin_unlock(&q->lock);
 }
 
@@ -87,19 +87,19 @@ bool kproxy_queue_first(struct kproxy_queue *q,
 }
 
 /**
- * kproxy_queue_call() - tell the first waiter that something may be free
+ * kproxy_queue_wake() - tell the first waiter that something may be free
  * @q: the queue
  *
  * Context: process.
  */
-void kproxy_queue_call(struct kproxy_queue *q)
+void kproxy_queue_wake(struct kproxy_queue *q)
 {
 	/* A waiter that joins after this sees what has become free. */
 	smp_mb();
 	if (kproxy_queue_empty(q))
 		return;
-	kproxy_fault_point(KPROXY_POINT_QUEUE_CALL);
+	kproxy_fault_point(KPROXY_POINT_QUEUE_WAKE);
 	spin_lock(&q->lock);
-	queue_call(q);
+	queue_wake(q);
 	spin_unlock(&q->lock);
 }

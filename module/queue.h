@@ -12,7 +12,7 @@ struct kproxy_waiter {
 	/* Under the queue's lock; empty when it is in no queue. */
 	struct list_head node;
 	/* Asks the waiter to check again. Called under the queue's lock. */
-	void (*turn)(struct kproxy_waiter *waiter);
+	void (*wake)(struct kproxy_waiter *waiter);
 };
 
 /* The waiters, in order of arrival. */
@@ -28,7 +28,7 @@ void kproxy_queue_join(struct kproxy_queue *q, struct kproxy_waiter *waiter);
 void kproxy_queue_leave(struct kproxy_queue *q, struct kproxy_waiter *waiter);
 bool kproxy_queue_first(struct kproxy_queue *q,
 			const struct kproxy_waiter *waiter);
-void kproxy_queue_call(struct kproxy_queue *q);
+void kproxy_queue_wake(struct kproxy_queue *q);
 
 /* Return true if there are no waiters. Context: any. */
 static inline bool kproxy_queue_empty(const struct kproxy_queue *q)

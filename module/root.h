@@ -54,7 +54,7 @@ struct kproxy_net {
 	/* Under @lock: changes so far, for dumps to notice them. */
 	u64 changes;
 	/*
-	 * Under @lock, the transaction: whose port it is, which others may
+	 * Under @lock, the transaction: whose portid it is, which others may
 	 * read, or 0, and the socket, held; the value of @changes that it is
 	 * for; how many requests it has had, which others may read; and the
 	 * view that they are staged in.
@@ -91,7 +91,7 @@ void kproxy_net_changed(struct kproxy_net *kn);
 /* Context: any. Whether there was ever an object in it. */
 static inline bool kproxy_net_used(const struct kproxy_net *kn)
 {
-	/* pairs with that of kproxy_net_use() */
+	/* pairs with that of kproxy_net_setup() */
 	return smp_load_acquire(&kn->used);
 }
 

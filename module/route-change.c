@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes of routes. All changes of a listener's routes in a view are one change,
- * with a complete new table. A deleted listener keeps its routes until its last
- * session has ended, for clients that have not sent their server name yet.
+ * Changes of routes. All changes of a listener's routes in a view are one
+ * change, with a complete new table. A deleted listener keeps its routes until
+ * its last session has ended, for clients that have not sent their server name
+ * yet.
  */
 #include <linux/netlink.h>
 #include <linux/sched.h>
@@ -128,9 +129,9 @@ static void routes_publish(struct kproxy_change *change)
 }
 
 /* Announce the routes that were removed and those that were added. */
-static void routes_tell(const struct kproxy_listener *l,
-			const struct kproxy_routes *old,
-			const struct kproxy_routes *new)
+static void routes_notify(const struct kproxy_listener *l,
+			  const struct kproxy_routes *old,
+			  const struct kproxy_routes *new)
 {
 	unsigned int i = 0, j = 0, old_n = old ? old->n : 0;
 	unsigned int new_n = new ? new->n : 0;
@@ -161,8 +162,8 @@ static void routes_finish(struct kproxy_change *change, bool published)
 	struct route_change *c = to_route_change(change);
 
 	if (published)
-		routes_tell(c->l, c->next.routes,
-			    rcu_dereference_protected(c->l->routes, true));
+		routes_notify(c->l, c->next.routes,
+			      rcu_dereference_protected(c->l->routes, true));
 	kproxy_routes_free(c->next.routes);
 	kproxy_listener_put(c->l);
 	kfree(c);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Servers of an upstream. References are held by the upstream while the server is
- * in a view, by the balancers that contain it, by changes of it and by its
- * sessions. A deleted server is freed after its last session and a grace period,
- * because session dumps read its address under RCU.
+ * Servers of an upstream. References are held by the upstream while the server
+ * is in a view, by the balancers that contain it, by changes of it and by its
+ * sessions. A deleted server is freed after its last session and a grace
+ * period, because session dumps read its address under RCU.
  */
 #include <linux/slab.h>
 
@@ -40,9 +40,9 @@ kproxy_server_new(struct kproxy_upstream *up, const union kproxy_addr *addr,
 	if (!server)
 		return NULL;
 	server->stats = kproxy_stats_new();
-	server->latency = kproxy_latency_new();
-	if (!server->stats || !server->latency) {
-		kproxy_latency_free(server->latency);
+	server->histograms = kproxy_histograms_new();
+	if (!server->stats || !server->histograms) {
+		kproxy_histograms_free(server->histograms);
 		kproxy_stats_free(server->stats);
 		kfree(server);
 		return NULL;
@@ -120,8 +120,8 @@ struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
 /**
  * kproxy_server_options() - the options of a server
  * @server: the server, linked
- * @view: the view to look in. The configuration lock is held; without a view, the
- *	choice's lock will do
+ * @view: the view to look in. The configuration lock is held; without a view,
+ *	the choice's lock will do
  *
  * Return: its options in the view, NULL if the view does not contain it.
  */
@@ -162,26 +162,26 @@ void kproxy_server_put(struct kproxy_server *server)
 	kproxy_quota_uncharge(server->upstream->obj.quota, KPROXY_QUOTA_OBJECTS, 1);
 	kproxy_upstream_put(server->upstream);
 	kproxy_stats_free(server->stats);
-	kproxy_latency_free(server->latency);
+	kproxy_histograms_free(server->histograms);
 	free_percpu(server->preconnect.cpus);
 	kfree_rcu(server, rcu);
 }
 
 /**
- * kproxy_server_took() - count how long something took with a server
+ * kproxy_server_add_time() - count how long something took with a server
  * @server: the server, held
  * @kind: what it was
  * @us: how long it was, in microseconds
  *
  * Context: process or softirq.
  */
-void kproxy_server_took(struct kproxy_server *server,
-			enum kproxy_latency_kind kind, u64 us)
+void kproxy_server_add_time(struct kproxy_server *server,
+			    enum kproxy_time_kind kind, u64 us)
 {
 	struct mem_cgroup *memcg;
 
 	/* The first time costs the memory that it is counted in. */
 	memcg = kproxy_memcg_enter(server->upstream->owner);
-	kproxy_latency_add(server->latency, kind, us);
+	kproxy_histograms_add(server->histograms, kind, us);
 	kproxy_memcg_leave(memcg);
 }

@@ -12,7 +12,7 @@
 #include "addr.h"
 #include "check.h"
 #include "health.h"
-#include "latency.h"
+#include "histogram.h"
 #include "object.h"
 #include "preconnect.h"
 #include "stats.h"
@@ -53,7 +53,7 @@ struct kproxy_server {
 	u64 id;
 	struct kproxy_stats __percpu *stats;
 	/* a CPU's is there once it has counted */
-	struct kproxy_latency_slot __percpu *latency;
+	struct kproxy_histograms_slot __percpu *histograms;
 
 	/* enum kproxy_server_flag, atomic bits */
 	unsigned long flags;
@@ -90,8 +90,8 @@ kproxy_server_options(const struct kproxy_server *server,
 		      const struct kproxy_view *view);
 void kproxy_server_hold(struct kproxy_server *server);
 void kproxy_server_put(struct kproxy_server *server);
-void kproxy_server_took(struct kproxy_server *server,
-			enum kproxy_latency_kind kind, u64 us);
+void kproxy_server_add_time(struct kproxy_server *server,
+			    enum kproxy_time_kind kind, u64 us);
 
 /* Context: any. Whether it takes new sessions with these options. */
 static inline bool

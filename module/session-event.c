@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What happens to a session, and when its time is over: changes of its state,
- * which may come from anywhere, and what follows from one at once. All that takes
- * longer is left to the life work.
+ * which may come from anywhere, and what follows from one at once. All that
+ * takes longer is left to the life work.
  */
 #include <linux/jiffies.h>
 #include <linux/wait_bit.h>
@@ -88,7 +88,8 @@ static void session_set_reason(struct kproxy_session *s, enum kproxy_state state
 }
 
 /**
- * kproxy_session_look_at() - have the timer look at a session, at the latest then
+ * kproxy_session_arm_by() - have the timer look at a session, at the latest
+ * then
  * @s: the session
  * @when: jiffies; has no effect if the timer is set for an earlier time
  *
@@ -97,7 +98,7 @@ static void session_set_reason(struct kproxy_session *s, enum kproxy_state state
  *
  * Context: any in which the session can't end.
  */
-void kproxy_session_look_at(struct kproxy_session *s, unsigned long when)
+void kproxy_session_arm_by(struct kproxy_session *s, unsigned long when)
 {
 	/* Pairs with that of session_timer(). */
 	smp_mb();
@@ -120,7 +121,7 @@ static void session_state_changed(struct kproxy_session *s,
 		kproxy_session_schedule_life(s);
 	} else if (new >= KPROXY_CLOSING_IN && s->times.fin) {
 		kproxy_fault_point(KPROXY_POINT_EVENT_TIMER);
-		kproxy_session_look_at(s, jiffies + s->times.fin);
+		kproxy_session_arm_by(s, jiffies + s->times.fin);
 	}
 }
 
@@ -157,7 +158,8 @@ bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
  * @reason: why the session ends, if it does so by this
  *
  * Context: any.
- * Return: true if that changed its state; false also when it was another already.
+ * Return: true if that changed its state; false also when it was another
+ * already.
  */
 bool kproxy_session_event_in(struct kproxy_session *s, enum kproxy_state state,
 			     enum kproxy_event event,
@@ -197,16 +199,16 @@ static bool session_both_closed(const struct kproxy_session *s)
  * @s: the session
  * @side: whose socket it is, which is locked
  *
- * Both may close at the same time, and before the session lingers:
- * whoever sets a bit or the state, which are full barriers, looks at all of them
- * after that, so that one sees the last.
+ * Both may close at the same time, and before the session lingers: whoever sets
+ * a bit or the state, which are full barriers, looks at all of them after that,
+ * so that one sees the last.
  *
  * Context: a callback of that socket.
  */
 void kproxy_session_socket_changed(struct kproxy_session *s,
 				   enum kproxy_side side)
 {
-	if (s->ends[side].sk->sk_state != TCP_CLOSE ||
+	if (s->socks[side].sk->sk_state != TCP_CLOSE ||
 	    test_and_set_bit(KPROXY_SESSION_CLOSED + side, &s->flags))
 		return;
 	kproxy_fault_point(KPROXY_POINT_SOCKET_CHANGED);
@@ -217,14 +219,14 @@ void kproxy_session_socket_changed(struct kproxy_session *s,
 /**
  * kproxy_session_eof() - the end of a stream was passed on
  * @s: the session, both its sockets locked
- * @source: where the stream came from
+ * @from: where the stream came from
  *
  * Context: softirq, or the life work with bottom halves off.
  */
-void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source)
+void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side from)
 {
 	kproxy_fault_point(KPROXY_POINT_EOF);
-	kproxy_session_event(s, eof_event[source], eof_reason[source]);
+	kproxy_session_event(s, eof_event[from], eof_reason[from]);
 	kproxy_fault_point(KPROXY_POINT_BOTH_CLOSED);
 	if (session_both_closed(s))
 		kproxy_session_event(s, KPROXY_EV_CLOSED, KPROXY_REASON_NONE);
@@ -262,7 +264,7 @@ unsigned long kproxy_session_progress(const struct kproxy_session *s)
 
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		last = later(last, READ_ONCE(s->pumps[side].last));
-		if (kproxy_sock_acked(s->ends[side].sk, &acked))
+		if (kproxy_sock_acked(s->socks[side].sk, &acked))
 			last = later(last, acked);
 	}
 	return last;
@@ -280,7 +282,7 @@ unsigned long kproxy_session_progress(const struct kproxy_session *s)
 bool kproxy_session_deadline(const struct kproxy_session *s,
 			     enum kproxy_state state, unsigned long *deadline)
 {
-	unsigned long last, drain;
+	unsigned long last, flush;
 	bool any = false;
 
 	deadline_min(deadline, &any, s->began, s->times.age);
@@ -292,10 +294,10 @@ bool kproxy_session_deadline(const struct kproxy_session *s,
 	deadline_min(deadline, &any, last, state == KPROXY_ESTABLISHED ?
 						   s->times.idle :
 						   s->times.fin);
-	if (test_bit(KPROXY_SESSION_DRAINING, &s->flags)) {
-		drain = kproxy_session_drain_time(s);
-		last = later(last, READ_ONCE(s->step_by) - drain);
-		deadline_min(deadline, &any, last, drain);
+	if (test_bit(KPROXY_SESSION_FLUSHING, &s->flags)) {
+		flush = kproxy_session_flush_time(s);
+		last = later(last, READ_ONCE(s->step_by) - flush);
+		deadline_min(deadline, &any, last, flush);
 	}
 	return any;
 }
@@ -313,5 +315,5 @@ void kproxy_session_arm(struct kproxy_session *s)
 
 	if (!kproxy_state_final(state) &&
 	    kproxy_session_deadline(s, state, &deadline))
-		kproxy_session_look_at(s, deadline);
+		kproxy_session_arm_by(s, deadline);
 }

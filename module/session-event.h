@@ -6,10 +6,10 @@
 
 #include "session.h"
 
-void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side source);
+void kproxy_session_eof(struct kproxy_session *s, enum kproxy_side from);
 void kproxy_session_schedule_life(struct kproxy_session *s);
 void kproxy_session_arm(struct kproxy_session *s);
-void kproxy_session_look_at(struct kproxy_session *s, unsigned long when);
+void kproxy_session_arm_by(struct kproxy_session *s, unsigned long when);
 unsigned long kproxy_session_progress(const struct kproxy_session *s);
 bool kproxy_session_event(struct kproxy_session *s, enum kproxy_event event,
 			  enum kproxy_reason reason);

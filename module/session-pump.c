@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Decides when a session's pumps run, and under which locks. Bytes move in
- * softirq: either in the source's data_ready, or in the pump work. data_ready
- * holds the source's lock, so it may only try the destination's. The pump work
- * takes both, in address order.
+ * softirq: either in the from socket's data_ready, or in the pump work.
+ * data_ready holds the from socket's lock, so it may only try the to socket's.
+ * The pump work takes both, in address order.
  */
 #include <linux/hrtimer.h>
 #include <linux/jiffies.h>
@@ -42,14 +42,14 @@ static const unsigned int stall_counter[KPROXY_SIDES] = {
 /**
  * kproxy_session_kick() - queue a run of one direction
  * @s: the session, connected
- * @source: the side that the direction reads from
+ * @from: the side that the direction reads from
  *
  * Context: any in which the session can't end: a callback of one of its
  * sockets, its timer or its life work.
  */
-void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side source)
+void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side from)
 {
-	set_bit(KPROXY_SESSION_WANTED + source, &s->flags);
+	set_bit(KPROXY_SESSION_WANTED + from, &s->flags);
 	/* Don't dirty the cache line again: both directions read it. */
 	if (!test_bit(KPROXY_SESSION_KICKED, &s->flags))
 		set_bit(KPROXY_SESSION_KICKED, &s->flags);
@@ -82,27 +82,27 @@ void kproxy_session_failed(struct kproxy_session *s, enum kproxy_side side)
 		kproxy_session_kick(s, side);
 }
 
-static void session_account(struct kproxy_session *s, enum kproxy_side source,
+static void session_account(struct kproxy_session *s, enum kproxy_side from,
 			    const struct kproxy_pump_moved *moved)
 {
 	u64 bytes = moved->spliced + moved->copied;
 
 	if (!bytes)
 		return;
-	kproxy_stats_add(s->net_stats, bytes_counter[source], bytes);
+	kproxy_stats_add(s->net_stats, bytes_counter[from], bytes);
 	kproxy_stats_add(s->net_stats, KPROXY_A_COUNTERS_BYTES_SPLICED,
 			 moved->spliced);
 	kproxy_stats_add(s->net_stats, KPROXY_A_COUNTERS_BYTES_COPIED,
 			 moved->copied);
-	kproxy_stats_add(s->listener_stats, bytes_counter[source], bytes);
-	kproxy_stats_add(s->server_stats, bytes_counter[source], bytes);
+	kproxy_stats_add(s->listener_stats, bytes_counter[from], bytes);
+	kproxy_stats_add(s->server_stats, bytes_counter[from], bytes);
 }
 
 /**
  * kproxy_session_count_stall() - add a stall's duration so far to the counters
  * @s: the session, referenced or kept from ending by the caller; it was
  *	connected
- * @source: the side that the direction reads from
+ * @from: the side that the direction reads from
  *
  * A counter dump can race with the end of a stall, so stall_counted records
  * what has been added so far.
@@ -110,37 +110,37 @@ static void session_account(struct kproxy_session *s, enum kproxy_side source,
  * Context: any.
  */
 void kproxy_session_count_stall(struct kproxy_session *s,
-				enum kproxy_side source)
+				enum kproxy_side from)
 {
-	u64 stalled = kproxy_pump_stalled(&s->pumps[source]);
-	u64 counted = READ_ONCE(s->pumps[source].stall_counted);
+	u64 stalled = kproxy_pump_stalled(&s->pumps[from]);
+	u64 counted = READ_ONCE(s->pumps[from].stall_counted);
 
 	do {
 		if (stalled <= counted)
 			return;
-	} while (!try_cmpxchg(&s->pumps[source].stall_counted, &counted,
+	} while (!try_cmpxchg(&s->pumps[from].stall_counted, &counted,
 			      stalled));
 	stalled -= counted;
-	kproxy_stats_add(s->net_stats, stall_counter[source], stalled);
-	kproxy_stats_add(s->listener_stats, stall_counter[source], stalled);
-	kproxy_stats_add(s->server_stats, stall_counter[source], stalled);
+	kproxy_stats_add(s->net_stats, stall_counter[from], stalled);
+	kproxy_stats_add(s->listener_stats, stall_counter[from], stalled);
+	kproxy_stats_add(s->server_stats, stall_counter[from], stalled);
 }
 
-/* The destination has run out of room, or has room again. */
-static void session_stall(struct kproxy_session *s, enum kproxy_side source,
+/* The to socket has run out of room, or has room again. */
+static void session_stall(struct kproxy_session *s, enum kproxy_side from,
 			  bool full)
 {
-	struct kproxy_pump *pump = &s->pumps[source];
+	struct kproxy_pump *pump = &s->pumps[from];
 	s64 now = ktime_get_ns();
 
 	if (full) {
 		WRITE_ONCE(pump->stall, pump->stall - now);
-		trace_kproxy_stall(s, !source);
+		trace_kproxy_stall(s, !from);
 		return;
 	}
 	WRITE_ONCE(pump->stall, pump->stall + now);
-	kproxy_session_count_stall(s, source);
-	trace_kproxy_resume(s, !source, pump->stall / NSEC_PER_USEC);
+	kproxy_session_count_stall(s, from);
+	trace_kproxy_resume(s, !from, pump->stall / NSEC_PER_USEC);
 }
 
 /**
@@ -151,11 +151,11 @@ static void session_stall(struct kproxy_session *s, enum kproxy_side source,
  */
 void kproxy_session_end_stalls(struct kproxy_session *s)
 {
-	enum kproxy_side source;
+	enum kproxy_side from;
 
-	for (source = KPROXY_CLIENT; source < KPROXY_SIDES; source++)
-		if (kproxy_pump_stalls(&s->pumps[source]))
-			session_stall(s, source, false);
+	for (from = KPROXY_CLIENT; from < KPROXY_SIDES; from++)
+		if (kproxy_pump_stalls(&s->pumps[from]))
+			session_stall(s, from, false);
 }
 
 /*
@@ -173,41 +173,41 @@ static unsigned long session_retry_pause(struct kproxy_pump *pump)
 }
 
 /*
- * Bottom halves off; both sockets locked, the destination not owned by a
+ * Bottom halves off; both sockets locked, the to socket not owned by a
  * process.
  */
 static enum kproxy_pump_result session_run(struct kproxy_session *s,
-					   enum kproxy_side source)
+					   enum kproxy_side from)
 {
 	struct kproxy_pump_moved moved = {};
 	enum kproxy_pump_result result;
 	bool full;
 
-	if (unlikely(test_bit(KPROXY_SESSION_HELD + source, &s->flags)))
-		clear_bit(KPROXY_SESSION_HELD + source, &s->flags);
-	result = kproxy_pump_run(&s->pumps[source], s->ends[source].sk,
-				 s->ends[!source].sk, &kproxy_pool, &moved);
-	session_account(s, source, &moved);
-	trace_kproxy_pump(s, source, &moved, result);
+	if (unlikely(test_bit(KPROXY_SESSION_COALESCING + from, &s->flags)))
+		clear_bit(KPROXY_SESSION_COALESCING + from, &s->flags);
+	result = kproxy_pump_run(&s->pumps[from], s->socks[from].sk,
+				 s->socks[!from].sk, &kproxy_pool, &moved);
+	session_account(s, from, &moved);
+	trace_kproxy_pump(s, from, &moved, result);
 	/* Only on a change, so that a continued stall reads no clock. */
 	full = result == KPROXY_PUMP_FULL;
-	if (unlikely(full != kproxy_pump_stalls(&s->pumps[source])))
-		session_stall(s, source, full);
+	if (unlikely(full != kproxy_pump_stalls(&s->pumps[from])))
+		session_stall(s, from, full);
 	switch (result) {
 	case KPROXY_PUMP_EOF:
-		kproxy_session_eof(s, source);
+		kproxy_session_eof(s, from);
 		break;
 	case KPROXY_PUMP_BROKEN:
-		kproxy_session_failed(s, !source);
+		kproxy_session_failed(s, !from);
 		break;
 	case KPROXY_PUMP_RETRY:
 		set_bit(KPROXY_SESSION_RETRY, &s->flags);
 		kproxy_fault_point(KPROXY_POINT_PUMP_RETRY);
-		kproxy_session_look_at(s, jiffies +
-				       session_retry_pause(&s->pumps[source]));
+		kproxy_session_arm_by(s, jiffies +
+				      session_retry_pause(&s->pumps[from]));
 		break;
 	case KPROXY_PUMP_YIELD:
-		kproxy_session_kick(s, source);
+		kproxy_session_kick(s, from);
 		break;
 	case KPROXY_PUMP_DRY:
 	case KPROXY_PUMP_FULL:
@@ -217,7 +217,7 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 }
 
 /**
- * kproxy_session_news() - continue a flush after an event on one socket
+ * kproxy_session_kick_flush() - continue a flush after an event on one socket
  * @s: the session
  * @side: the side of the socket, which is locked
  *
@@ -229,87 +229,88 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
  * Return: true if a flush is under way, so that the caller has nothing else to
  * do.
  */
-bool kproxy_session_news(struct kproxy_session *s, enum kproxy_side side)
+bool kproxy_session_kick_flush(struct kproxy_session *s, enum kproxy_side side)
 {
-	if (likely(!test_bit(KPROXY_SESSION_DRAINING, &s->flags)))
+	if (likely(!test_bit(KPROXY_SESSION_FLUSHING, &s->flags)))
 		return false;
 	kproxy_session_kick(s, !side);
 	return true;
 }
 
-static void session_set_hold_timer(struct kproxy_session *s, u64 us)
+static void session_set_coalesce_timer(struct kproxy_session *s, u64 us)
 {
-	hrtimer_start(&s->hold_timer, ns_to_ktime(us * NSEC_PER_USEC),
+	hrtimer_start(&s->coalesce_timer, ns_to_ktime(us * NSEC_PER_USEC),
 		      HRTIMER_MODE_REL_SOFT);
 }
 
 /*
  * Return true if the pump should wait until more of the stream has come. The
- * source is locked. The pump's hold is read without the destination's lock,
+ * source is locked. The pump's coalescing is read without the to socket's lock,
  * because the old and the new value both do.
  */
-static bool session_holds(struct kproxy_session *s, enum kproxy_side source)
+static bool session_coalesces(struct kproxy_session *s, enum kproxy_side from)
 {
-	struct kproxy_pump *pump = &s->pumps[source];
-	const struct sock *sk = s->ends[source].sk;
+	struct kproxy_pump *pump = &s->pumps[from];
+	const struct sock *sk = s->socks[from].sk;
 
 	if (sock_flag(sk, SOCK_DONE) ||
-	    kproxy_sock_unread(sk) >= READ_ONCE(pump->hold.bytes))
+	    kproxy_sock_unread(sk) >= READ_ONCE(pump->coalesce.bytes))
 		return false;
-	if (test_bit(KPROXY_SESSION_HELD + source, &s->flags))
+	if (test_bit(KPROXY_SESSION_COALESCING + from, &s->flags))
 		return true;
-	WRITE_ONCE(pump->held_since, tcp_sk(sk)->tcp_mstamp);
-	set_bit(KPROXY_SESSION_HELD + source, &s->flags);
+	WRITE_ONCE(pump->coalescing_since, tcp_sk(sk)->tcp_mstamp);
+	set_bit(KPROXY_SESSION_COALESCING + from, &s->flags);
 	/*
-	 * Pairs with the barrier in kproxy_session_hold_timer(): either this
-	 * sees that the timer is not queued, or the timer sees the bit.
+	 * Pairs with the barrier in kproxy_session_coalesce_timer(): either
+	 * this sees that the timer is not queued, or the timer sees the bit.
 	 */
 	smp_mb__after_atomic();
-	kproxy_fault_point(KPROXY_POINT_HOLD);
-	trace_kproxy_hold(s, source);
-	if (!hrtimer_is_queued(&s->hold_timer))
-		session_set_hold_timer(s, READ_ONCE(pump->hold.us));
+	kproxy_fault_point(KPROXY_POINT_COALESCE);
+	trace_kproxy_coalesce(s, from);
+	if (!hrtimer_is_queued(&s->coalesce_timer))
+		session_set_coalesce_timer(s, READ_ONCE(pump->coalesce.us));
 	return true;
 }
 
 /* Microseconds that a direction may still be coalesced, 0 if none are left. */
-static u32 session_hold_left(const struct kproxy_session *s,
-			     enum kproxy_side source)
+static u32 session_coalesce_left(const struct kproxy_session *s,
+				 enum kproxy_side from)
 {
 	u32 now = div_u64(ktime_get_ns(), NSEC_PER_USEC);
-	s32 left = READ_ONCE(s->pumps[source].held_since) +
-		   READ_ONCE(s->pumps[source].hold.us) - now;
+	s32 left = READ_ONCE(s->pumps[from].coalescing_since) +
+		   READ_ONCE(s->pumps[from].coalesce.us) - now;
 
 	return max(left, 0);
 }
 
 /**
- * kproxy_session_hold_timer() - run the pumps that were held too long
- * @timer: the session's hold timer
+ * kproxy_session_coalesce_timer() - run the pumps that were coalesced for too
+ * long
+ * @timer: the session's coalesce timer
  *
  * Runs of the pump don't touch the timer. Therefore it may find a direction
- * that was held only after the timer was started.
+ * whose coalescing began only after the timer was started.
  *
  * Context: softirq.
  * Return: HRTIMER_NORESTART.
  */
-enum hrtimer_restart kproxy_session_hold_timer(struct hrtimer *timer)
+enum hrtimer_restart kproxy_session_coalesce_timer(struct hrtimer *timer)
 {
 	struct kproxy_session *s =
-		container_of(timer, struct kproxy_session, hold_timer);
+		container_of(timer, struct kproxy_session, coalesce_timer);
 	u32 next = U32_MAX, left;
 	enum kproxy_side side;
 
 	/*
-	 * Pairs with the barrier in session_holds(): the timer was marked as no
-	 * longer queued before it, and the bits are read after it.
+	 * Pairs with the barrier in session_coalesces(): the timer was marked
+	 * as no longer queued before it, and the bits are read after it.
 	 */
 	smp_mb();
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
-		if (!test_bit(KPROXY_SESSION_HELD + side, &s->flags))
+		if (!test_bit(KPROXY_SESSION_COALESCING + side, &s->flags))
 			continue;
-		kproxy_fault_point(KPROXY_POINT_HOLD_TIMER);
-		left = session_hold_left(s, side);
+		kproxy_fault_point(KPROXY_POINT_COALESCE_TIMER);
+		left = session_coalesce_left(s, side);
 		if (left) {
 			next = min(next, left);
 			continue;
@@ -319,26 +320,26 @@ enum hrtimer_restart kproxy_session_hold_timer(struct hrtimer *timer)
 	}
 	/* Not HRTIMER_RESTART: another CPU may have started it again. */
 	if (next != U32_MAX)
-		session_set_hold_timer(s, next);
+		session_set_coalesce_timer(s, next);
 	return HRTIMER_NORESTART;
 }
 
 /**
  * kproxy_session_data_ready() - handle received data or the end of a stream
  * @s: the session
- * @source: the side that received it; its socket is locked, by its spinlock or
+ * @from: the side that received it; its socket is locked, by its spinlock or
  *	by this process, which is then working off the backlog
  *
- * The destination's lock is only tried, because its holder may be waiting for
- * the source's.
+ * The to socket's lock is only tried, because its holder may be waiting for
+ * the from socket's.
  *
  * Context: a callback of the socket.
  */
 void kproxy_session_data_ready(struct kproxy_session *s,
-			       enum kproxy_side source)
+			       enum kproxy_side from)
 {
 	enum kproxy_state state = READ_ONCE(s->state);
-	struct sock *dst;
+	struct sock *to;
 
 	if (unlikely(!kproxy_state_connected(state))) {
 		/* The life work reads the greeting. */
@@ -347,30 +348,30 @@ void kproxy_session_data_ready(struct kproxy_session *s,
 		return;
 	}
 	kproxy_fault_point(KPROXY_POINT_DATA_READY);
-	if (unlikely(kproxy_session_news(s, source)))
+	if (unlikely(kproxy_session_kick_flush(s, from)))
 		return;
-	if (unlikely(READ_ONCE(s->pumps[source].hold.bytes)) &&
-	    session_holds(s, source))
+	if (unlikely(READ_ONCE(s->pumps[from].coalesce.bytes)) &&
+	    session_coalesces(s, from))
 		return;
 
-	dst = s->ends[!source].sk;
+	to = s->socks[!from].sk;
 	local_bh_disable();
-	if (unlikely(!spin_trylock(&dst->sk_lock.slock)))
+	if (unlikely(!spin_trylock(&to->sk_lock.slock)))
 		goto busy;
-	if (unlikely(sock_owned_by_user_nocheck(dst))) {
-		spin_unlock(&dst->sk_lock.slock);
+	if (unlikely(sock_owned_by_user_nocheck(to))) {
+		spin_unlock(&to->sk_lock.slock);
 		goto busy;
 	}
-	session_run(s, source);
+	session_run(s, from);
 	kproxy_stats_inc(s->net_stats, KPROXY_A_COUNTERS_PUMPS_INLINE);
-	spin_unlock(&dst->sk_lock.slock);
+	spin_unlock(&to->sk_lock.slock);
 	local_bh_enable();
 	return;
 
 busy:
 	kproxy_fault_point(KPROXY_POINT_DATA_BUSY);
-	set_bit(KPROXY_SESSION_DEFERRED + source, &s->flags);
-	kproxy_session_kick(s, source);
+	set_bit(KPROXY_SESSION_DEFERRED + from, &s->flags);
+	kproxy_session_kick(s, from);
 	local_bh_enable();
 }
 
@@ -387,11 +388,11 @@ void kproxy_session_write_space(struct kproxy_session *s,
 				enum kproxy_side side)
 {
 	const struct kproxy_pump *pump = &s->pumps[!side];
-	struct sock *sk = s->ends[side].sk;
+	struct sock *sk = s->socks[side].sk;
 
 	if (pump->sending)
 		return;
-	if (kproxy_session_news(s, side))
+	if (kproxy_session_kick_flush(s, side))
 		return;
 	if (pump->full && sk_stream_is_writeable(sk)) {
 		kproxy_fault_point(KPROXY_POINT_WRITE_SPACE);
@@ -406,39 +407,39 @@ void kproxy_session_write_space(struct kproxy_session *s,
  * Reset it at once if it has sent more, because nobody is left to receive that.
  * Both sockets are locked.
  */
-static void session_drain(struct kproxy_session *s, enum kproxy_side failed)
+static void session_flush(struct kproxy_session *s, enum kproxy_side failed)
 {
-	struct sock *dst = s->ends[!failed].sk;
+	struct sock *to = s->socks[!failed].sk;
 	enum kproxy_pump_result result;
 
 	result = session_run(s, failed);
-	kproxy_fault_point(KPROXY_POINT_DRAIN);
+	kproxy_fault_point(KPROXY_POINT_FLUSH);
 	/* A closed socket's write queue still holds what it never sent. */
-	if (result == KPROXY_PUMP_BROKEN || dst->sk_state == TCP_CLOSE ||
+	if (result == KPROXY_PUMP_BROKEN || to->sk_state == TCP_CLOSE ||
 	    test_bit(KPROXY_SESSION_FAILED + !failed, &s->flags) ||
-	    kproxy_sock_unread(dst) ||
+	    kproxy_sock_unread(to) ||
 	    (result != KPROXY_PUMP_FULL && result != KPROXY_PUMP_RETRY &&
 	     result != KPROXY_PUMP_YIELD &&
-	     tcp_rtx_and_write_queues_empty(dst))) {
+	     tcp_rtx_and_write_queues_empty(to))) {
 		kproxy_session_event(s, KPROXY_EV_RESET, failed_reason[failed]);
 		return;
 	}
-	set_bit(SOCK_NOSPACE, &dst->sk_socket->flags);
-	if (test_and_set_bit(KPROXY_SESSION_DRAINING, &s->flags))
+	set_bit(SOCK_NOSPACE, &to->sk_socket->flags);
+	if (test_and_set_bit(KPROXY_SESSION_FLUSHING, &s->flags))
 		return;
-	WRITE_ONCE(s->step_by, jiffies + kproxy_session_drain_time(s));
-	kproxy_session_look_at(s, s->step_by);
+	WRITE_ONCE(s->step_by, jiffies + kproxy_session_flush_time(s));
+	kproxy_session_arm_by(s, s->step_by);
 }
 
 /* Both sockets are locked. */
-static void session_held_in_vain(struct kproxy_session *s,
-				 enum kproxy_side source, u32 came)
+static void session_coalesced_in_vain(struct kproxy_session *s,
+				      enum kproxy_side from, u32 came)
 {
-	struct kproxy_pump *pump = &s->pumps[source];
+	struct kproxy_pump *pump = &s->pumps[from];
 
-	trace_kproxy_late(s, source);
-	kproxy_hold_in_vain(&pump->hold, came, kproxy_pump_bytes(pump),
-			    tcp_sk(s->ends[source].sk)->tcp_mstamp);
+	trace_kproxy_late(s, from);
+	kproxy_coalesce_in_vain(&pump->coalesce, came, kproxy_pump_bytes(pump),
+				tcp_sk(s->socks[from].sk)->tcp_mstamp);
 }
 
 static void session_pump_wanted(struct kproxy_session *s)
@@ -458,13 +459,13 @@ static void session_pump_wanted(struct kproxy_session *s)
 					    KPROXY_A_COUNTERS_PUMPS_INLINE);
 		session_run(s, side);
 		if (test_and_clear_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags))
-			session_held_in_vain(s, side,
-					     kproxy_pump_bytes(&s->pumps[side]) -
-					     before);
+			session_coalesced_in_vain(s, side,
+						  kproxy_pump_bytes(&s->pumps[side]) -
+						  before);
 	}
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		if (unlikely(test_bit(KPROXY_SESSION_FAILED + side, &s->flags)))
-			session_drain(s, side);
+			session_flush(s, side);
 }
 
 /*
@@ -476,14 +477,14 @@ static void session_ack_soon(struct kproxy_session *s)
 	if (likely(!test_bit(KPROXY_SESSION_LATE_ACKS, &s->flags)))
 		return;
 	clear_bit(KPROXY_SESSION_LATE_ACKS, &s->flags);
-	kproxy_sock_ack_soon(s->ends[KPROXY_CLIENT].sk);
+	kproxy_sock_ack_soon(s->socks[KPROXY_CLIENT].sk);
 }
 
 /* Lock both sockets, in address order, and run the pumps that are wanted. */
 static void session_pump_locked(struct kproxy_session *s)
 {
-	struct sock *a = s->ends[KPROXY_CLIENT].sk;
-	struct sock *b = s->ends[KPROXY_SERVER].sk;
+	struct sock *a = s->socks[KPROXY_CLIENT].sk;
+	struct sock *b = s->socks[KPROXY_SERVER].sk;
 
 	if (!kproxy_state_connected(READ_ONCE(s->state)))
 		return;

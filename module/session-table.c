@@ -294,7 +294,7 @@ static void count_stalls(struct kproxy_net *kn)
 {
 	struct kproxy_session_walk walk;
 	struct kproxy_session *s;
-	enum kproxy_side source;
+	enum kproxy_side from;
 
 	kproxy_session_walk_init(&walk, kn);
 	kproxy_session_walk_begin(&walk);
@@ -303,8 +303,8 @@ static void count_stalls(struct kproxy_net *kn)
 		     !kproxy_pump_stalls(&s->pumps[KPROXY_SERVER])) ||
 		    !refcount_inc_not_zero(&s->refs))
 			continue;
-		for (source = KPROXY_CLIENT; source < KPROXY_SIDES; source++)
-			kproxy_session_count_stall(s, source);
+		for (from = KPROXY_CLIENT; from < KPROXY_SIDES; from++)
+			kproxy_session_count_stall(s, from);
 		kproxy_session_put(s);
 	}
 	kproxy_session_walk_end(&walk);

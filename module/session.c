@@ -2,7 +2,7 @@
 /*
  * A session is a client's socket, a server's socket and a pump for each
  * direction. state.c says which event leads where; here is what happens then.
- * How it comes to a server is in session-reach.c, how the bytes move in
+ * How it comes to a server is in session-connect.c, how the bytes move in
  * session-pump.c.
  *
  * Everything that sleeps (connect, close) is done by the life work, one step at
@@ -33,7 +33,7 @@
 #include "session.h"
 #include "session-event.h"
 #include "session-pump.h"
-#include "session-reach.h"
+#include "session-connect.h"
 #include "session-table.h"
 #include "shared.h"
 #include "trace.h"
@@ -47,12 +47,12 @@
 
 static struct kproxy_session *client_session(struct kproxy_sock *ks)
 {
-	return container_of(ks, struct kproxy_session, ends[KPROXY_CLIENT]);
+	return container_of(ks, struct kproxy_session, socks[KPROXY_CLIENT]);
 }
 
 static struct kproxy_session *server_session(struct kproxy_sock *ks)
 {
-	return container_of(ks, struct kproxy_session, ends[KPROXY_SERVER]);
+	return container_of(ks, struct kproxy_session, socks[KPROXY_SERVER]);
 }
 
 /* The client's socket is locked. */
@@ -62,7 +62,7 @@ static void client_changed(struct kproxy_sock *ks)
 
 	kproxy_session_socket_changed(s, KPROXY_CLIENT);
 	kproxy_fault_point(KPROXY_POINT_CLIENT_CHANGED);
-	if (kproxy_session_news(s, KPROXY_CLIENT) || !ks->sk->sk_err)
+	if (kproxy_session_kick_flush(s, KPROXY_CLIENT) || !ks->sk->sk_err)
 		return;
 	/* If a server has answered, it gets the client's bytes first. */
 	if (!kproxy_session_event(s, KPROXY_EV_CLIENT_LOST,
@@ -80,12 +80,12 @@ static void server_changed(struct kproxy_sock *ks)
 	enum kproxy_state state = READ_ONCE(s->state);
 
 	if (state == KPROXY_CONNECTING)
-		kproxy_session_reach_changed(s);
+		kproxy_session_connect_changed(s);
 	if (kproxy_state_early(state))
 		return;
 	kproxy_fault_point(KPROXY_POINT_SERVER_CHANGED);
 	kproxy_session_socket_changed(s, KPROXY_SERVER);
-	if (!kproxy_session_news(s, KPROXY_SERVER) && ks->sk->sk_err)
+	if (!kproxy_session_kick_flush(s, KPROXY_SERVER) && ks->sk->sk_err)
 		kproxy_session_failed(s, KPROXY_SERVER);
 }
 
@@ -128,8 +128,8 @@ static void session_wait_owner(struct kproxy_session *s)
 
 	kproxy_fault_point(KPROXY_POINT_LIFE_OWNER);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
-		lock_sock(s->ends[side].sk);
-		release_sock(s->ends[side].sk);
+		lock_sock(s->socks[side].sk);
+		release_sock(s->socks[side].sk);
 	}
 	kproxy_session_kick_both(s);
 }
@@ -166,14 +166,14 @@ static struct kproxy_upstream *session_route(struct kproxy_session *s)
 	char name[KPROXY_HELLO_NAME_SIZE];
 
 	if (!s->greeting.name ||
-	    kproxy_greeting_name(&s->greeting, s->ends[KPROXY_CLIENT].socket,
+	    kproxy_greeting_name(&s->greeting, s->socks[KPROXY_CLIENT].socket,
 				 name))
 		return NULL;
 	return kproxy_route_upstream(s->listener, name);
 }
 
 /* A new session is the upstream's that its listener names now, if there is one. */
-static bool session_follow(struct kproxy_session *s)
+static bool session_reroute(struct kproxy_session *s)
 {
 	struct kproxy_upstream *up = session_route(s) ?:
 				     kproxy_listener_upstream(s->listener);
@@ -196,13 +196,13 @@ static int session_enter(struct kproxy_session *s)
 		return -EDQUOT;
 	/* Its upstream may have lost its servers because it was replaced. */
 	do
-		found = kproxy_session_find(s);
-	while (found == -ENOENT && session_follow(s));
+		found = kproxy_session_choose(s);
+	while (found == -ENOENT && session_reroute(s));
 	return found;
 }
 
 /* From here on it is a session that was begun. */
-static void session_begun(struct kproxy_session *s)
+static void session_announce(struct kproxy_session *s)
 {
 	s->begun = true;
 	kproxy_stats_inc(s->net_stats, KPROXY_A_COUNTERS_SESSIONS_TOTAL);
@@ -211,9 +211,9 @@ static void session_begun(struct kproxy_session *s)
 }
 
 /* Hear what the client says first: 0; -EAGAIN when more must come; a failure. */
-static int session_hear(struct kproxy_session *s)
+static int session_read_greeting(struct kproxy_session *s)
 {
-	struct socket *client = s->ends[KPROXY_CLIENT].socket;
+	struct socket *client = s->socks[KPROXY_CLIENT].socket;
 	char name[KPROXY_HELLO_NAME_SIZE];
 	int err;
 
@@ -228,7 +228,7 @@ static int session_hear(struct kproxy_session *s)
 	err = kproxy_greeting_name(&s->greeting, client, name);
 	if (err == -EAGAIN)
 		return err;
-	session_follow(s);
+	session_reroute(s);
 	return 0;
 }
 
@@ -238,7 +238,7 @@ static void session_greet(struct kproxy_session *s)
 	int err;
 
 	kproxy_fault_point(KPROXY_POINT_LIFE_GREET);
-	err = session_hear(s);
+	err = session_read_greeting(s);
 	if (err == -EAGAIN)
 		return;
 	kproxy_fault_point(KPROXY_POINT_GREET_READ);
@@ -256,17 +256,17 @@ static void session_greet(struct kproxy_session *s)
 	if (!kproxy_session_event(s, KPROXY_EV_GREETED, KPROXY_REASON_NONE))
 		return;
 	kproxy_fault_point(KPROXY_POINT_GREETED);
-	session_begun(s);
+	session_announce(s);
 	if (err)
-		kproxy_session_wait(s);
+		kproxy_session_enqueue(s);
 	else
-		kproxy_session_reach(s);
+		kproxy_session_connect(s);
 }
 
 /* By the reason, which is final, and by how long it was. */
 static void session_count_end(const struct kproxy_session *s)
 {
-	unsigned int counter = KPROXY_COUNTS_ENDS + s->reason;
+	unsigned int counter = KPROXY_COUNTS_END_REASONS + s->reason;
 
 	kproxy_stats_inc(s->net_stats, counter);
 	kproxy_stats_inc(s->listener_stats, counter);
@@ -274,14 +274,14 @@ static void session_count_end(const struct kproxy_session *s)
 	if (kproxy_session_server(s))
 		kproxy_stats_inc(kproxy_session_server(s)->stats, counter);
 	if (s->connected)
-		kproxy_server_took(kproxy_session_server(s),
-				   KPROXY_LATENCY_SESSION,
-				   ktime_us_delta(ktime_get(), s->began_mono));
+		kproxy_server_add_time(kproxy_session_server(s),
+				       KPROXY_TIME_SESSION,
+				       ktime_us_delta(ktime_get(), s->began_mono));
 }
 
 /*
- * Note how many bytes were passed on and not acknowledged. If there are any in a
- * session that both peers have closed, one of them has closed it by a reset.
+ * Note how many bytes were passed on and not acknowledged. If there are any in
+ * a session that both peers have closed, one of them has closed it by a reset.
  */
 static void session_note_unacked(struct kproxy_session *s)
 {
@@ -298,7 +298,7 @@ static void session_note_unacked(struct kproxy_session *s)
 
 		/* A header for the server is none of the client's bytes. */
 		s->unacked[side] = min(kproxy_pump_bytes(pump),
-				       kproxy_sock_unacked(s->ends[side].sk,
+				       kproxy_sock_unacked(s->socks[side].sk,
 							   pump->ended));
 		if (s->unacked[side] && s->state == KPROXY_DONE)
 			WRITE_ONCE(s->reason, reset[side]);
@@ -315,14 +315,14 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		return;
 	kproxy_session_table_remove(s);
 	kproxy_fault_point(KPROXY_POINT_END_TABLE);
-	kproxy_session_wait_no_more(s);
+	kproxy_session_dequeue(s);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
-		if (s->ends[side].socket)
-			kproxy_sock_detach(&s->ends[side]);
+		if (s->socks[side].socket)
+			kproxy_sock_detach(&s->socks[side]);
 	kproxy_fault_point(KPROXY_POINT_END_DETACH);
 	timer_shutdown_sync(&s->timer);
 	kproxy_fault_point(KPROXY_POINT_END_TIMER);
-	hrtimer_cancel(&s->hold_timer);
+	hrtimer_cancel(&s->coalesce_timer);
 	/* Most sessions never needed it. */
 	if (test_bit(KPROXY_SESSION_KICKED, &s->flags))
 		cancel_work_sync(&s->pump_work);
@@ -331,12 +331,12 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	session_note_unacked(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
-		if (!s->ends[side].socket)
+		if (!s->socks[side].socket)
 			continue;
 		if (graceful)
-			kproxy_sock_close(&s->ends[side]);
+			kproxy_sock_close(&s->socks[side]);
 		else
-			kproxy_sock_abort(&s->ends[side]);
+			kproxy_sock_abort(&s->socks[side]);
 	}
 	kproxy_fault_point(KPROXY_POINT_END_CLOSE);
 	trace_kproxy_close(s);
@@ -368,11 +368,11 @@ static void session_life_work(struct work_struct *work)
 		if (test_bit_acquire(KPROXY_SESSION_FINAL, &s->flags))
 			session_end(s, state == KPROXY_DONE);
 	} else if (state == KPROXY_GREETING) {
-		memcg = kproxy_memcg_enter(s->ends[KPROXY_CLIENT].sk);
+		memcg = kproxy_memcg_enter(s->socks[KPROXY_CLIENT].sk);
 		session_greet(s);
 		kproxy_memcg_leave(memcg);
 	} else if (state == KPROXY_CHOOSING) {
-		kproxy_session_reach_on(s);
+		kproxy_session_connect_step(s);
 	} else if (test_and_clear_bit(KPROXY_SESSION_OWNED, &s->flags)) {
 		session_wait_owner(s);
 	}
@@ -428,8 +428,8 @@ static void session_timer(struct timer_list *timer)
 	enum kproxy_state state;
 
 	/*
-	 * Pairs with that of kproxy_session_look_at(): the timer was marked as no
-	 * longer queued before this, and the session is looked at after it.
+	 * Pairs with that of kproxy_session_arm_by(): the timer was marked as
+	 * no longer queued before this, and the session is looked at after it.
 	 */
 	smp_mb();
 	state = READ_ONCE(s->state);
@@ -442,7 +442,7 @@ static void session_timer(struct timer_list *timer)
 		return;
 	if (time_before(jiffies, deadline))
 		/* A pump or an event may have set it earlier by now. */
-		kproxy_session_look_at(s, deadline);
+		kproxy_session_arm_by(s, deadline);
 	else
 		session_timeout(s, state);
 }
@@ -468,7 +468,7 @@ static unsigned int client_hops(const struct sock *client)
 		hops = 1;
 	else if (peer && peer->ops == &kproxy_session_server_ops)
 		hops = container_of(peer, struct kproxy_session,
-				    ends[KPROXY_SERVER])->hops + 1;
+				    socks[KPROXY_SERVER])->hops + 1;
 	rcu_read_unlock();
 	return hops;
 }
@@ -493,10 +493,10 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	INIT_WORK(&s->life_work, session_life_work);
 	mutex_init(&s->life);
 	timer_setup(&s->timer, session_timer, 0);
-	hrtimer_setup(&s->hold_timer, kproxy_session_hold_timer,
+	hrtimer_setup(&s->coalesce_timer, kproxy_session_coalesce_timer,
 		      CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
-	kproxy_hold_init(&s->pumps[KPROXY_CLIENT].hold);
-	kproxy_hold_init(&s->pumps[KPROXY_SERVER].hold);
+	kproxy_coalesce_init(&s->pumps[KPROXY_CLIENT].coalesce);
+	kproxy_coalesce_init(&s->pumps[KPROXY_SERVER].coalesce);
 	refcount_set(&s->refs, 1);
 	s->id = atomic64_inc_return(&kn->last_id);
 	s->hops = hops;
@@ -511,7 +511,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	s->listener_stats = l->stats;
 	s->upstream = up;
 	INIT_LIST_HEAD(&s->waiter.node);
-	s->waiter.turn = kproxy_session_turn;
+	s->waiter.wake = kproxy_session_wake;
 	session_set_times(&s->times, &l->options);
 	kproxy_addr_peer(&s->client, client);
 	kproxy_addr_local(&s->local, client);
@@ -547,11 +547,11 @@ static int session_begin(struct kproxy_session *s)
 	kproxy_fault_point(KPROXY_POINT_START_BEGUN);
 	err = session_publish(s);
 	if (err) {
-		kproxy_session_use(s, NULL);
+		kproxy_session_assign(s, NULL);
 		return err;
 	}
 	if (s->state != KPROXY_GREETING)
-		session_begun(s);
+		session_announce(s);
 	return found;
 }
 
@@ -604,7 +604,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 	/* By the end of this the session may have ended. */
 	refcount_inc(&s->refs);
 	kproxy_fault_point(KPROXY_POINT_START_ATTACH);
-	kproxy_sock_attach(&s->ends[KPROXY_CLIENT], client, from, &client_ops);
+	kproxy_sock_attach(&s->socks[KPROXY_CLIENT], client, from, &client_ops);
 	kproxy_fault_point(KPROXY_POINT_START_ATTACHED);
 	/* It may have failed before anybody was told. */
 	if (client->sk->sk_err || client->sk->sk_state == TCP_CLOSE)
@@ -613,9 +613,9 @@ void kproxy_session_start(struct kproxy_listener *l,
 	else if (greet)
 		session_start_greeting(s);
 	else if (err)
-		kproxy_session_wait(s);
+		kproxy_session_enqueue(s);
 	else
-		kproxy_session_reach(s);
+		kproxy_session_connect(s);
 	mutex_unlock(&s->life);
 	kproxy_session_put(s);
 	return;

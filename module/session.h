@@ -39,18 +39,18 @@ enum kproxy_side {
 enum kproxy_session_flag {
 	/* The pump work is to run the client's, the server's direction. */
 	KPROXY_SESSION_WANTED,
-	/* That run was deferred because the destination's lock was busy. */
+	/* That run was deferred because the to socket's lock was busy. */
 	KPROXY_SESSION_DEFERRED = KPROXY_SESSION_WANTED + KPROXY_SIDES,
 	/* The client's, the server's socket has failed. */
 	KPROXY_SESSION_FAILED = KPROXY_SESSION_DEFERRED + KPROXY_SIDES,
 	/* The client's, the server's socket has reached TCP_CLOSE. */
 	KPROXY_SESSION_CLOSED = KPROXY_SESSION_FAILED + KPROXY_SIDES,
 	/* A failed socket's received bytes are being flushed to its peer. */
-	KPROXY_SESSION_DRAINING = KPROXY_SESSION_CLOSED + KPROXY_SIDES,
+	KPROXY_SESSION_FLUSHING = KPROXY_SESSION_CLOSED + KPROXY_SIDES,
 	/* The client's, the server's bytes are being coalesced. */
-	KPROXY_SESSION_HELD,
-	/* The hold timer fired before enough bytes had come. */
-	KPROXY_SESSION_IN_VAIN = KPROXY_SESSION_HELD + KPROXY_SIDES,
+	KPROXY_SESSION_COALESCING,
+	/* The coalesce timer fired before enough bytes had come. */
+	KPROXY_SESSION_IN_VAIN = KPROXY_SESSION_COALESCING + KPROXY_SIDES,
 	/* Memory was short; the session's timer retries the pumps. */
 	KPROXY_SESSION_RETRY = KPROXY_SESSION_IN_VAIN + KPROXY_SIDES,
 	/* A process owns a socket; the life work waits until it is released. */
@@ -60,7 +60,7 @@ enum kproxy_session_flag {
 	/* The pump work was queued at least once. */
 	KPROXY_SESSION_KICKED,
 	/* The life work is in connect() and runs the pumps afterwards. */
-	KPROXY_SESSION_ASKING,
+	KPROXY_SESSION_IN_CONNECT,
 	/* The state is final and the reason is stored. */
 	KPROXY_SESSION_FINAL,
 	/* session_end() has begun. */
@@ -88,7 +88,7 @@ struct kproxy_session {
 	int reason;
 	/* enum kproxy_session_flag, atomic bits */
 	unsigned long flags;
-	struct kproxy_sock ends[KPROXY_SIDES];
+	struct kproxy_sock socks[KPROXY_SIDES];
 	struct kproxy_stats __percpu *net_stats;
 	struct kproxy_stats __percpu *listener_stats;
 	struct kproxy_stats __percpu *server_stats;
@@ -100,7 +100,7 @@ struct kproxy_session {
 	/* jiffies when the session began */
 	unsigned long began;
 
-	/* Indexed by source; each under its destination's lock. */
+	/* Indexed by source; each under its to socket's lock. */
 	struct kproxy_pump pumps[KPROXY_SIDES];
 
 	/* Runs the pumps, in softirq, with both sockets locked. */
@@ -112,7 +112,7 @@ struct kproxy_session {
 	/* Timeouts, and retries of the pumps. */
 	struct timer_list timer;
 	/* Ends coalescing that takes too long. */
-	struct hrtimer hold_timer;
+	struct hrtimer coalesce_timer;
 	refcount_t refs;
 	struct rcu_head rcu;
 
@@ -145,7 +145,7 @@ struct kproxy_session {
 	ktime_t began_mono;
 	ktime_t began_real;
 	/* under @life, before the connect: when the connect began */
-	ktime_t asked;
+	ktime_t connect_began;
 	/* when a server answered, 0 before; read after the session has ended */
 	ktime_t connected;
 	struct kproxy_session_times times;
@@ -157,7 +157,7 @@ struct kproxy_session {
 
 /* How long the flush of a failed socket may make no progress, in jiffies. */
 static inline unsigned long
-kproxy_session_drain_time(const struct kproxy_session *s)
+kproxy_session_flush_time(const struct kproxy_session *s)
 {
 	return s->times.fin ?: 60 * HZ;
 }

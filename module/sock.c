@@ -616,7 +616,7 @@ struct kproxy_sock *kproxy_sock_peer(const struct sock *sk)
 }
 
 /**
- * kproxy_sock_is_loop() - check whether a socket is connected to itself
+ * kproxy_sock_is_own_peer() - check whether a socket is connected to itself
  * @sk: a socket that was connected, and locked
  *
  * If nobody listens on a local port, a socket that connects there may get this
@@ -626,7 +626,7 @@ struct kproxy_sock *kproxy_sock_peer(const struct sock *sk)
  * Context: any.
  * Return: true if the socket is its own peer.
  */
-bool kproxy_sock_is_loop(const struct sock *sk)
+bool kproxy_sock_is_own_peer(const struct sock *sk)
 {
 	const struct inet_sock *inet = inet_sk(sk);
 

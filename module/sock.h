@@ -67,6 +67,6 @@ void kproxy_sock_read_done(struct sock *sk, u32 len);
 u32 kproxy_sock_unacked(const struct sock *sk, bool fin);
 bool kproxy_sock_acked(const struct sock *sk, unsigned long *when);
 struct kproxy_sock *kproxy_sock_peer(const struct sock *sk);
-bool kproxy_sock_is_loop(const struct sock *sk);
+bool kproxy_sock_is_own_peer(const struct sock *sk);
 
 #endif /* _KPROXY_SOCK_H */

@@ -8,12 +8,12 @@
 
 /*
  * A counter's index is its attribute, KPROXY_A_COUNTERS_*, so that the
- * specification is the only list of counters. Those whose name ends in _US count
- * nanoseconds here. The counters of ended sessions, one for each enum
+ * specification is the only list of counters. Those whose name ends in _US
+ * count nanoseconds here. The counters of ended sessions, one for each enum
  * kproxy_reason, come after all others.
  */
-#define KPROXY_COUNTS_ENDS (KPROXY_A_COUNTERS_MAX + 1)
-#define KPROXY_COUNTS (KPROXY_COUNTS_ENDS + KPROXY_REASON_MAX + 1)
+#define KPROXY_COUNTS_END_REASONS (KPROXY_A_COUNTERS_MAX + 1)
+#define KPROXY_COUNTS (KPROXY_COUNTS_END_REASONS + KPROXY_REASON_MAX + 1)
 
 /* One CPU's counters; written by that CPU alone, read locklessly. */
 struct kproxy_stats {

@@ -179,7 +179,7 @@ TRACE_EVENT(kproxy_connect,
 	),
 	TP_fast_assign(
 		__entry->id = s->id;
-		__entry->us = ktime_us_delta(ktime_get(), s->asked);
+		__entry->us = ktime_us_delta(ktime_get(), s->connect_began);
 		__entry->error = error;
 		memcpy(__entry->server, &server->addr, sizeof(__entry->server));
 		__assign_str(upstream);
@@ -214,9 +214,9 @@ TRACE_EVENT(kproxy_pump,
 );
 
 /* A fast stream is being coalesced, up to this many bytes or microseconds. */
-TRACE_EVENT(kproxy_hold,
-	TP_PROTO(const struct kproxy_session *s, int source),
-	TP_ARGS(s, source),
+TRACE_EVENT(kproxy_coalesce,
+	TP_PROTO(const struct kproxy_session *s, int from),
+	TP_ARGS(s, from),
 	TP_STRUCT__entry(
 		__field(u64, id)
 		__field(int, side)
@@ -225,9 +225,9 @@ TRACE_EVENT(kproxy_hold,
 	),
 	TP_fast_assign(
 		__entry->id = s->id;
-		__entry->side = source;
-		__entry->bytes = s->pumps[source].hold.bytes;
-		__entry->us = s->pumps[source].hold.us;
+		__entry->side = from;
+		__entry->bytes = s->pumps[from].coalesce.bytes;
+		__entry->us = s->pumps[from].coalesce.us;
 	),
 	TP_printk("session=%llu from=%s bytes=%u us=%u", __entry->id,
 		  show_side(__entry->side), __entry->bytes, __entry->us)

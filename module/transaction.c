@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transactions: changes of the configuration that are made as a whole or not
- * at all. Each request for a change is staged in a view: the transaction's, from
- * its begin to its commit, or a view of the request's own, which is committed at
- * the end of the request.
+ * Transactions: changes of the configuration that are made as a whole or not at
+ * all. Each request for a change is staged in a view: the transaction's, from
+ * its begin to its commit, or a view of the request's own, which is committed
+ * at the end of the request.
  *
  * New objects are staged with their memory and their bound sockets. The commit
- * counts the users of every change, prepares every change, which may fail and then
- * undoes all, publishes every change, which cannot fail, and releases unused
- * objects. No other file depends on whether there is a transaction.
+ * counts the users of every change, prepares every change, which may fail and
+ * then undoes all, publishes every change, which cannot fail, and releases
+ * unused objects. No other file depends on whether there is a transaction.
  *
  * A namespace has one transaction at most. It belongs to the socket that began
  * it, and is dropped when that is closed, however that comes about. It was
  * written for one generation of the configuration, and is refused on any other.
  *
- * The port does not identify the owner: netlink unhashes a socket that is closed,
- * so that its port can be reused, before it calls the release notifiers.
+ * The portid does not identify the owner: netlink unhashes a socket that is
+ * closed, so that its portid can be reused, before it calls the release
+ * notifiers.
  *
  * A commit is bounded by KPROXY_STAGED_MAX requests and reschedules between two
- * changes, because it holds generic netlink's cb_lock for reading: once somebody
- * registers a family, requests to all families wait until the commit has ended.
+ * changes, because it holds generic netlink's cb_lock for reading: once
+ * somebody registers a family, requests to all families wait until the commit
+ * has ended.
  */
 #include <linux/netlink.h>
 #include <linux/rcupdate.h>
@@ -32,9 +34,10 @@
 
 /**
  * kproxy_change_stage() - add a change to a view
- * @change: the change, with ops, obj, states and next set; owned by the view from
- *	here on
- * @view: the view, its configuration lock held, without a change of @change->states
+ * @change: the change, with ops, obj, states and next set; owned by the view
+ *	from here on
+ * @view: the view, its configuration lock held, without a change of
+ *	@change->states
  */
 void kproxy_change_stage(struct kproxy_change *change, struct kproxy_view *view)
 {
@@ -170,7 +173,7 @@ void kproxy_transaction_init(struct kproxy_net *kn)
 /**
  * kproxy_transaction_begin() - stage what a socket asks for from now on
  * @kn: the namespace's root, its lock held
- * @port: the socket's port
+ * @portid: the socket's portid
  * @sk: the socket
  * @generation: what the configuration must be, NULL for whatever it is
  * @extack: gets the reason of a refusal
@@ -181,7 +184,7 @@ void kproxy_transaction_init(struct kproxy_net *kn)
  * Return: 0; -EBUSY while there is a transaction, this socket's or another's;
  * -ESTALE.
  */
-int kproxy_transaction_begin(struct kproxy_net *kn, u32 port, struct sock *sk,
+int kproxy_transaction_begin(struct kproxy_net *kn, u32 portid, struct sock *sk,
 			     const u32 *generation,
 			     struct netlink_ext_ack *extack)
 {
@@ -198,7 +201,7 @@ int kproxy_transaction_begin(struct kproxy_net *kn, u32 port, struct sock *sk,
 		return refuse_stale(extack);
 	sock_hold(sk);
 	kn->owner_sk = sk;
-	WRITE_ONCE(kn->owner, port);
+	WRITE_ONCE(kn->owner, portid);
 	kn->generation = kn->changes;
 	WRITE_ONCE(kn->nr_staged, 0);
 	return 0;
@@ -265,16 +268,16 @@ int kproxy_transaction_abort(struct kproxy_net *kn, const struct sock *sk,
 /**
  * kproxy_transaction_admit() - whether a transaction may have one more request
  * @kn: the namespace's root
- * @port: the port of the requester, with or without a transaction
+ * @portid: the portid of the requester, with or without a transaction
  * @extack: gets the reason of a refusal
  *
  * Context: any. Nothing needs the limit to be exact.
  * Return: 0 or -ENOSPC.
  */
-int kproxy_transaction_admit(const struct kproxy_net *kn, u32 port,
+int kproxy_transaction_admit(const struct kproxy_net *kn, u32 portid,
 			     struct netlink_ext_ack *extack)
 {
-	if (READ_ONCE(kn->owner) != port ||
+	if (READ_ONCE(kn->owner) != portid ||
 	    READ_ONCE(kn->nr_staged) < KPROXY_STAGED_MAX)
 		return 0;
 	NL_SET_ERR_MSG_FMT(extack, "a transaction has at most %u requests",
@@ -307,12 +310,13 @@ struct kproxy_view *kproxy_transaction_enter(struct kproxy_net *kn,
 /**
  * kproxy_transaction_leave() - end a request for a change
  * @view: its view
- * @err: the result so far; after an error a transaction has nothing of the request
+ * @err: the result so far; after an error a transaction has nothing of the
+ *	request
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: @err; the error of a failed commit, which has changed nothing; -ESTALE
- * for a transaction that can no longer be committed.
+ * Return: @err; the error of a failed commit, which has changed nothing;
+ * -ESTALE for a transaction that can no longer be committed.
  */
 int kproxy_transaction_leave(struct kproxy_view *view, int err,
 			     struct netlink_ext_ack *extack)
@@ -349,22 +353,24 @@ void kproxy_transaction_drop(struct kproxy_net *kn)
 }
 
 /**
- * kproxy_transaction_port_closed() - forget the transaction of a closed socket
+ * kproxy_transaction_portid_closed() - forget the transaction of a closed
+ * socket
  * @kn: the root of the socket's namespace
- * @port: its port
+ * @portid: its portid
  *
- * Called for every generic netlink socket of the system when it is closed, after
- * its port was given up. Only the owner, whose begin has returned, or a socket that
- * had the owner's port before takes the lock. SOCK_DEAD tells the two apart.
+ * Called for every generic netlink socket of the system when it is closed,
+ * after its portid was given up. Only the owner, whose begin has returned, or a
+ * socket that had the owner's portid before takes the lock. SOCK_DEAD tells the
+ * two apart.
  *
  * Context: process, may sleep.
  */
-void kproxy_transaction_port_closed(struct kproxy_net *kn, u32 port)
+void kproxy_transaction_portid_closed(struct kproxy_net *kn, u32 portid)
 {
-	if (READ_ONCE(kn->owner) != port)
+	if (READ_ONCE(kn->owner) != portid)
 		return;
 	mutex_lock(&kn->lock);
-	if (kn->owner == port && sock_flag(kn->owner_sk, SOCK_DEAD))
+	if (kn->owner == portid && sock_flag(kn->owner_sk, SOCK_DEAD))
 		kproxy_transaction_drop(kn);
 	mutex_unlock(&kn->lock);
 }

@@ -51,14 +51,14 @@ void kproxy_change_stage(struct kproxy_change *change,
 int kproxy_change_twice(struct netlink_ext_ack *extack);
 
 void kproxy_transaction_init(struct kproxy_net *kn);
-int kproxy_transaction_begin(struct kproxy_net *kn, u32 port, struct sock *sk,
+int kproxy_transaction_begin(struct kproxy_net *kn, u32 portid, struct sock *sk,
 			     const u32 *generation,
 			     struct netlink_ext_ack *extack);
 int kproxy_transaction_commit(struct kproxy_net *kn, const struct sock *sk,
 			      struct netlink_ext_ack *extack);
 int kproxy_transaction_abort(struct kproxy_net *kn, const struct sock *sk,
 			     struct netlink_ext_ack *extack);
-int kproxy_transaction_admit(const struct kproxy_net *kn, u32 port,
+int kproxy_transaction_admit(const struct kproxy_net *kn, u32 portid,
 			     struct netlink_ext_ack *extack);
 struct kproxy_view *kproxy_transaction_enter(struct kproxy_net *kn,
 					     const struct sock *sk,
@@ -66,6 +66,6 @@ struct kproxy_view *kproxy_transaction_enter(struct kproxy_net *kn,
 int kproxy_transaction_leave(struct kproxy_view *view, int err,
 			     struct netlink_ext_ack *extack);
 void kproxy_transaction_drop(struct kproxy_net *kn);
-void kproxy_transaction_port_closed(struct kproxy_net *kn, u32 port);
+void kproxy_transaction_portid_closed(struct kproxy_net *kn, u32 portid);
 
 #endif /* _KPROXY_TRANSACTION_H */

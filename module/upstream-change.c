@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Changes of upstreams and their servers. All changes of an upstream and its
- * servers in a view are one change, so that sessions see all of it or nothing. The
- * balancers are built in prepare(), because publishing must not need memory.
+ * servers in a view are one change, so that sessions see all of it or nothing.
+ * The balancers are built in prepare(), because publishing must not need
+ * memory.
  *
- * The listeners and routes that lead to an upstream are counted before any change
- * is prepared, so that checking whether it may be deleted is cheap.
+ * The listeners and routes that lead to an upstream are counted before any
+ * change is prepared, so that checking whether it may be deleted is cheap.
  */
 #include <linux/cpumask.h>
 #include <linux/netlink.h>
@@ -133,7 +134,7 @@ static void upstream_apply(const struct upstream_change *c)
 		if (!server->states.now)
 			continue;
 		if (c->connections && c->flush)
-			kproxy_preconnect_flush(server);
+			kproxy_preconnect_replace_all(server);
 		else if (c->connections)
 			kproxy_preconnect_apply(server);
 		if (c->checks)
@@ -346,10 +347,10 @@ static void servers_publish(struct upstream_change *c)
 		kproxy_choice_changed(choice);
 	mutex_unlock(&choice->lock);
 	/* There may be room now for sessions that wait. */
-	kproxy_queue_call(&choice->queue);
+	kproxy_queue_wake(&choice->queue);
 }
 
-static void upstream_tell(const struct upstream_change *c)
+static void upstream_notify(const struct upstream_change *c)
 {
 	static const u8 events[] = {
 		[SERVER_ADD] = KPROXY_CMD_SERVER_ADD_NTF,
@@ -386,11 +387,11 @@ static void upstream_publish(struct kproxy_change *change)
 		kproxy_upstream_set_source(up, &c->options.source);
 		kproxy_upstream_swap_check_text(up, &c->options.check_text);
 	}
-	upstream_tell(c);
+	upstream_notify(c);
 }
 
 /* Apply the consequences of a published change. */
-static void server_follow(struct server_change *sc)
+static void server_settle(struct server_change *sc)
 {
 	struct kproxy_server *server = sc->server;
 
@@ -426,7 +427,7 @@ static void server_finish(struct server_change *sc, bool published)
 
 	kproxy_next_del(&server->states, &sc->next.next);
 	if (published)
-		server_follow(sc);
+		server_settle(sc);
 	else if (sc->fate == SERVER_ADD)
 		server_withdraw(server);
 	/* What the upstream has of it, or would have had. */
@@ -448,7 +449,7 @@ static void upstream_finish(struct kproxy_change *change, bool published)
 		cond_resched();
 	}
 	if (published && c->down) {
-		/* A session that the walk misses sees the state: session_reach(). */
+		/* A session that the walk misses sees the state: kproxy_session_connect(). */
 		smp_mb();
 		kproxy_fault_point(KPROXY_POINT_SERVER_DOWN);
 		kproxy_session_kill_down(c->up);
@@ -537,15 +538,15 @@ static bool server_twice(const struct kproxy_server *server,
 
 /**
  * kproxy_upstream_add() - make an upstream without servers
- * @view: the view to add it to, the lock of its namespace's configuration held; that
- *	has kproxy_net_use()
+ * @view: the view to add it to, the lock of its namespace's configuration held;
+ *	that has kproxy_net_setup()
  * @name: a valid name
  * @options: its options
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -EEXIST for a name in use; -EDQUOT; -ENOMEM; what kproxy_owner_new()
- * says of a task that may not make sockets.
+ * Return: 0; -EEXIST for a name in use; -EDQUOT; -ENOMEM; what
+ * kproxy_owner_new() says of a task that may not make sockets.
  */
 int kproxy_upstream_add(struct kproxy_view *view, const char *name,
 			const struct kproxy_upstream_options *options,
@@ -617,8 +618,8 @@ int kproxy_upstream_set(struct kproxy_view *view, struct kproxy_upstream *up,
  * @up: the upstream, found there, its namespace's lock held
  * @extack: gets the reason of a refusal
  *
- * Listeners and routes are asked when the view is committed: -EBUSY while one of
- * them leads to it.
+ * Listeners and routes are asked when the view is committed: -EBUSY while one
+ * of them leads to it.
  *
  * Context: process, may sleep.
  * Return: 0; -ENOMEM; -EBUSY when the view has a change of it already.
@@ -732,7 +733,8 @@ int kproxy_server_del(struct kproxy_view *view, struct kproxy_server *server,
 
 /**
  * kproxy_upstream_del_all() - remove every upstream of a namespace
- * @kn: the namespace's root, its lock held, without listeners; nothing is staged
+ * @kn: the namespace's root, its lock held, without listeners; nothing is
+ *	staged
  */
 void kproxy_upstream_del_all(struct kproxy_net *kn)
 {
@@ -744,7 +746,8 @@ void kproxy_upstream_del_all(struct kproxy_net *kn)
 
 /**
  * kproxy_upstream_stop_all() - connect to servers no more but for sessions
- * @kn: the namespace's root, its lock held; it is at its end, and nothing is staged
+ * @kn: the namespace's root, its lock held; it is at its end, and nothing is
+ *	staged
  *
  * Context: process, may sleep.
  */

@@ -331,7 +331,7 @@ def drop_port(port):
             Label("pass"), *returns(1), Label("drop"), *returns(0)]
 
 
-def refuse_port(port):
+def refuse_lsock(port):
     """Of a connect(): 0 if it is to the port, 1 otherwise."""
     return [load(4, R1, R1, 24),                # user_port
             Jump("==", "refuse", R1, socket.htons(port)),

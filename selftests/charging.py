@@ -283,8 +283,8 @@ def session_limit():
             if turned_away >= 20:
                 break
             expect_between(g.now(), 0, most + 128 * KB, "bytes charged")
-        say(f"# {len(ends)} sessions in 1 MiB, {turned_away} turned away")
-        expect_between(turned_away, 20, 4 * COUNT, "clients turned away")
+        say(f"# {len(ends)} sessions in 1 MiB, {turned_away} refused")
+        expect_between(turned_away, 20, 4 * COUNT, "clients refused")
         now = stats()
         expect_between(now["refused"] - before +
                        now["connect_failures"] - failures, turned_away,

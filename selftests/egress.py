@@ -179,7 +179,7 @@ def egress():
 
 @scene("a program that refuses what a cgroup connects to")
 def connect4():
-    holds(lambda: bpf.attached(JAIL, bpf.CONNECT4, bpf.refuse_port(PORT)))
+    holds(lambda: bpf.attached(JAIL, bpf.CONNECT4, bpf.refuse_lsock(PORT)))
 
 
 @scene("a cgroup that may not make sockets cannot have them made")
@@ -213,7 +213,7 @@ def added():
         try:
             for name in "jail2", "free2":
                 expect_served(listener, name)
-            with bpf.attached(JAIL, bpf.CONNECT4, bpf.refuse_port(PORT)):
+            with bpf.attached(JAIL, bpf.CONNECT4, bpf.refuse_lsock(PORT)):
                 expect_barred("jail2")
                 expect_served(listener, "free2")
         finally:

@@ -29,7 +29,7 @@ def counted():
 
 def reasons(rows):
     """Sessions that have ended, by reason, without zeros."""
-    return {of: {why: n for why, n in row["ends"].items() if n}
+    return {of: {why: n for why, n in row["end_reasons"].items() if n}
             for of, row in rows.items()}
 
 
@@ -49,8 +49,8 @@ def ends_as(reason, server=True):
 @scene("before a session has ended, no end is counted for any reason")
 def none():
     for of, row in counted().items():
-        expect(set(row["ends"].values()), {0}, f"ends of the {of}")
-        expect("none" in row["ends"], False, "what goes on is no end")
+        expect(set(row["end_reasons"].values()), {0}, f"ends of the {of}")
+        expect("none" in row["end_reasons"], False, "what goes on is no end")
         for side in SIDES:
             expect(row[f"stall_{side}_us"], 0, f"stall of the {of}")
 
@@ -91,7 +91,7 @@ def ends():
 @scene("a listener's reasons add up to its sessions")
 def sum_of_ends():
     row = counted()["listener"]
-    expect(sum(row["ends"].values()), row["sessions_total"], "all ends")
+    expect(sum(row["end_reasons"].values()), row["sessions_total"], "all ends")
 
 
 @scene("metrics have each reason of each listener and server")
@@ -103,7 +103,7 @@ def metrics():
               "totals": ""}
     for of, row in rows.items():
         prefix = "kproxy_" if of == "totals" else f"kproxy_{of}_"
-        for why, n in row["ends"].items():
+        for why, n in row["end_reasons"].items():
             line = (f'{prefix}ends_total{{{labels[of]}reason="{why}"}} {n}')
             expect(line in lines, True, line)
 

@@ -166,7 +166,7 @@ def not_charged():
 def turned_away():
     """Clients that got no session, or one for which no server was reached."""
     now = stats()
-    return now["refused"] + now["ends"]["unreachable"]
+    return now["refused"] + now["end_reasons"]["unreachable"]
 
 
 @scene("sessions whose cgroup is over its limit lose nothing")

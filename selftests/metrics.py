@@ -69,7 +69,7 @@ def metrics(how="openmetrics"):
     text = kp(f"metrics format {how}").stdout
     expect(text.endswith("\n"), True, "a last line that ends")
     lines = text.splitlines()
-    expect(lines.count("# EOF"), int(how == "openmetrics"), "ends")
+    expect(lines.count("# EOF"), int(how == "openmetrics"), "end_reasons")
     if how == "openmetrics":
         expect(lines.pop(), "# EOF", "the last line")
     found, families, family = {}, set(), Family("")

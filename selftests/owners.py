@@ -105,7 +105,7 @@ def passive():
     with taker(bpf.PASSIVE) as taken:
         serve_all()
         taken.expect_ours_kept(least=CLIENTS)
-    expect(refusals(), before, "clients turned away")
+    expect(refusals(), before, "clients refused")
 
 
 @scene("a program takes each connection that is made, also idle ones")
@@ -186,7 +186,7 @@ def any_moment():
         serve_all()
         taken.expect_ours_kept(least=2 * CLIENTS)
         taken.expect_ours_kept(bpf.OUR_LISTENER, CLIENTS)
-    expect(refusals(), before, "clients turned away")
+    expect(refusals(), before, "clients refused")
 
 
 @scene("clients that wait to be accepted are not taken, and are served")
@@ -325,7 +325,7 @@ def shared_memory():
 
 @scene("the proxy's own sockets are whole again when the programs are gone")
 def after():
-    expect(refusals(), 0, "clients turned away")
+    expect(refusals(), 0, "clients refused")
     serve_all()
 
 

@@ -66,7 +66,7 @@ def counters():
     wait_gone()
     after = stats()
     gained = {key: after[key] - before[key] for key in after
-              if key != "ends"}
+              if key != "end_reasons"}
     expect(gained["bytes_in"], size, "bytes_in")
     expect(gained["bytes_out"], size, "bytes_out")
     expect(gained["bytes_spliced"] + gained["bytes_copied"], 2 * size,

@@ -42,7 +42,7 @@ UP, DRAIN, DOWN = range(3)
 CPUS = sorted(os.sched_getaffinity(0))
 
 # What an emulated processor is too slow for: nothing is held back there.
-NEVER = {"hold", "hold_timer"}
+NEVER = {"coalesce", "coalesce_timer"}
 # Two CPUs must meet by chance, which a short walk may miss.
 RARE = {"data_busy", "pump_owned", "life_owner"}
 
@@ -500,7 +500,7 @@ EVENTS = [
 ]
 # The answer to a connect that is being given up.
 FIRST = {(point, "answer") for point in
-         ("timer_connect", "life_reach", "reconnect", "disconnect",
+         ("timer_connect", "life_connect", "reconnect", "disconnect",
           "next_server")}
 # Some points are only reached when all ends.
 FIRST.add(("end_detach", "namespace"))

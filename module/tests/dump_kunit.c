@@ -81,7 +81,7 @@ static int dump_init(struct kunit *test)
 	test->priv = f;
 	f->kn = kproxy_net(&init_net);
 	mutex_lock(&f->kn->lock);
-	err = kproxy_net_use(f->kn);
+	err = kproxy_net_setup(f->kn);
 	if (err) {
 		mutex_unlock(&f->kn->lock);
 		return err;

@@ -253,11 +253,11 @@ static void loop_is_a_connection_to_itself(struct kunit *test)
 	inet->inet_daddr = htonl(INADDR_LOOPBACK);
 	inet->inet_sport = htons(1);
 	inet->inet_dport = htons(2);
-	KUNIT_EXPECT_FALSE(test, kproxy_sock_is_loop(socket->sk));
+	KUNIT_EXPECT_FALSE(test, kproxy_sock_is_own_peer(socket->sk));
 	inet->inet_dport = htons(1);
-	KUNIT_EXPECT_TRUE(test, kproxy_sock_is_loop(socket->sk));
+	KUNIT_EXPECT_TRUE(test, kproxy_sock_is_own_peer(socket->sk));
 	inet->inet_daddr = htonl(INADDR_LOOPBACK + 1);
-	KUNIT_EXPECT_FALSE(test, kproxy_sock_is_loop(socket->sk));
+	KUNIT_EXPECT_FALSE(test, kproxy_sock_is_own_peer(socket->sk));
 	inet->inet_daddr = 0;
 	inet->inet_rcv_saddr = 0;
 	inet->inet_sport = 0;

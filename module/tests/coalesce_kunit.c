@@ -2,7 +2,7 @@
 #include <kunit/test.h>
 #include <linux/sizes.h>
 
-#include "../hold.h"
+#include "../coalesce.h"
 
 /* A window too large to be a limit. */
 #define WINDOW SZ_4M
@@ -11,7 +11,7 @@
 #define BEGIN (U32_MAX - 1000)
 
 struct stream {
-	struct kproxy_hold hold;
+	struct kproxy_coalesce coalesce;
 	u64 moved;
 	u32 now;
 };
@@ -19,9 +19,9 @@ struct stream {
 static void stream_begin(struct stream *s)
 {
 	memset(s, 0, sizeof(*s));
-	kproxy_hold_init(&s->hold);
+	kproxy_coalesce_init(&s->coalesce);
 	s->now = BEGIN;
-	s->hold.begun = BEGIN;
+	s->coalesce.begun = BEGIN;
 }
 
 /* Move @bytes in packets of 64 KiB, one every @us microseconds. */
@@ -31,7 +31,7 @@ static void stream_move(struct stream *s, u64 bytes, u32 us, u32 window)
 		bytes -= SZ_64K;
 		s->moved += SZ_64K;
 		s->now += us;
-		kproxy_hold_moved(&s->hold, s->moved, s->now, window);
+		kproxy_coalesce_moved(&s->coalesce, s->moved, s->now, window);
 	}
 }
 
@@ -40,9 +40,9 @@ static void a_stream_begins_without_being_held(struct kunit *test)
 	struct stream s;
 
 	stream_begin(&s);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, 0);
 	stream_move(&s, SZ_2M - SZ_64K, 1, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, 0);
 }
 
 static void a_fast_stream_that_goes_on_is_held(struct kunit *test)
@@ -51,9 +51,9 @@ static void a_fast_stream_that_goes_on_is_held(struct kunit *test)
 
 	stream_begin(&s);
 	stream_move(&s, SZ_2M, 20, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_512K);
 	/* Twice the time of eight packets. */
-	KUNIT_EXPECT_EQ(test, s.hold.us, 2 * 8 * 20);
+	KUNIT_EXPECT_EQ(test, s.coalesce.us, 2 * 8 * 20);
 }
 
 static void a_slow_stream_is_never_held(struct kunit *test)
@@ -62,7 +62,7 @@ static void a_slow_stream_is_never_held(struct kunit *test)
 
 	stream_begin(&s);
 	stream_move(&s, SZ_64M, 1001, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, 0);
 }
 
 static void what_is_held_should_come_in_two_milliseconds(struct kunit *test)
@@ -71,11 +71,11 @@ static void what_is_held_should_come_in_two_milliseconds(struct kunit *test)
 
 	stream_begin(&s);
 	stream_move(&s, SZ_4M, 250, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
-	KUNIT_EXPECT_EQ(test, s.hold.us, 4000);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.us, 4000);
 	stream_move(&s, SZ_4M, 500, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K);
-	KUNIT_EXPECT_EQ(test, s.hold.us, 4000);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_256K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.us, 4000);
 }
 
 static void a_stream_that_slows_down_is_held_no_more(struct kunit *test)
@@ -84,11 +84,11 @@ static void a_stream_that_slows_down_is_held_no_more(struct kunit *test)
 
 	stream_begin(&s);
 	stream_move(&s, SZ_8M, 20, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_512K);
 	stream_move(&s, SZ_1M, 1100, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, 0);
 	stream_move(&s, SZ_1M, 20, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_512K);
 }
 
 static void half_of_the_window_is_the_most(struct kunit *test)
@@ -97,11 +97,11 @@ static void half_of_the_window_is_the_most(struct kunit *test)
 
 	stream_begin(&s);
 	stream_move(&s, SZ_4M, 20, SZ_512K);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_256K);
 	stream_move(&s, SZ_4M, 20, SZ_256K);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_128K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_128K);
 	stream_move(&s, SZ_4M, 20, SZ_256K - 2);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, 0);
 }
 
 static void bytes_of_one_moment_have_a_timer_all_the_same(struct kunit *test)
@@ -110,8 +110,8 @@ static void bytes_of_one_moment_have_a_timer_all_the_same(struct kunit *test)
 
 	stream_begin(&s);
 	stream_move(&s, SZ_4M, 0, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
-	KUNIT_EXPECT_GT(test, s.hold.us, 0);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_512K);
+	KUNIT_EXPECT_GT(test, s.coalesce.us, 0);
 }
 
 static void each_time_in_vain_takes_twice_the_bytes(struct kunit *test)
@@ -123,11 +123,11 @@ static void each_time_in_vain_takes_twice_the_bytes(struct kunit *test)
 	stream_begin(&s);
 	for (i = 0; i < 10; i++) {
 		stream_move(&s, want - SZ_512K, 20, WINDOW);
-		KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+		KUNIT_EXPECT_EQ(test, s.coalesce.bytes, 0);
 		stream_move(&s, SZ_512K, 20, WINDOW);
-		KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
-		kproxy_hold_in_vain(&s.hold, 0, s.moved, s.now);
-		KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+		KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_512K);
+		kproxy_coalesce_in_vain(&s.coalesce, 0, s.moved, s.now);
+		KUNIT_EXPECT_EQ(test, s.coalesce.bytes, 0);
 		want = min(2 * want, SZ_256M);
 	}
 }
@@ -138,15 +138,15 @@ static void a_time_in_vain_after_long_is_forgiven(struct kunit *test)
 
 	stream_begin(&s);
 	stream_move(&s, SZ_2M, 20, WINDOW);
-	kproxy_hold_in_vain(&s.hold, 0, s.moved, s.now);
+	kproxy_coalesce_in_vain(&s.coalesce, 0, s.moved, s.now);
 	stream_move(&s, SZ_4M, 20, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_512K);
 	stream_move(&s, SZ_16M, 20, WINDOW);
-	kproxy_hold_in_vain(&s.hold, 0, s.moved, s.now);
+	kproxy_coalesce_in_vain(&s.coalesce, 0, s.moved, s.now);
 	stream_move(&s, SZ_2M - SZ_512K, 20, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, 0);
 	stream_move(&s, SZ_512K, 20, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_512K);
 }
 
 static void of_what_came_a_little_less_is_held(struct kunit *test)
@@ -155,13 +155,13 @@ static void of_what_came_a_little_less_is_held(struct kunit *test)
 
 	stream_begin(&s);
 	stream_move(&s, SZ_2M, 20, WINDOW);
-	kproxy_hold_in_vain(&s.hold, SZ_256K, s.moved, s.now);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K - SZ_32K);
+	kproxy_coalesce_in_vain(&s.coalesce, SZ_256K, s.moved, s.now);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_256K - SZ_32K);
 	stream_move(&s, SZ_4M - SZ_512K, 20, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_256K - SZ_32K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_256K - SZ_32K);
 	/* After twice the bytes, the maximum again. */
 	stream_move(&s, SZ_512K, 20, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_512K);
 }
 
 static void less_in_vain_while_little_is_held(struct kunit *test)
@@ -170,18 +170,18 @@ static void less_in_vain_while_little_is_held(struct kunit *test)
 
 	stream_begin(&s);
 	stream_move(&s, SZ_2M, 20, WINDOW);
-	kproxy_hold_in_vain(&s.hold, SZ_256K, s.moved, s.now);
+	kproxy_coalesce_in_vain(&s.coalesce, SZ_256K, s.moved, s.now);
 	stream_move(&s, SZ_1M, 20, WINDOW);
-	kproxy_hold_in_vain(&s.hold, SZ_128K, s.moved, s.now);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	kproxy_coalesce_in_vain(&s.coalesce, SZ_128K, s.moved, s.now);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, 0);
 	/* That was soon, so the threshold doubles again. */
 	stream_move(&s, SZ_8M - SZ_512K, 20, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, 0);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, 0);
 	stream_move(&s, SZ_512K, 20, WINDOW);
-	KUNIT_EXPECT_EQ(test, s.hold.bytes, SZ_512K);
+	KUNIT_EXPECT_EQ(test, s.coalesce.bytes, SZ_512K);
 }
 
-static struct kunit_case hold_cases[] = {
+static struct kunit_case coalesce_cases[] = {
 	KUNIT_CASE(a_stream_begins_without_being_held),
 	KUNIT_CASE(a_fast_stream_that_goes_on_is_held),
 	KUNIT_CASE(a_slow_stream_is_never_held),
@@ -196,9 +196,9 @@ static struct kunit_case hold_cases[] = {
 	{}
 };
 
-static struct kunit_suite hold_suite = {
-	.name = "kproxy_hold",
-	.test_cases = hold_cases,
+static struct kunit_suite coalesce_suite = {
+	.name = "kproxy_coalesce",
+	.test_cases = coalesce_cases,
 };
 
-kunit_test_suite(hold_suite);
+kunit_test_suite(coalesce_suite);

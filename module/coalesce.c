@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Decides how long to coalesce a fast stream, so that many packets move in one
- * run. They cost less together: the source acknowledges once, and the
+ * run. They cost less together: the from socket acknowledges once, and the
  * destination gets packets as large as possible. A process that reads coalesces
  * by accident, because it takes a while to be scheduled. A pump that runs in
  * softirq has to do it deliberately.
@@ -16,7 +16,7 @@
 #include <linux/math64.h>
 #include <linux/minmax.h>
 
-#include "hold.h"
+#include "coalesce.h"
 
 /* Coalesce no more than should arrive in this many microseconds. */
 #define SPAN_US 2000
@@ -32,41 +32,41 @@
 #define TIMER_MIN 25
 
 /**
- * kproxy_hold_init() - set up coalescing for a new stream
- * @hold: the stream's, zeroed
+ * kproxy_coalesce_init() - set up coalescing for a new stream
+ * @co: the stream's, zeroed
  *
  * Context: any.
  */
-void kproxy_hold_init(struct kproxy_hold *hold)
+void kproxy_coalesce_init(struct kproxy_coalesce *co)
 {
-	hold->after = PATIENCE_MIN;
-	hold->patience = PATIENCE_MIN;
+	co->after = PATIENCE_MIN;
+	co->patience = PATIENCE_MIN;
 }
 
 /**
- * kproxy_hold_measure() - measure a stream's speed, adapt the coalescing
- * @hold: the stream's
- * @moved: bytes since the stream began, at least KPROXY_HOLD_BYTES above the
- *	mark
+ * kproxy_coalesce_measure() - measure a stream's speed, adapt the coalescing
+ * @co: the stream's
+ * @moved: bytes since the stream began, at least KPROXY_COALESCE_BYTES above
+ *	the mark
  * @now: microseconds, by TCP's clock
- * @window: bytes that the source has room for when it is empty
+ * @window: bytes that the from socket has room for when it is empty
  *
- * No more than half the window is held, so that the sender need not wait for
- * it.
+ * No more than half the window is coalesced, so that the sender need not wait
+ * for it.
  *
  * Context: as the pump.
  */
-void kproxy_hold_measure(struct kproxy_hold *hold, u64 moved, u32 now,
-			 u32 window)
+void kproxy_coalesce_measure(struct kproxy_coalesce *co, u64 moved, u32 now,
+			     u32 window)
 {
-	u32 bytes = moved < hold->after ? hold->most : KPROXY_HOLD_BYTES;
-	u32 took = now - hold->begun;
+	u32 bytes = moved < co->after ? co->most : KPROXY_COALESCE_BYTES;
+	u32 took = now - co->begun;
 
 	bytes = min(bytes, window / 2);
-	hold->mark = moved;
-	hold->begun = now;
+	co->mark = moved;
+	co->begun = now;
 	if (took > SPAN_US)
-		bytes = min(bytes, div_u64((u64)KPROXY_HOLD_BYTES * SPAN_US,
+		bytes = min(bytes, div_u64((u64)KPROXY_COALESCE_BYTES * SPAN_US,
 					   took));
 	if (bytes < BYTES_MIN)
 		bytes = 0;
@@ -74,30 +74,30 @@ void kproxy_hold_measure(struct kproxy_hold *hold, u64 moved, u32 now,
 	 * Twice the expected time, so that normally the bytes end it, not the
 	 * timer.
 	 */
-	WRITE_ONCE(hold->us, 2 * clamp(took, TIMER_MIN, SPAN_US));
-	WRITE_ONCE(hold->bytes, bytes);
+	WRITE_ONCE(co->us, 2 * clamp(took, TIMER_MIN, SPAN_US));
+	WRITE_ONCE(co->bytes, bytes);
 }
 
 /**
- * kproxy_hold_in_vain() - back off after the hold timer has fired
- * @hold: the stream's
+ * kproxy_coalesce_in_vain() - back off after the coalesce timer has fired
+ * @co: the stream's
  * @came: bytes that had come by then, too few
  * @moved: bytes since the stream began
  * @now: microseconds, by TCP's clock
  *
  * Context: as the pump.
  */
-void kproxy_hold_in_vain(struct kproxy_hold *hold, u32 came, u64 moved, u32 now)
+void kproxy_coalesce_in_vain(struct kproxy_coalesce *co, u32 came, u64 moved, u32 now)
 {
-	hold->most = came - came / 8;
-	if (hold->most < BYTES_MIN)
-		hold->most = 0;
-	WRITE_ONCE(hold->bytes, min(hold->bytes, hold->most));
-	hold->mark = moved;
-	hold->begun = now;
-	if (moved >= hold->after + 4ULL * hold->patience)
-		hold->patience = PATIENCE_MIN;
+	co->most = came - came / 8;
+	if (co->most < BYTES_MIN)
+		co->most = 0;
+	WRITE_ONCE(co->bytes, min(co->bytes, co->most));
+	co->mark = moved;
+	co->begun = now;
+	if (moved >= co->after + 4ULL * co->patience)
+		co->patience = PATIENCE_MIN;
 	else
-		hold->patience = min(2 * hold->patience, PATIENCE_MAX);
-	hold->after = moved + hold->patience;
+		co->patience = min(2 * co->patience, PATIENCE_MAX);
+	co->after = moved + co->patience;
 }

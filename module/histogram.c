@@ -14,7 +14,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "latency.h"
+#include "histogram.h"
 
 static bool histograms = true;
 module_param(histograms, bool, 0444);
@@ -24,24 +24,24 @@ MODULE_PARM_DESC(histograms,
 #define FIRST_POWER ilog2(KPROXY_HISTOGRAM_FIRST)
 
 /**
- * kproxy_latency_new() - allocate the slots for a server's histograms
+ * kproxy_histograms_new() - allocate the slots for a server's histograms
  *
  * Context: process, may sleep.
- * Return: a slot for each CPU, for kproxy_latency_free(), or NULL.
+ * Return: a slot for each CPU, for kproxy_histograms_free(), or NULL.
  */
-struct kproxy_latency_slot __percpu *kproxy_latency_new(void)
+struct kproxy_histograms_slot __percpu *kproxy_histograms_new(void)
 {
-	return alloc_percpu_gfp(struct kproxy_latency_slot,
+	return alloc_percpu_gfp(struct kproxy_histograms_slot,
 				GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 }
 
 /**
- * kproxy_latency_free() - free the histograms of a server
- * @slots: from kproxy_latency_new(), or NULL
+ * kproxy_histograms_free() - free the histograms of a server
+ * @slots: from kproxy_histograms_new(), or NULL
  *
  * Context: any.
  */
-void kproxy_latency_free(struct kproxy_latency_slot __percpu *slots)
+void kproxy_histograms_free(struct kproxy_histograms_slot __percpu *slots)
 {
 	int cpu;
 
@@ -53,13 +53,13 @@ void kproxy_latency_free(struct kproxy_latency_slot __percpu *slots)
 }
 
 /**
- * kproxy_latency_bucket() - return the bucket of a duration
+ * kproxy_histogram_bucket() - return the bucket of a duration
  * @us: the duration, in microseconds
  *
  * Context: any.
  * Return: the number of its bucket.
  */
-unsigned int kproxy_latency_bucket(u64 us)
+unsigned int kproxy_histogram_bucket(u64 us)
 {
 	unsigned int power, bucket;
 
@@ -70,9 +70,9 @@ unsigned int kproxy_latency_bucket(u64 us)
 	return min(bucket, KPROXY_HISTOGRAM_BUCKETS - 1U);
 }
 
-static struct kproxy_latency *own_latency(struct kproxy_latency_slot __percpu *slots)
+static struct kproxy_histograms *own_histograms(struct kproxy_histograms_slot __percpu *slots)
 {
-	struct kproxy_latency_slot *slot = this_cpu_ptr(slots);
+	struct kproxy_histograms_slot *slot = this_cpu_ptr(slots);
 
 	if (unlikely(!slot->own) && histograms)
 		/* A reader sees NULL, or zeroed memory. */
@@ -84,7 +84,7 @@ static struct kproxy_latency *own_latency(struct kproxy_latency_slot __percpu *s
 }
 
 /**
- * kproxy_latency_add() - count a duration
+ * kproxy_histograms_add() - count a duration
  * @slots: the server's
  * @kind: which duration
  * @us: the duration, in microseconds
@@ -93,16 +93,16 @@ static struct kproxy_latency *own_latency(struct kproxy_latency_slot __percpu *s
  *
  * Context: process or softirq.
  */
-void kproxy_latency_add(struct kproxy_latency_slot __percpu *slots,
-			enum kproxy_latency_kind kind, u64 us)
+void kproxy_histograms_add(struct kproxy_histograms_slot __percpu *slots,
+			   enum kproxy_time_kind kind, u64 us)
 {
 	struct kproxy_histogram *h;
-	struct kproxy_latency *own;
-	unsigned int bucket = kproxy_latency_bucket(us);
+	struct kproxy_histograms *own;
+	unsigned int bucket = kproxy_histogram_bucket(us);
 
 	BUILD_BUG_ON(sizeof(*own) > 1024);
 	local_bh_disable();
-	own = own_latency(slots);
+	own = own_histograms(slots);
 	if (likely(own)) {
 		h = &own->kinds[kind];
 		WRITE_ONCE(h->sum_us, h->sum_us + us);
@@ -112,7 +112,7 @@ void kproxy_latency_add(struct kproxy_latency_slot __percpu *slots,
 }
 
 /**
- * kproxy_latency_sum() - add up the histograms of all CPUs
+ * kproxy_histograms_sum() - add up the histograms of all CPUs
  * @slots: the server's
  * @kind: which duration
  * @sum: the total
@@ -120,17 +120,17 @@ void kproxy_latency_add(struct kproxy_latency_slot __percpu *slots,
  * Context: any.
  * Return: false if nothing was ever counted.
  */
-bool kproxy_latency_sum(struct kproxy_latency_slot __percpu *slots,
-			enum kproxy_latency_kind kind,
-			struct kproxy_histogram *sum)
+bool kproxy_histograms_sum(struct kproxy_histograms_slot __percpu *slots,
+			   enum kproxy_time_kind kind,
+			   struct kproxy_histogram *sum)
 {
-	const struct kproxy_latency *one;
+	const struct kproxy_histograms *one;
 	bool any = false;
 	int cpu, i;
 
 	memset(sum, 0, sizeof(*sum));
 	for_each_possible_cpu(cpu) {
-		/* pairs with the release in own_latency() */
+		/* pairs with the release in own_histograms() */
 		one = smp_load_acquire(&per_cpu_ptr(slots, cpu)->own);
 		if (!one)
 			continue;

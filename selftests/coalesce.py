@@ -62,9 +62,9 @@ def held(direction):
             fastest = max(fastest, burst(source, sink, streams))
         told = [words for words in told if f"from={direction} " in words[2]]
         # If it is that slow, the next one is not coalesced, either.
-        if told_of(told)["hold"] or fastest < FAST / 8:
+        if told_of(told)["coalesce"] or fastest < FAST / 8:
             break
-    if not told_of(told)["hold"]:
+    if not told_of(told)["coalesce"]:
         # Half of it may be gone for comparing the bytes.
         if fastest > 4 * FAST:
             raise Failed(f"{fastest / 1e6:.0f} Mbit/s, and never held back")
@@ -97,7 +97,7 @@ def small():
     with traced() as told:
         for _ in range(200):
             expect_alive(client, server)
-    expect(told_of(told)["hold"], 0, "times that a message was held")
+    expect(told_of(told)["coalesce"], 0, "times that a message was held")
 
 
 @scene("a reset behind a burst comes after its last byte")

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#ifndef _KPROXY_HOLD_H
-#define _KPROXY_HOLD_H
+#ifndef _KPROXY_COALESCE_H
+#define _KPROXY_COALESCE_H
 
 #include <linux/compiler.h>
 #include <linux/types.h>
 
 /* Bytes over which a stream's speed is measured; also the most to coalesce. */
-#define KPROXY_HOLD_BYTES (512 * 1024)
+#define KPROXY_COALESCE_BYTES (512 * 1024)
 
 /* How a stream is coalesced; protected like the pump that contains it. */
-struct kproxy_hold {
+struct kproxy_coalesce {
 	/* run once this many bytes have come, 0 for at once; lockless reads */
 	u32 bytes;
 	/* but no later than this, in microseconds; lockless reads */
@@ -26,26 +26,26 @@ struct kproxy_hold {
 	u32 most;
 };
 
-void kproxy_hold_init(struct kproxy_hold *hold);
-void kproxy_hold_measure(struct kproxy_hold *hold, u64 moved, u32 now,
-			 u32 window);
-void kproxy_hold_in_vain(struct kproxy_hold *hold, u32 came, u64 moved,
-			 u32 now);
+void kproxy_coalesce_init(struct kproxy_coalesce *co);
+void kproxy_coalesce_measure(struct kproxy_coalesce *co, u64 moved, u32 now,
+			     u32 window);
+void kproxy_coalesce_in_vain(struct kproxy_coalesce *co, u32 came, u64 moved,
+			     u32 now);
 
 /**
- * kproxy_hold_moved() - tell how many bytes the stream has moved so far
- * @hold: the stream's
+ * kproxy_coalesce_moved() - tell how many bytes the stream has moved so far
+ * @co: the stream's
  * @moved: bytes since the stream began
  * @now: microseconds, by TCP's clock
- * @window: bytes that the source has room for when it is empty
+ * @window: bytes that the from socket has room for when it is empty
  *
  * Context: as the pump.
  */
-static inline void kproxy_hold_moved(struct kproxy_hold *hold, u64 moved,
-				     u32 now, u32 window)
+static inline void kproxy_coalesce_moved(struct kproxy_coalesce *co, u64 moved,
+					 u32 now, u32 window)
 {
-	if (unlikely(moved - hold->mark >= KPROXY_HOLD_BYTES))
-		kproxy_hold_measure(hold, moved, now, window);
+	if (unlikely(moved - co->mark >= KPROXY_COALESCE_BYTES))
+		kproxy_coalesce_measure(co, moved, now, window);
 }
 
-#endif /* _KPROXY_HOLD_H */
+#endif /* _KPROXY_COALESCE_H */

@@ -22,7 +22,7 @@
 #include "session.h"
 #include "session-event.h"
 #include "session-pump.h"
-#include "session-reach.h"
+#include "session-connect.h"
 #include "shared.h"
 #include "source.h"
 #include "trace.h"
@@ -50,42 +50,42 @@ static bool session_established(struct kproxy_session *s,
  * The server has answered. The caller then has to check for bytes and failures
  * from before this. RCU is held.
  */
-static void session_go(struct kproxy_session *s)
+static void session_connected(struct kproxy_session *s)
 {
 	struct kproxy_server *server = rcu_dereference(s->server);
 
 	trace_kproxy_connect(s, server, 0);
-	kproxy_server_took(server, KPROXY_LATENCY_CONNECT,
-			   ktime_us_delta(s->connected, s->asked));
+	kproxy_server_add_time(server, KPROXY_TIME_CONNECT,
+			       ktime_us_delta(s->connected, s->connect_began));
 	kproxy_health_connected(server);
 	kproxy_session_arm(s);
 }
 
 /**
- * kproxy_session_reach_changed() - handle the outcome of a connect
+ * kproxy_session_connect_changed() - handle the outcome of a connect
  * @s: the session, connecting; the server's socket is locked
  *
  * Context: a callback of that socket.
  */
-void kproxy_session_reach_changed(struct kproxy_session *s)
+void kproxy_session_connect_changed(struct kproxy_session *s)
 {
-	const struct sock *sk = s->ends[KPROXY_SERVER].sk;
+	const struct sock *sk = s->socks[KPROXY_SERVER].sk;
 
-	if (sk->sk_state == TCP_ESTABLISHED && !kproxy_sock_is_loop(sk)) {
-		kproxy_fault_point(KPROXY_POINT_REACH_CHANGED);
+	if (sk->sk_state == TCP_ESTABLISHED && !kproxy_sock_is_own_peer(sk)) {
+		kproxy_fault_point(KPROXY_POINT_CONNECT_CHANGED);
 		if (!session_established(s, KPROXY_EV_CONNECTED))
 			return;
-		session_go(s);
-		kproxy_fault_point(KPROXY_POINT_REACH_ESTABLISHED);
+		session_connected(s);
+		kproxy_fault_point(KPROXY_POINT_CONNECT_ESTABLISHED);
 		/*
 		 * Else the life work sees the new state: both are full
 		 * barriers.
 		 */
-		if (!test_bit(KPROXY_SESSION_ASKING, &s->flags))
+		if (!test_bit(KPROXY_SESSION_IN_CONNECT, &s->flags))
 			kproxy_session_kick_both(s);
 	} else if (sk->sk_err || sk->sk_state == TCP_CLOSE ||
 		   sk->sk_state == TCP_ESTABLISHED) {
-		kproxy_fault_point(KPROXY_POINT_REACH_FAILED);
+		kproxy_fault_point(KPROXY_POINT_CONNECT_FAILED);
 		kproxy_session_connect_failed(s);
 	}
 }
@@ -115,7 +115,7 @@ static void session_count(const struct kproxy_session *s, unsigned int counter)
 }
 
 /* Prepare the PROXY header that goes before the client's first byte. */
-static int session_introduce(struct kproxy_session *s)
+static int session_prepare_header(struct kproxy_session *s)
 {
 	unsigned int version = READ_ONCE(s->upstream->options.send_proxy);
 	struct kproxy_pump *pump = &s->pumps[KPROXY_CLIENT];
@@ -131,29 +131,29 @@ static int session_introduce(struct kproxy_session *s)
  * Use an idle connection, which is attached to the session now. No callback has
  * reported earlier events; later ones are reported.
  */
-static bool session_use_socket(struct kproxy_session *s)
+static bool session_use_idle(struct kproxy_session *s)
 {
-	struct sock *sk = s->ends[KPROXY_SERVER].sk;
+	struct sock *sk = s->socks[KPROXY_SERVER].sk;
 	bool alive, go = false;
 
-	kproxy_fault_point(KPROXY_POINT_USE_EVENT);
+	kproxy_fault_point(KPROXY_POINT_IDLE_EVENT);
 	lock_sock(sk);
 	alive = sk->sk_state == TCP_ESTABLISHED && !sk->sk_err;
 	if (alive) {
 		/*
 		 * The server's ACKs can ride on the client's bytes, as in
-		 * session_connect().
+		 * session_connect_once().
 		 */
-		if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
+		if (kproxy_sock_unread(s->socks[KPROXY_CLIENT].sk))
 			kproxy_sock_delay_acks(sk);
 		kproxy_addr_local(&s->source, sk);
 		go = session_established(s, KPROXY_EV_TAKEN);
 	}
 	release_sock(sk);
 	if (go) {
-		kproxy_fault_point(KPROXY_POINT_USE_GO);
+		kproxy_fault_point(KPROXY_POINT_IDLE_CONNECTED);
 		rcu_read_lock();
-		session_go(s);
+		session_connected(s);
 		rcu_read_unlock();
 		kproxy_session_pump(s);
 	}
@@ -162,7 +162,7 @@ static bool session_use_socket(struct kproxy_session *s)
 
 static void session_disconnect(struct kproxy_session *s)
 {
-	struct kproxy_sock *ks = &s->ends[KPROXY_SERVER];
+	struct kproxy_sock *ks = &s->socks[KPROXY_SERVER];
 
 	if (!ks->socket)
 		return;
@@ -175,15 +175,15 @@ static void session_disconnect(struct kproxy_session *s)
  * A session whose client is kproxy itself makes its own connection. In a loop
  * of listeners, each idle connection would otherwise cause another one.
  */
-static bool session_take_ready(struct kproxy_session *s)
+static bool session_take_idle(struct kproxy_session *s)
 {
 	if (s->hops)
 		return false;
 	while (kproxy_preconnect_take(kproxy_session_server(s),
-				      s->ends[KPROXY_CLIENT].sk,
-				      &s->ends[KPROXY_SERVER],
+				      s->socks[KPROXY_CLIENT].sk,
+				      &s->socks[KPROXY_SERVER],
 				      &kproxy_session_server_ops)) {
-		if (session_use_socket(s))
+		if (session_use_idle(s))
 			return true;
 		session_disconnect(s);
 	}
@@ -195,21 +195,21 @@ static bool session_take_ready(struct kproxy_session *s)
  * it failed. The session is choosing before; after, it is connecting,
  * connected, choosing again, or ended.
  */
-static int session_connect(struct kproxy_session *s)
+static int session_connect_once(struct kproxy_session *s)
 {
-	struct kproxy_sock *ks = &s->ends[KPROXY_SERVER];
+	struct kproxy_sock *ks = &s->socks[KPROXY_SERVER];
 	struct kproxy_server *server = kproxy_session_server(s);
 	struct socket *socket;
 	int err;
 
 	s->pumps[KPROXY_CLIENT].ahead = 0;
-	s->asked = ktime_get();
-	err = session_introduce(s);
+	s->connect_began = ktime_get();
+	err = session_prepare_header(s);
 	if (err)
 		return err;
-	if (session_take_ready(s))
+	if (session_take_idle(s))
 		return -EINPROGRESS;
-	err = kproxy_connect_open(server, s->ends[KPROXY_CLIENT].sk,
+	err = kproxy_connect_open(server, s->socks[KPROXY_CLIENT].sk,
 				  KPROXY_CONNECT_FOR_CLIENT, &socket);
 	if (err)
 		return err;
@@ -217,7 +217,7 @@ static int session_connect(struct kproxy_session *s)
 	kproxy_fault_point(KPROXY_POINT_CONNECT_ATTACHED);
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
 	/* The client's bytes carry the ACK of the server's SYN-ACK. */
-	if (kproxy_sock_unread(s->ends[KPROXY_CLIENT].sk))
+	if (kproxy_sock_unread(s->socks[KPROXY_CLIENT].sk))
 		kproxy_sock_delay_acks(socket->sk);
 	if (!kproxy_session_event(s, KPROXY_EV_CONNECT, KPROXY_REASON_NONE))
 		return -ECANCELED;
@@ -226,19 +226,19 @@ static int session_connect(struct kproxy_session *s)
 	 * connecting.
 	 */
 	kproxy_session_arm(s);
-	set_bit(KPROXY_SESSION_ASKING, &s->flags);
+	set_bit(KPROXY_SESSION_IN_CONNECT, &s->flags);
 	err = kproxy_source_connect(server, socket, &server->addr,
 				    &s->client);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_RETURNED);
-	clear_bit(KPROXY_SESSION_ASKING, &s->flags);
+	clear_bit(KPROXY_SESSION_IN_CONNECT, &s->flags);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_LOOK);
-	/* pairs with the state change in kproxy_session_reach_changed() */
+	/* pairs with the state change in kproxy_session_connect_changed() */
 	smp_mb__after_atomic();
 	if (kproxy_state_connected(READ_ONCE(s->state)))
 		kproxy_session_pump(s);
 	kproxy_addr_local(&s->source, socket->sk);
 	if (!err && kproxy_fastopen_deferred(socket))
-		err = kproxy_fastopen_connect(s->ends[KPROXY_CLIENT].socket,
+		err = kproxy_fastopen_connect(s->socks[KPROXY_CLIENT].socket,
 					      socket,
 					      &s->pumps[KPROXY_CLIENT]);
 	return err ?: -EINPROGRESS;
@@ -256,13 +256,13 @@ static struct kproxy_server *session_pick(const struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_use() - assign a server to a session
+ * kproxy_session_assign() - assign a server to a session
  * @s: the session, its life locked
  * @server: the server chosen for it, or NULL for none; replaces the current one
  *
  * Context: process.
  */
-void kproxy_session_use(struct kproxy_session *s, struct kproxy_server *server)
+void kproxy_session_assign(struct kproxy_session *s, struct kproxy_server *server)
 {
 	struct kproxy_server *old = kproxy_session_server(s);
 
@@ -278,7 +278,7 @@ void kproxy_session_use(struct kproxy_session *s, struct kproxy_server *server)
 }
 
 /**
- * kproxy_session_find() - choose a server for a session and assign it
+ * kproxy_session_choose() - choose a server for a session and assign it
  * @s: the session, its life locked
  *
  * A session that has not waited may not overtake those in the queue, unless it
@@ -287,7 +287,7 @@ void kproxy_session_use(struct kproxy_session *s, struct kproxy_server *server)
  * Context: process.
  * Return: 0; -EBUSY if it has to wait; or the error of kproxy_choice_pick().
  */
-int kproxy_session_find(struct kproxy_session *s)
+int kproxy_session_choose(struct kproxy_session *s)
 {
 	struct kproxy_choice *c = &s->upstream->choice;
 	struct kproxy_server *server = ERR_PTR(-EBUSY);
@@ -295,9 +295,9 @@ int kproxy_session_find(struct kproxy_session *s)
 	if (s->waiting ? kproxy_queue_first(&c->queue, &s->waiter) :
 			 s->tries || kproxy_queue_empty(&c->queue))
 		server = session_pick(s);
-	kproxy_fault_point(KPROXY_POINT_FIND_USE);
+	kproxy_fault_point(KPROXY_POINT_CHOOSE_ASSIGN);
 	if (!IS_ERR(server))
-		kproxy_session_use(s, server);
+		kproxy_session_assign(s, server);
 	return PTR_ERR_OR_ZERO(server);
 }
 
@@ -321,30 +321,30 @@ static void session_unreachable(struct kproxy_session *s)
 }
 
 /**
- * kproxy_session_wait() - let a session wait for a server, without one
+ * kproxy_session_enqueue() - let a session wait for a server, without one
  * @s: the session, its life locked
  *
  * Its life work is queued when it becomes first in the queue, or times out.
  *
  * Context: process.
  */
-void kproxy_session_wait(struct kproxy_session *s)
+void kproxy_session_enqueue(struct kproxy_session *s)
 {
-	kproxy_session_use(s, NULL);
+	kproxy_session_assign(s, NULL);
 	WRITE_ONCE(s->step_by, jiffies + s->times.connect);
 	kproxy_session_arm(s);
-	kproxy_fault_point(KPROXY_POINT_WAIT_JOIN);
+	kproxy_fault_point(KPROXY_POINT_ENQUEUE);
 	s->waiting = true;
 	kproxy_queue_join(&s->upstream->choice.queue, &s->waiter);
 }
 
 /**
- * kproxy_session_wait_no_more() - take a session out of the queue, if it waits
+ * kproxy_session_dequeue() - take a session out of the queue, if it waits
  * @s: the session, its life locked
  *
  * Context: process.
  */
-void kproxy_session_wait_no_more(struct kproxy_session *s)
+void kproxy_session_dequeue(struct kproxy_session *s)
 {
 	if (!s->waiting)
 		return;
@@ -368,14 +368,14 @@ static bool session_next_server(struct kproxy_session *s, int err)
 	if (s->tries++ >= READ_ONCE(s->upstream->options.retries))
 		return false;
 	kproxy_fault_point(KPROXY_POINT_NEXT_SERVER);
-	err = kproxy_session_find(s);
+	err = kproxy_session_choose(s);
 	if (err == -EBUSY)
-		kproxy_session_wait(s);
+		kproxy_session_enqueue(s);
 	return !err;
 }
 
 /**
- * kproxy_session_reach() - begin to connect to a session's server
+ * kproxy_session_connect() - begin to connect to a session's server
  * @s: the session, its life locked
  *
  * Try other servers if that fails at once. If the session then waits or ends,
@@ -383,11 +383,11 @@ static bool session_next_server(struct kproxy_session *s, int err)
  *
  * Context: process, may sleep.
  */
-void kproxy_session_reach(struct kproxy_session *s)
+void kproxy_session_connect(struct kproxy_session *s)
 {
 	int err;
 
-	while ((err = session_connect(s)) != -EINPROGRESS &&
+	while ((err = session_connect_once(s)) != -EINPROGRESS &&
 	       session_unconnected(s)) {
 		/* The failed connect's timeout must not hit the next one. */
 		timer_delete_sync(&s->timer);
@@ -398,7 +398,7 @@ void kproxy_session_reach(struct kproxy_session *s)
 			session_unreachable(s);
 		return;
 	}
-	kproxy_fault_point(KPROXY_POINT_REACH_DOWN);
+	kproxy_fault_point(KPROXY_POINT_CONNECT_DOWN);
 	/*
 	 * Pairs with setting a server down, which looks for its sessions after
 	 * that.
@@ -418,18 +418,18 @@ static void session_reconnect(struct kproxy_session *s)
 	timer_delete_sync(&s->timer);
 	session_disconnect(s);
 	if (session_next_server(s, -ECONNREFUSED))
-		kproxy_session_reach(s);
+		kproxy_session_connect(s);
 	else if (!s->waiting)
 		session_unreachable(s);
 }
 
 /**
- * kproxy_session_turn() - let a waiting session look for a server again
+ * kproxy_session_wake() - let a waiting session look for a server again
  * @waiter: the session's, still in the queue, so the session is alive
  *
  * Context: under the queue's lock.
  */
-void kproxy_session_turn(struct kproxy_waiter *waiter)
+void kproxy_session_wake(struct kproxy_waiter *waiter)
 {
 	kproxy_session_schedule_life(container_of(waiter,
 						  struct kproxy_session,
@@ -437,14 +437,14 @@ void kproxy_session_turn(struct kproxy_waiter *waiter)
 }
 
 /* The session is first in the queue, or has waited too long. */
-static void session_look_again(struct kproxy_session *s)
+static void session_choose_again(struct kproxy_session *s)
 {
-	int err = kproxy_session_find(s);
+	int err = kproxy_session_choose(s);
 
-	kproxy_fault_point(KPROXY_POINT_LOOK_FIND);
+	kproxy_fault_point(KPROXY_POINT_CHOOSE_AGAIN);
 	if (err == -EBUSY && time_before(jiffies, READ_ONCE(s->step_by)))
 		return;
-	kproxy_session_wait_no_more(s);
+	kproxy_session_dequeue(s);
 	if (err) {
 		kproxy_listener_refused(s->listener);
 		kproxy_session_event(s, err == -EBUSY ? KPROXY_EV_TIMEOUT :
@@ -452,23 +452,23 @@ static void session_look_again(struct kproxy_session *s)
 				     KPROXY_REASON_UNREACHABLE);
 		return;
 	}
-	kproxy_fault_point(KPROXY_POINT_LOOK_REACH);
+	kproxy_fault_point(KPROXY_POINT_DEQUEUED);
 	/* The timeout of the wait must not hit the connect. */
 	timer_delete_sync(&s->timer);
-	kproxy_session_reach(s);
+	kproxy_session_connect(s);
 }
 
 /**
- * kproxy_session_reach_on() - run a session's next step towards a server
+ * kproxy_session_connect_step() - run a session's next step towards a server
  * @s: the session, choosing, its life locked
  *
  * Context: process, may sleep.
  */
-void kproxy_session_reach_on(struct kproxy_session *s)
+void kproxy_session_connect_step(struct kproxy_session *s)
 {
-	kproxy_fault_point(KPROXY_POINT_LIFE_REACH);
+	kproxy_fault_point(KPROXY_POINT_LIFE_CONNECT);
 	if (s->waiting)
-		session_look_again(s);
+		session_choose_again(s);
 	else
 		session_reconnect(s);
 }

@@ -18,6 +18,7 @@ static const struct kproxy_balance_ops *const methods[] = {
 	[KPROXY_BALANCE_LEASTCONN] = &kproxy_balance_leastconn,
 	[KPROXY_BALANCE_RANDOM] = &kproxy_balance_random,
 	[KPROXY_BALANCE_MAGLEV] = &kproxy_balance_maglev,
+	[KPROXY_BALANCE_LATENCY] = &kproxy_balance_latency,
 };
 
 /*

@@ -27,7 +27,9 @@
 #include "check.h"
 #include "check-text.h"
 #include "compat.h"
+#include "choice.h"
 #include "connect.h"
+#include "events.h"
 #include "fault.h"
 #include "greeting.h"
 #include "health.h"
@@ -158,11 +160,18 @@ static void check_result(struct kproxy_check *check, bool answered)
 	if (!kproxy_check_judge(check, answered, READ_ONCE(options->rise),
 				READ_ONCE(options->fall)))
 		return;
-	if (answered)
-		clear_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
-	else
+	if (!answered) {
 		set_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
+	} else {
+		atomic_set(&server->health.failures, 0);
+		if (test_bit(KPROXY_SERVER_UNHEALTHY, &server->flags))
+			kproxy_choice_came_back(server);
+		clear_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
+	}
 	kproxy_health_changed(server);
+	if (!answered && READ_ONCE(options->on_down) == KPROXY_ON_DOWN_RESET &&
+	    kproxy_server_is_down(server))
+		kproxy_events->server_down(server);
 }
 
 /* When @ms milliseconds have passed since the check began, from now on. */

@@ -93,6 +93,10 @@ static const struct netlink_range_validation kproxy_a_upstream_check_port_range 
 	.max	= 65535ULL,
 };
 
+static const struct netlink_range_validation kproxy_a_upstream_slow_start_range = {
+	.max	= KPROXY_TIME_MAX,
+};
+
 static const struct netlink_range_validation kproxy_a_server_maxconn_range = {
 	.max	= KPROXY_MAXCONN_MAX,
 };
@@ -195,9 +199,9 @@ static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_N
 };
 
 /* KPROXY_CMD_UPSTREAM_ADD - do */
-static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_CHECK_PORT + 1] = {
+static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_FAIL_OPEN + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
-	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
+	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 4),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
 	[KPROXY_A_UPSTREAM_EJECT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_range),
 	[KPROXY_A_UPSTREAM_EJECT_TIME] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_time_range),
@@ -223,12 +227,16 @@ static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_C
 	[KPROXY_A_UPSTREAM_CHECK_SEND] = { .type = NLA_BINARY, },
 	[KPROXY_A_UPSTREAM_CHECK_EXPECT] = { .type = NLA_BINARY, },
 	[KPROXY_A_UPSTREAM_CHECK_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_check_port_range),
+	[KPROXY_A_UPSTREAM_FAILBACK] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_ON_DOWN] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_SLOW_START] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_slow_start_range),
+	[KPROXY_A_UPSTREAM_FAIL_OPEN] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* KPROXY_CMD_UPSTREAM_SET - do */
-static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_CHECK_PORT + 1] = {
+static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_FAIL_OPEN + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
-	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
+	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 4),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
 	[KPROXY_A_UPSTREAM_EJECT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_range),
 	[KPROXY_A_UPSTREAM_EJECT_TIME] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_time_range),
@@ -254,6 +262,10 @@ static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_C
 	[KPROXY_A_UPSTREAM_CHECK_SEND] = { .type = NLA_BINARY, },
 	[KPROXY_A_UPSTREAM_CHECK_EXPECT] = { .type = NLA_BINARY, },
 	[KPROXY_A_UPSTREAM_CHECK_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_check_port_range),
+	[KPROXY_A_UPSTREAM_FAILBACK] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_ON_DOWN] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_SLOW_START] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_slow_start_range),
+	[KPROXY_A_UPSTREAM_FAIL_OPEN] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* KPROXY_CMD_UPSTREAM_DEL - do */
@@ -273,23 +285,29 @@ static const struct nla_policy kproxy_server_get_dump_nl_policy[KPROXY_A_SERVER_
 };
 
 /* KPROXY_CMD_SERVER_ADD - do */
-static const struct nla_policy kproxy_server_add_nl_policy[KPROXY_A_SERVER_BACKUP + 1] = {
+static const struct nla_policy kproxy_server_add_nl_policy[KPROXY_A_SERVER_HEALTH_SET + 1] = {
 	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_SERVER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_SERVER_WEIGHT] = NLA_POLICY_MAX(NLA_U32, KPROXY_WEIGHT_MAX),
 	[KPROXY_A_SERVER_STATE] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_SERVER_MAXCONN] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_server_maxconn_range),
 	[KPROXY_A_SERVER_BACKUP] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_SERVER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SERVER_PRIORITY] = NLA_POLICY_MAX(NLA_U32, KPROXY_PRIORITY_MAX),
+	[KPROXY_A_SERVER_HEALTH_SET] = NLA_POLICY_MAX(NLA_U32, 2),
 };
 
 /* KPROXY_CMD_SERVER_SET - do */
-static const struct nla_policy kproxy_server_set_nl_policy[KPROXY_A_SERVER_BACKUP + 1] = {
+static const struct nla_policy kproxy_server_set_nl_policy[KPROXY_A_SERVER_HEALTH_SET + 1] = {
 	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_SERVER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_SERVER_WEIGHT] = NLA_POLICY_MAX(NLA_U32, KPROXY_WEIGHT_MAX),
 	[KPROXY_A_SERVER_STATE] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_SERVER_MAXCONN] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_server_maxconn_range),
 	[KPROXY_A_SERVER_BACKUP] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_SERVER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SERVER_PRIORITY] = NLA_POLICY_MAX(NLA_U32, KPROXY_PRIORITY_MAX),
+	[KPROXY_A_SERVER_HEALTH_SET] = NLA_POLICY_MAX(NLA_U32, 2),
 };
 
 /* KPROXY_CMD_SERVER_DEL - do */
@@ -411,7 +429,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_upstream_add_doit,
 		.policy		= kproxy_upstream_add_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_CHECK_PORT,
+		.maxattr	= KPROXY_A_UPSTREAM_FAIL_OPEN,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -419,7 +437,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_upstream_set_doit,
 		.policy		= kproxy_upstream_set_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_CHECK_PORT,
+		.maxattr	= KPROXY_A_UPSTREAM_FAIL_OPEN,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -449,7 +467,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_server_add_doit,
 		.policy		= kproxy_server_add_nl_policy,
-		.maxattr	= KPROXY_A_SERVER_BACKUP,
+		.maxattr	= KPROXY_A_SERVER_HEALTH_SET,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -457,7 +475,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_server_set_doit,
 		.policy		= kproxy_server_set_nl_policy,
-		.maxattr	= KPROXY_A_SERVER_BACKUP,
+		.maxattr	= KPROXY_A_SERVER_HEALTH_SET,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -65,6 +65,10 @@ static int get_upstream_options(const struct genl_info *info,
 	get_u32(info, KPROXY_A_UPSTREAM_SEND_PROXY, &options->send_proxy);
 	get_u32(info, KPROXY_A_UPSTREAM_PRECONNECT, &options->preconnect);
 	get_u32(info, KPROXY_A_UPSTREAM_CHECK_PORT, &options->check_port);
+	get_u32(info, KPROXY_A_UPSTREAM_FAILBACK, &options->failback);
+	get_u32(info, KPROXY_A_UPSTREAM_ON_DOWN, &options->on_down);
+	get_u32(info, KPROXY_A_UPSTREAM_SLOW_START, &options->slow_start);
+	get_u32(info, KPROXY_A_UPSTREAM_FAIL_OPEN, &options->fail_open);
 	err = kproxy_netlink_get_check(info, options);
 	if (!err)
 		err = kproxy_netlink_get_source(info, &options->source);
@@ -97,6 +101,11 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 			options->preconnect) ||
 	    nla_put_u32(skb, KPROXY_A_UPSTREAM_CHECK_PORT,
 			options->check_port) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_FAILBACK, options->failback) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_ON_DOWN, options->on_down) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_SLOW_START,
+			options->slow_start) ||
+	    nla_put_u32(skb, KPROXY_A_UPSTREAM_FAIL_OPEN, options->fail_open) ||
 	    kproxy_netlink_put_check(skb, options->check_text) ||
 	    kproxy_netlink_put_source(skb, &options->source))
 		return -EMSGSIZE;
@@ -300,6 +309,14 @@ static int put_histogram(struct sk_buff *skb, int attr,
 	return 0;
 }
 
+static int put_server_name(struct sk_buff *skb,
+			   const struct kproxy_server *server)
+{
+	if (!*server->options.name)
+		return 0;
+	return nla_put_string(skb, KPROXY_A_SERVER_NAME, server->options.name);
+}
+
 static int put_server(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_server *server = object;
@@ -316,6 +333,11 @@ static int put_server(struct sk_buff *skb, const void *object)
 	    nla_put_u32(skb, KPROXY_A_SERVER_MAXCONN,
 			server->options.maxconn) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_BACKUP, server->options.backup) ||
+	    nla_put_u32(skb, KPROXY_A_SERVER_PRIORITY,
+			server->options.priority) ||
+	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH_SET,
+			server->options.health) ||
+	    put_server_name(skb, server) ||
 	    put_preconnect(skb, server) ||
 	    put_histogram(skb, KPROXY_A_SERVER_CONNECT_TIME, server,
 			  KPROXY_TIME_CONNECT) ||
@@ -368,8 +390,36 @@ void kproxy_netlink_server_event(const struct kproxy_server *server, u8 cmd)
 			      put_server, server, GFP_KERNEL);
 }
 
-static void get_server_options(const struct genl_info *info,
-			       struct kproxy_server_options *options)
+/* Whether it is set up by hand, so that it may have its sessions back. */
+static bool sets_up(const struct genl_info *info)
+{
+	const struct nlattr *state = info->attrs[KPROXY_A_SERVER_STATE];
+	const struct nlattr *health = info->attrs[KPROXY_A_SERVER_HEALTH_SET];
+
+	return (state && nla_get_u32(state) == KPROXY_SERVER_STATE_UP) ||
+	       (health && nla_get_u32(health) == KPROXY_HEALTH_SET_UP);
+}
+
+/* An empty name takes away the one that it had. */
+static int get_server_name(const struct genl_info *info, char *name)
+{
+	const struct nlattr *nla = info->attrs[KPROXY_A_SERVER_NAME];
+	const char *text;
+	int err;
+
+	if (!nla)
+		return 0;
+	if (*(const char *)nla_data(nla)) {
+		err = kproxy_netlink_name(info, KPROXY_A_SERVER_NAME, &text);
+		if (err)
+			return err;
+	}
+	strscpy(name, nla_data(nla), KPROXY_NAME_MAX + 1);
+	return 0;
+}
+
+static int get_server_options(const struct genl_info *info,
+			      struct kproxy_server_options *options)
 {
 	if (info->attrs[KPROXY_A_SERVER_WEIGHT])
 		options->weight =
@@ -383,6 +433,10 @@ static void get_server_options(const struct genl_info *info,
 	if (info->attrs[KPROXY_A_SERVER_BACKUP])
 		options->backup =
 			nla_get_u32(info->attrs[KPROXY_A_SERVER_BACKUP]);
+	get_u32(info, KPROXY_A_SERVER_PRIORITY, &options->priority);
+	get_u32(info, KPROXY_A_SERVER_HEALTH_SET, &options->health);
+	options->restore = sets_up(info);
+	return get_server_name(info, options->name);
 }
 
 /* Read the names in a request about one server. */
@@ -427,11 +481,14 @@ static int add_server(struct kproxy_view *view, const struct genl_info *info,
 		.state = KPROXY_SERVER_STATE_UP,
 	};
 	struct kproxy_upstream *up;
+	int err;
 
 	up = find_upstream(view->kn, view, info, KPROXY_A_SERVER_UPSTREAM);
 	if (!up)
 		return -ENOENT;
-	get_server_options(info, &options);
+	err = get_server_options(info, &options);
+	if (err)
+		return err;
 	return kproxy_server_add(view, up, addr, &options, info->extack);
 }
 
@@ -484,8 +541,11 @@ static int set_server(struct kproxy_view *view, struct kproxy_server *server,
 		      struct genl_info *info)
 {
 	struct kproxy_server_options options = server->options;
+	int err;
 
-	get_server_options(info, &options);
+	err = get_server_options(info, &options);
+	if (err)
+		return err;
 	return kproxy_server_set(view, server, &options, info->extack);
 }
 

@@ -305,6 +305,18 @@ static void session_note_unacked(struct kproxy_session *s)
 	}
 }
 
+/* The round-trip time to the server, as TCP has measured it. */
+static void session_note_rtt(const struct kproxy_session *s)
+{
+	u32 us;
+
+	if (!s->connected)
+		return;
+	us = READ_ONCE(tcp_sk(s->socks[KPROXY_SERVER].sk)->srtt_us) >> 3;
+	if (us)
+		kproxy_delay_add(&kproxy_session_server(s)->delay, us);
+}
+
 static void session_end(struct kproxy_session *s, bool graceful)
 {
 	struct kproxy_server *server = kproxy_session_server(s);
@@ -329,6 +341,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	kproxy_fault_point(KPROXY_POINT_END_WORK);
 	kproxy_session_end_stalls(s);
 	session_note_unacked(s);
+	session_note_rtt(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		if (!s->socks[side].socket)

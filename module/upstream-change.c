@@ -37,6 +37,8 @@ struct server_change {
 	struct list_head node;
 	struct kproxy_server *server;
 	enum server_fate fate;
+	/* its health is set in another way */
+	bool health;
 	struct kproxy_server_next next;
 };
 
@@ -63,7 +65,7 @@ struct upstream_change {
 	int more;
 	/* @tiers are what sessions will choose from */
 	bool built;
-	struct kproxy_balancer *tiers[KPROXY_TIERS];
+	struct kproxy_tiers *tiers;
 };
 
 static struct upstream_change *to_upstream_change(struct kproxy_change *change)
@@ -96,6 +98,10 @@ static void upstream_use(struct kproxy_upstream *up,
 	WRITE_ONCE(up->options.rise, options->rise);
 	WRITE_ONCE(up->options.fall, options->fall);
 	WRITE_ONCE(up->options.check_port, options->check_port);
+	WRITE_ONCE(up->options.failback, options->failback);
+	WRITE_ONCE(up->options.on_down, options->on_down);
+	WRITE_ONCE(up->options.slow_start, options->slow_start);
+	WRITE_ONCE(up->options.fail_open, options->fail_open);
 	WRITE_ONCE(up->options.send_proxy, options->send_proxy);
 	WRITE_ONCE(up->options.preconnect, options->preconnect);
 }
@@ -159,6 +165,9 @@ static void server_use(struct kproxy_server *server,
 	WRITE_ONCE(server->options.state, options->state);
 	WRITE_ONCE(server->options.maxconn, options->maxconn);
 	WRITE_ONCE(server->options.backup, options->backup);
+	WRITE_ONCE(server->options.priority, options->priority);
+	WRITE_ONCE(server->options.health, options->health);
+	strscpy(server->options.name, options->name);
 }
 
 static void server_stop(struct kproxy_server *server)
@@ -290,6 +299,7 @@ static int upstream_prepare(struct kproxy_change *change,
 	const struct kproxy_view *view = change->next->view;
 	const struct kproxy_upstream_options *options;
 	struct kproxy_upstream *up = c->up;
+	struct kproxy_tiers *tiers;
 	bool servers;
 	int err = 0;
 
@@ -309,10 +319,28 @@ static int upstream_prepare(struct kproxy_change *change,
 	/* Many single requests in a row are built together, after the last. */
 	if (view->single)
 		return 0;
-	err = kproxy_choice_prepare(&up->choice, options->balance, view,
-				    c->tiers);
-	c->built = !err;
-	return err;
+	tiers = kproxy_choice_prepare(&up->choice, options, view);
+	if (IS_ERR(tiers))
+		return PTR_ERR(tiers);
+	c->tiers = tiers;
+	c->built = true;
+	return 0;
+}
+
+/* What changes of the choice of servers when the options of one do. */
+static void server_set(struct server_change *sc)
+{
+	const struct kproxy_server_options *options = &sc->next.options;
+	struct kproxy_server *server = sc->server;
+	bool usable = kproxy_server_usable(server);
+
+	sc->health = server->options.health != options->health;
+	server_use(server, options);
+	if (!usable && kproxy_server_usable(server))
+		kproxy_choice_came_back(server);
+	if (options->restore)
+		kproxy_choice_restore(&server->upstream->choice,
+				      kproxy_server_priority(options));
 }
 
 static void server_publish(struct server_change *sc)
@@ -322,7 +350,7 @@ static void server_publish(struct server_change *sc)
 		server_appear(sc->server);
 		break;
 	case SERVER_SET:
-		server_use(sc->server, &sc->next.options);
+		server_set(sc);
 		break;
 	case SERVER_DEL:
 		kproxy_server_unlink(sc->server);
@@ -337,14 +365,18 @@ static void servers_publish(struct upstream_change *c)
 	struct server_change *sc;
 
 	mutex_lock(&choice->lock);
-	if (c->set)
+	if (c->set) {
 		upstream_use(c->up, &c->options);
+		if (c->options.failback)
+			kproxy_choice_restore(choice, 0);
+	}
 	list_for_each_entry(sc, &c->servers, node)
 		server_publish(sc);
 	if (c->built)
 		kproxy_choice_replace(choice, c->tiers);
 	else if (!c->add)
 		kproxy_choice_changed(choice);
+	c->tiers = NULL;
 	mutex_unlock(&choice->lock);
 	/* There may be room now for sessions that wait. */
 	kproxy_queue_wake(&choice->queue);
@@ -390,6 +422,15 @@ static void upstream_publish(struct kproxy_change *change)
 	upstream_notify(c);
 }
 
+/* The health of a server was set, or is left to checks again. */
+static void server_health_set(struct kproxy_server *server)
+{
+	kproxy_health_changed(server);
+	if (server->upstream->options.on_down == KPROXY_ON_DOWN_RESET &&
+	    kproxy_server_is_down(server))
+		kproxy_events->server_down(server);
+}
+
 /* Apply the consequences of a published change. */
 static void server_settle(struct server_change *sc)
 {
@@ -404,6 +445,8 @@ static void server_settle(struct server_change *sc)
 	case SERVER_SET:
 		if (server->upstream->options.preconnect)
 			kproxy_preconnect_apply(server);
+		if (sc->health)
+			server_health_set(server);
 		break;
 	case SERVER_DEL:
 		server_stop(server);

@@ -23,6 +23,7 @@ const struct kproxy_upstream_options kproxy_upstream_defaults = {
 	.rise = 2,
 	.fall = 3,
 	.send_proxy = KPROXY_SEND_PROXY_OFF,
+	.failback = KPROXY_SWITCH_ON,
 	.sockopts = KPROXY_SOCKOPTS_DEFAULTS,
 };
 

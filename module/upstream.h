@@ -32,6 +32,10 @@ struct kproxy_upstream_options {
 	unsigned int rise;
 	unsigned int fall;
 	unsigned int check_port;
+	enum kproxy_switch failback;
+	enum kproxy_on_down on_down;
+	unsigned int slow_start;
+	enum kproxy_switch fail_open;
 	/* held; NULL unless @check is KPROXY_CHECK_SEND */
 	struct kproxy_check_text *check_text;
 	enum kproxy_send_proxy send_proxy;

@@ -27,9 +27,12 @@ NUMBERS = [L[n] for n in ("maxconn", "backlog", "connect-timeout",
 DEFAULTS = (0, 4096, 5000, 600000, 60000, 0, 0, 0, 0, 0, 0)
 NETWORKS = L["allow"], L["deny"]
 # Of upstreams, with their defaults.
-CHOICES = {"retries": 2, "send-proxy": 0, "check-port": 0}
+CHOICES = {"retries": 2, "send-proxy": 0, "check-port": 0, "failback": 1,
+           "on-down": 0, "slow-start": 0, "fail-open": 0}
 CHECK = {"check": 0, "check-send": b"", "check-expect": b""}
 CHECK_SEND = 2
+# Of servers, with their defaults.
+SERVER_CHOICES = {"weight": 1, "state": 0, "priority": 0, "health-set": 0}
 # Options that the kernel's sockets may refuse, for reasons of their own, and one
 # that connects to all addresses there are.
 REFUSABLE = ("congestion", "rcvbuf", "sndbuf", "fastopen", "keepalive", "mark",
@@ -414,6 +417,13 @@ class Model:
             raise Refused(errno.ENOENT)
         return servers, address
 
+    @staticmethod
+    def label(word, old):
+        name = word.get(S["name"], old)
+        if name and not NAME.fullmatch(name):
+            raise Refused(errno.EINVAL)
+        return name
+
     def server_add_do(self, word, _):
         self.name(word, S["upstream"])
         if S["address"] not in word:
@@ -423,18 +433,21 @@ class Model:
             raise Refused(errno.EINVAL)
         servers = self.upstreams[
             self.find_upstream(word, S["upstream"])]["servers"]
+        label = self.label(word, b"")
         if len(servers) >= CONSTANT["servers-max"]:
             raise Refused(errno.ENOSPC)
         if address in servers:
             raise Refused(errno.EEXIST)
-        new = {"weight": word.get(S["weight"], 1),
-               "state": word.get(S["state"], 0)}
+        new = {option: word.get(S[option], default)
+               for option, default in SERVER_CHOICES.items()}
+        new["name"] = label
         return lambda: servers.update({address: new})
 
     def server_set_do(self, word, _):
         servers, address = self.find_server(word)
-        new = {name: word[S[name]] for name in ("weight", "state")
-               if S[name] in word}
+        new = {option: word[S[option]] for option in SERVER_CHOICES
+               if S[option] in word}
+        new["name"] = self.label(word, servers[address]["name"])
         return lambda: servers[address].update(new)
 
     def server_del_do(self, word, _):
@@ -582,8 +595,9 @@ class Model:
                 continue
             got["upstreams"][word[S["upstream"]][:-1]]["servers"][
                 self.shown_address(word[S["address"]])] = {
-                    name: int.from_bytes(word[S[name]], "little")
-                    for name in ("weight", "state")}
+                    "name": word.get(S["name"], b"\0")[:-1],
+                    **{option: int.from_bytes(word[S[option]], "little")
+                       for option in SERVER_CHOICES}}
         for word, _ in map(self.shown, routes):
             if word[R["listener"]].startswith(self.prefix):
                 got["listeners"][word[R["listener"]][:-1]]["routes"][

@@ -84,11 +84,16 @@ static void print_sample(const struct family *family, const char *metric,
 {
 	const struct label *label = family->labels;
 	const char *before = "{";
+	const json_t *label_value;
 
 	printf("%s%s%s", family->prefix, metric, suffix);
 	for (; label->name; label++) {
+		label_value = json_object_get(row, label->key);
+		/* A server need not have a name. */
+		if (!label_value)
+			continue;
 		printf("%s%s=\"", before, label->name);
-		print_label(json_object_get(row, label->key));
+		print_label(label_value);
 		putchar('"');
 		before = ",";
 	}
@@ -311,7 +316,8 @@ static void print_server(const struct format *format,
 static const struct label no_labels[] = { {} };
 static const struct label listener_labels[] = { { "listener", "name" }, {} };
 static const struct label server_labels[] = {
-	{ "upstream", "upstream" }, { "server", "address" }, {}
+	{ "upstream", "upstream" }, { "server", "address" },
+	{ "name", "name" }, {}
 };
 
 static const struct label pool_labels[] = { { "cpu", "cpu" }, {} };

@@ -18,6 +18,7 @@ static const char *const balance_words[] = {
 	[KPROXY_BALANCE_LEASTCONN] = "leastconn",
 	[KPROXY_BALANCE_RANDOM] = "random",
 	[KPROXY_BALANCE_MAGLEV] = "maglev",
+	[KPROXY_BALANCE_LATENCY] = "latency",
 	NULL
 };
 
@@ -25,6 +26,12 @@ static const char *const send_proxy_words[] = {
 	[KPROXY_SEND_PROXY_OFF] = "off",
 	[KPROXY_SEND_PROXY_V1] = "v1",
 	[KPROXY_SEND_PROXY_V2] = "v2",
+	NULL
+};
+
+static const char *const on_down_words[] = {
+	[KPROXY_ON_DOWN_KEEP] = "keep",
+	[KPROXY_ON_DOWN_RESET] = "reset",
 	NULL
 };
 
@@ -55,6 +62,18 @@ static const struct option_spec options[] = {
 	{ .name = "check-port", .type = &option_number, .value = "N",
 	  .attr = KPROXY_A_UPSTREAM_CHECK_PORT, .max = 65535,
 	  .help = "where checks connect to, 0 for the server's port" },
+	{ .name = "on-down", .type = &option_word, .words = on_down_words,
+	  .attr = KPROXY_A_UPSTREAM_ON_DOWN, .def = KPROXY_ON_DOWN_KEEP,
+	  .help = "live sessions of a server that is found down" },
+	{ .name = "fail-open", .type = &option_word, .words = option_switch,
+	  .attr = KPROXY_A_UPSTREAM_FAIL_OPEN, .def = KPROXY_SWITCH_OFF,
+	  .help = "use servers that are found down when all are" },
+	{ .name = "failback", .type = &option_word, .words = option_switch,
+	  .attr = KPROXY_A_UPSTREAM_FAILBACK, .def = KPROXY_SWITCH_ON,
+	  .help = "off: a server that comes back waits until the others fail" },
+	{ .name = "slow-start", .type = &option_time, .value = "T",
+	  .attr = KPROXY_A_UPSTREAM_SLOW_START, .max = KPROXY_TIME_MAX,
+	  .help = "over which a server that comes back gets its share" },
 	{ .name = "interval", .type = &option_time, .value = "T",
 	  .attr = KPROXY_A_UPSTREAM_INTERVAL, .min = 10,
 	  .max = KPROXY_TIME_MAX, .def = 2000,

@@ -5,6 +5,8 @@
  */
 #include "config-diff.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,7 +166,7 @@ static const char *member(const json_t *row, const char *key)
 /* The value of an option, which is its default when @row lacks it. */
 static json_t *value_of(const struct option_spec *option, const json_t *row)
 {
-	json_t *value = json_object_get(row, option->name);
+	json_t *value = json_object_get(row, option_key(option));
 
 	return value ? json_incref(value) : option_default(option);
 }
@@ -185,6 +187,25 @@ static void set_option(struct change *change, const struct definition *d,
 	change_note_was(change, option->name, have);
 }
 
+/* Whether the file leaves an option as it was set at run time. */
+static bool keeps(const struct definition *d, const struct option_spec *option)
+{
+	struct origin from;
+
+	return option->runtime && !config_option(d, option->name, &from);
+}
+
+static void tell_kept(const struct definition *d,
+		      const struct option_spec *option, const json_t *have)
+{
+	char *text = config_text(have);
+
+	fprintf(stderr, "kproxy: %s \"%s\": %s %s was set at run time and is kept\n",
+		d->object->name, d->words[config_name_words(d->object) - 1],
+		option->name, text);
+	free(text);
+}
+
 static void compare_options(struct change *change, const struct definition *d,
 			    const json_t *row)
 {
@@ -194,7 +215,11 @@ static void compare_options(struct change *change, const struct definition *d,
 	for (option = d->object->options; option->name; option++) {
 		want = value_of(option, d->row);
 		have = value_of(option, row);
-		if (want != have && !json_equal(want, have))
+		if (want == have || json_equal(want, have))
+			;
+		else if (keeps(d, option))
+			tell_kept(d, option, have);
+		else
 			set_option(change, d, option, want, have);
 		json_decref(want);
 		json_decref(have);

@@ -268,6 +268,39 @@ const struct option_type option_name = {
 	.get = get_name,
 };
 
+static int put_label(const struct ctx *ctx, const struct option_spec *option,
+		     const char *text, struct request *req)
+{
+	if (*text)
+		return put_name(ctx, option, text, req);
+	request_string(req, option->attr, option->name, text);
+	return STATUS_DONE;
+}
+
+static json_t *get_label(const struct option_spec *option, struct nlattr *attr)
+{
+	json_t *name = get_name(option, attr);
+
+	if (json_string_length(name))
+		return name;
+	json_decref(name);
+	return NULL;
+}
+
+static void format_label(const struct option_spec *option, uint64_t value,
+			 char *buf)
+{
+	(void)option;
+	(void)value;
+	*buf = '\0';
+}
+
+const struct option_type option_label = {
+	.put = put_label,
+	.get = get_label,
+	.format = format_label,
+};
+
 /* A name that the kernel knows, or "default" for the kernel's choice. */
 static int put_choice(const struct ctx *ctx, const struct option_spec *option,
 		      const char *text, struct request *req)
@@ -438,7 +471,7 @@ void options_show(const struct option_spec *table, struct nlattr **tb,
 			continue;
 		value = option->type->get(option, tb[option->attr]);
 		if (value)
-			json_object_set_new(row, option->name, value);
+			json_object_set_new(row, option_key(option), value);
 	}
 }
 
@@ -455,7 +488,7 @@ static void help_one(const struct option_spec *option, FILE *out)
 	fprintf(out, "  %s %-*s  %s", option->name, width, value, option->help);
 	if (option->type->format) {
 		option->type->format(option, option->def, def);
-		fprintf(out, " (default %s)", def);
+		fprintf(out, " (default %s)", *def ? def : "none");
 	}
 	fputc('\n', out);
 }
@@ -476,7 +509,7 @@ void option_column(FILE *out, const struct column *column, const json_t *row)
 	const json_t *value;
 
 	for (; option->name; option++) {
-		value = json_object_get(row, option->name);
+		value = json_object_get(row, option_key(option));
 		if (!value || option->always)
 			continue;
 		fprintf(out, "%s%s ", separator, option->name);

@@ -52,6 +52,8 @@ extern const struct option_type option_word;
 extern const struct option_type option_name;
 extern const struct option_type option_size;
 extern const struct option_type option_rate;
+/* A name of the user's, which may be empty. */
+extern const struct option_type option_label;
 /* A name that the kernel knows, or "default"; at most .max bytes. */
 extern const struct option_type option_choice;
 extern const struct option_type option_keepalive;
@@ -62,11 +64,14 @@ extern const char *const option_switch[];
 
 /**
  * struct option_spec - a setting of an object; all that the command knows of it
- * @name: as typed, and its key in JSON; NULL ends a table
+ * @name: as typed, and its key in JSON unless there is @key; NULL ends a table
+ * @key: its key in JSON where something else is called @name there
  * @type: kind of value
  * @attr: its attribute in the object's attribute set
  * @always: shown also when it has its default
  * @required: a new object needs it
+ * @runtime: set by programs and people at run time; a configuration file that
+ *	does not name it leaves it as it is
  * @value: how help writes the value, NULL for the list of @words
  * @words: for option_word: what the numbers from 0 on are called; for
  *	option_prefixes: what a list without a network is called
@@ -77,10 +82,12 @@ extern const char *const option_switch[];
  */
 struct option_spec {
 	const char *name;
+	const char *key;
 	const struct option_type *type;
 	uint16_t attr;
 	bool always;
 	bool required;
+	bool runtime;
 	const char *value;
 	const char *const *words;
 	uint64_t min;
@@ -88,6 +95,11 @@ struct option_spec {
 	uint64_t def;
 	const char *help;
 };
+
+static inline const char *option_key(const struct option_spec *option)
+{
+	return option->key ? option->key : option->name;
+}
 
 /**
  * options_parse_new() - read all that is left of the line as options

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Decides how long to coalesce a fast stream, so that many packets move in one
- * run. They cost less together: the from socket acknowledges once, and the
- * destination gets packets as large as possible. A process that reads coalesces
- * by accident, because it takes a while to be scheduled. A pump that runs in
+ * run. They cost less together: the from socket acknowledges once, and the to
+ * socket gets packets as large as possible. A process that reads coalesces by
+ * accident, because it takes a while to be scheduled. A pump that runs in
  * softirq has to do it deliberately.
  *
  * At the end of a burst, the coalesced bytes wait in vain until a timer fires.
@@ -87,7 +87,8 @@ void kproxy_coalesce_measure(struct kproxy_coalesce *co, u64 moved, u32 now,
  *
  * Context: as the pump.
  */
-void kproxy_coalesce_in_vain(struct kproxy_coalesce *co, u32 came, u64 moved, u32 now)
+void kproxy_coalesce_in_vain(struct kproxy_coalesce *co, u32 came, u64 moved,
+			     u32 now)
 {
 	co->most = came - came / 8;
 	if (co->most < BYTES_MIN)

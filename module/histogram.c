@@ -70,7 +70,8 @@ unsigned int kproxy_histogram_bucket(u64 us)
 	return min(bucket, KPROXY_HISTOGRAM_BUCKETS - 1U);
 }
 
-static struct kproxy_histograms *own_histograms(struct kproxy_histograms_slot __percpu *slots)
+static struct kproxy_histograms *
+own_histograms(struct kproxy_histograms_slot __percpu *slots)
 {
 	struct kproxy_histograms_slot *slot = this_cpu_ptr(slots);
 

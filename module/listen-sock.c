@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The addresses of a listener: each has a listening socket, whose data_ready
- * queues work on the CPU that received the client's last ACK; the work accepts
- * whatever waits, and hands each client to a session. No thread belongs to it.
+ * The listening sockets of a listener, one for each address. Its data_ready
+ * queues work on the CPU that received the client's last ACK. The work accepts
+ * the clients in the backlog and hands each to a session. There is no thread.
  *
- * A listening socket gets its socket, bound, when the change that it belongs to
- * is made, listens when that is prepared, and accepts when it is published. An
- * address that another listening socket has, and will not have then, comes with
- * that one's socket.
+ * A socket is created and bound when its change is made, listens when the
+ * change is prepared, and accepts when the change is published. If another
+ * listening socket has the address and gives it up in the same change, its
+ * socket is taken over.
  */
 #include <linux/jiffies.h>
 #include <linux/slab.h>
@@ -130,8 +130,8 @@ static bool listener_allows(struct kproxy_listener *l, const struct sock *sk)
 }
 
 /**
- * kproxy_lsock_dead() - whether a listening socket was destroyed
- * @lsock: a listening socket whose socket is listening since it was prepared
+ * kproxy_lsock_dead() - check whether a listening socket was destroyed
+ * @lsock: the listening socket, prepared
  *
  * SOCK_DESTROY ("ss -K") also destroys listening sockets. Such a socket never
  * listens again.
@@ -251,7 +251,7 @@ static int lsock_socket(const struct kproxy_listen_sock *lsock, int family,
 	return err;
 }
 
-/* Bind a socket to the listening socket's address; for any, to both families' if it can. */
+/* Create and bind the socket. "Any" means both families, if possible. */
 static int lsock_bind(struct kproxy_listen_sock *lsock, bool transparent)
 {
 	union kproxy_addr addr = lsock->addr;
@@ -321,7 +321,7 @@ void kproxy_lsock_take_over(struct kproxy_listen_sock *lsock)
 }
 
 /**
- * kproxy_lsocks_new() - listening sockets of a listener, without sockets yet
+ * kproxy_lsocks_new() - allocate the listening sockets of a listener
  * @l: the listener, which outlives them
  * @addrs: the address of each
  * @n: how many
@@ -350,7 +350,7 @@ kproxy_lsocks_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
 
 /**
  * kproxy_lsocks_accept() - accept who waits, at once
- * @lsocks: the listening sockets, whose sockets listen
+ * @lsocks: the listening sockets, in state TCP_LISTEN
  * @n: how many
  * @fresh: they have not accepted before
  *
@@ -369,7 +369,7 @@ void kproxy_lsocks_accept(struct kproxy_listen_sock *lsocks, unsigned int n,
 }
 
 /**
- * kproxy_lsocks_close() - close the sockets of listening sockets, and free them
+ * kproxy_lsocks_close() - close and free listening sockets
  * @lsocks: the listening sockets, the caller's no more; NULL if @n is 0
  * @n: how many
  *
@@ -403,7 +403,7 @@ find_lsock(struct kproxy_listener *l, const union kproxy_addr *addr)
 	return NULL;
 }
 
-/* The listening socket that has the address now and may give its socket away, if any. */
+/* Find the listening socket that has the address and may give it away. */
 static struct kproxy_listen_sock *find_donor(struct kproxy_listener *l,
 					     const union kproxy_addr *addr,
 					     const struct kproxy_view *view)
@@ -424,8 +424,7 @@ static struct kproxy_listen_sock *find_donor(struct kproxy_listener *l,
 }
 
 /**
- * kproxy_lsocks_bind() - a socket for each listening socket, or whose it will
- * take over
+ * kproxy_lsocks_bind() - create and bind sockets, or find those to take over
  * @lsocks: new listening sockets, the configuration lock held
  * @n: how many
  * @transparent: bind to addresses that are not local, too
@@ -442,8 +441,8 @@ int kproxy_lsocks_bind(struct kproxy_listen_sock *lsocks, unsigned int n,
 	int err;
 
 	for (i = 0; i < n; i++) {
-		lsocks[i].donor = find_donor(lsocks[i].listener, &lsocks[i].addr,
-					     view);
+		lsocks[i].donor = find_donor(lsocks[i].listener,
+					     &lsocks[i].addr, view);
 		if (lsocks[i].donor)
 			continue;
 		err = lsock_bind(&lsocks[i], transparent);

@@ -37,7 +37,7 @@ struct listener_change {
 	struct kproxy_listener *l;
 	bool add;
 	bool kill;
-	/* how many listening sockets' sockets have the new options */
+	/* how many listening sockets have the new options */
 	unsigned int applied;
 	/* held */
 	struct kproxy_upstream *upstream;
@@ -64,7 +64,7 @@ listener_change_of(const struct kproxy_listener *l,
 	return next ? container_of(next, struct listener_change, next) : NULL;
 }
 
-/* Does the socket's listener let go of it, and has nobody else claimed it? */
+/* Claim the donor, if its listener gives it up and nobody else claims it. */
 static bool lsock_claim(struct kproxy_listen_sock *lsock,
 			const struct kproxy_view *view)
 {
@@ -194,8 +194,8 @@ static void listener_refusal(int err, const union kproxy_addr *addr,
 }
 
 /* @err was said of a listening socket. */
-static int refuse_lsock(const struct listener_change *c, unsigned int i, int err,
-			struct netlink_ext_ack *extack)
+static int refuse_lsock(const struct listener_change *c, unsigned int i,
+			int err, struct netlink_ext_ack *extack)
 {
 	c->next.view->bad = i;
 	listener_refusal(err, &c->lsocks[i].addr, extack);
@@ -240,7 +240,8 @@ static int listener_prepare(struct kproxy_change *change,
 	if (c->next.gone)
 		return 0;
 	for (i = 0; i < c->nr_lsocks; i++)
-		if (c->lsocks[i].donor && !lsock_claim(&c->lsocks[i], c->next.view))
+		if (c->lsocks[i].donor &&
+		    !lsock_claim(&c->lsocks[i], c->next.view))
 			return refuse_lsock(c, i, -EADDRINUSE, extack);
 	err = listener_local(c, extack);
 	if (err)

@@ -56,7 +56,7 @@ struct kproxy_drain {
 	struct kproxy_session_walk walk;
 };
 
-/* One address of a listener. */
+/* One address of a listener, with its listening socket. */
 struct kproxy_listen_sock {
 	struct kproxy_sock ks;
 	struct kproxy_listener *listener;

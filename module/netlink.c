@@ -509,7 +509,8 @@ static_assert((int)KPROXY_A_END_REASONS_MAX == (int)KPROXY_REASON_MAX);
 /* Write how many sessions ended by each reason; the reason is the attribute. */
 static int put_end_reasons(struct sk_buff *skb, const struct kproxy_stats *sum)
 {
-	struct nlattr *nest = nla_nest_start(skb, KPROXY_A_COUNTERS_END_REASONS);
+	struct nlattr *nest = nla_nest_start(skb,
+					     KPROXY_A_COUNTERS_END_REASONS);
 	int reason;
 
 	if (!nest)

@@ -2,7 +2,7 @@
 /*
  * The pump moves the bytes of one direction. It walks the from socket's receive
  * queue and gathers the page fragments of many packets. It hands them to the
- * destination by reference in one call, then removes what the to socket took.
+ * to socket by reference in one call, then removes what that socket took.
  * It queues nothing itself: bytes without room stay in the from socket's queue,
  * so its window closes and TCP slows the sender down.
  *
@@ -623,7 +623,7 @@ void kproxy_pump_drop_head(struct kproxy_pump *pump)
 }
 
 /**
- * kproxy_pump_stalled() - return how long a pump's destination had no room
+ * kproxy_pump_stalled() - return how long a pump's to socket had no room
  * @pump: the direction
  *
  * Context: any.

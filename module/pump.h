@@ -39,7 +39,7 @@ struct kproxy_pump {
 	unsigned long last;
 	/* the CPU that moved it */
 	int cpu;
-	/* bytes sent with the SYN, not yet taken from head and source */
+	/* bytes sent with the SYN, not yet taken from head and from socket */
 	u32 ahead;
 	/* PROXY header to send before the first byte, uncounted; len 0: none */
 	struct kproxy_pool_frag head;
@@ -58,7 +58,7 @@ struct kproxy_pump {
 	s64 stall;
 	/* by cmpxchg(): how much of @stall is in the counters */
 	u64 stall_counted;
-	/* TCP's clock when coalescing began; written under the from socket's lock */
+	/* TCP's clock when coalescing began; under the from socket's lock */
 	u32 coalescing_since;
 	struct kproxy_coalesce coalesce;
 } ____cacheline_aligned_in_smp;

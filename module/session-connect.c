@@ -138,7 +138,7 @@ static int session_prepare_header(struct kproxy_session *s)
 static bool session_use_idle(struct kproxy_session *s)
 {
 	struct sock *sk = s->socks[KPROXY_SERVER].sk;
-	bool alive, go = false;
+	bool alive, connected = false;
 
 	kproxy_fault_point(KPROXY_POINT_IDLE_EVENT);
 	lock_sock(sk);
@@ -151,10 +151,10 @@ static bool session_use_idle(struct kproxy_session *s)
 		if (kproxy_sock_unread(s->socks[KPROXY_CLIENT].sk))
 			kproxy_sock_delay_acks(sk);
 		kproxy_addr_local(&s->source, sk);
-		go = session_established(s, KPROXY_EV_TAKEN);
+		connected = session_established(s, KPROXY_EV_TAKEN);
 	}
 	release_sock(sk);
-	if (go) {
+	if (connected) {
 		kproxy_fault_point(KPROXY_POINT_IDLE_CONNECTED);
 		rcu_read_lock();
 		session_connected(s, true);
@@ -266,7 +266,8 @@ static struct kproxy_server *session_pick(const struct kproxy_session *s)
  *
  * Context: process.
  */
-void kproxy_session_assign(struct kproxy_session *s, struct kproxy_server *server)
+void kproxy_session_assign(struct kproxy_session *s,
+			   struct kproxy_server *server)
 {
 	struct kproxy_server *old = kproxy_session_server(s);
 

@@ -23,7 +23,8 @@ kproxy_session_server(const struct kproxy_session *s)
 }
 
 int kproxy_session_choose(struct kproxy_session *s);
-void kproxy_session_assign(struct kproxy_session *s, struct kproxy_server *server);
+void kproxy_session_assign(struct kproxy_session *s,
+			   struct kproxy_server *server);
 void kproxy_session_enqueue(struct kproxy_session *s);
 void kproxy_session_dequeue(struct kproxy_session *s);
 void kproxy_session_wake(struct kproxy_waiter *waiter);

@@ -245,7 +245,7 @@ static void session_set_coalesce_timer(struct kproxy_session *s, u64 us)
 
 /*
  * Return true if the pump should wait until more of the stream has come. The
- * source is locked. The pump's coalescing is read without the to socket's lock,
+ * from socket is locked. @coalesce is read without the to socket's lock,
  * because the old and the new value both do.
  */
 static bool session_coalesces(struct kproxy_session *s, enum kproxy_side from)
@@ -433,12 +433,13 @@ static void session_flush(struct kproxy_session *s, enum kproxy_side failed)
 
 /* Both sockets are locked. */
 static void session_coalesced_in_vain(struct kproxy_session *s,
-				      enum kproxy_side from, u32 came)
+				      enum kproxy_side from, u64 before)
 {
 	struct kproxy_pump *pump = &s->pumps[from];
+	u64 bytes = kproxy_pump_bytes(pump);
 
 	trace_kproxy_late(s, from);
-	kproxy_coalesce_in_vain(&pump->coalesce, came, kproxy_pump_bytes(pump),
+	kproxy_coalesce_in_vain(&pump->coalesce, bytes - before, bytes,
 				tcp_sk(s->socks[from].sk)->tcp_mstamp);
 }
 
@@ -459,9 +460,7 @@ static void session_pump_wanted(struct kproxy_session *s)
 					    KPROXY_A_COUNTERS_PUMPS_INLINE);
 		session_run(s, side);
 		if (test_and_clear_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags))
-			session_coalesced_in_vain(s, side,
-						  kproxy_pump_bytes(&s->pumps[side]) -
-						  before);
+			session_coalesced_in_vain(s, side, before);
 	}
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		if (unlikely(test_bit(KPROXY_SESSION_FAILED + side, &s->flags)))

@@ -160,7 +160,7 @@ static void session_leave(struct kproxy_session *s)
 		kproxy_admission_leave(&s->kn->admission, s->admitted, jiffies);
 }
 
-/* Where its client is led by the server name that it asks for, if it is. */
+/* The upstream of the server name that the client requests, or NULL. */
 static struct kproxy_upstream *session_route(struct kproxy_session *s)
 {
 	char name[KPROXY_HELLO_NAME_SIZE];
@@ -172,7 +172,7 @@ static struct kproxy_upstream *session_route(struct kproxy_session *s)
 	return kproxy_route_upstream(s->listener, name);
 }
 
-/* A new session is the upstream's that its listener names now, if there is one. */
+/* Look up the upstream again. Return true if it has changed. */
 static bool session_reroute(struct kproxy_session *s)
 {
 	struct kproxy_upstream *up = session_route(s) ?:
@@ -201,7 +201,7 @@ static int session_enter(struct kproxy_session *s)
 	return found;
 }
 
-/* From here on it is a session that was begun. */
+/* Count and announce a session whose client is admitted. */
 static void session_announce(struct kproxy_session *s)
 {
 	s->begun = true;
@@ -210,7 +210,7 @@ static void session_announce(struct kproxy_session *s)
 	kproxy_events->session(s, KPROXY_CMD_SESSION_BEGIN_NTF);
 }
 
-/* Hear what the client says first: 0; -EAGAIN when more must come; a failure. */
+/* Return 0 if the greeting is complete; -EAGAIN if more must come; an error. */
 static int session_read_greeting(struct kproxy_session *s)
 {
 	struct socket *client = s->socks[KPROXY_CLIENT].socket;
@@ -232,7 +232,7 @@ static int session_read_greeting(struct kproxy_session *s)
 	return 0;
 }
 
-/* Hear on; when all is there, the session begins. */
+/* Read on; when the greeting is complete, the session begins. */
 static void session_greet(struct kproxy_session *s)
 {
 	int err;
@@ -276,7 +276,8 @@ static void session_count_end(const struct kproxy_session *s)
 	if (s->connected)
 		kproxy_server_add_time(kproxy_session_server(s),
 				       KPROXY_TIME_SESSION,
-				       ktime_us_delta(ktime_get(), s->began_mono));
+				       ktime_us_delta(ktime_get(),
+						      s->began_mono));
 }
 
 /*

@@ -28,7 +28,7 @@ struct kproxy_server;
 struct kproxy_upstream;
 struct socket;
 
-/* The sockets of a session; also names a direction, by its source. */
+/* The sockets of a session; also names a direction, by its from socket. */
 enum kproxy_side {
 	KPROXY_CLIENT,
 	KPROXY_SERVER,
@@ -100,7 +100,7 @@ struct kproxy_session {
 	/* jiffies when the session began */
 	unsigned long began;
 
-	/* Indexed by source; each under its to socket's lock. */
+	/* Indexed by from socket; each under its to socket's lock. */
 	struct kproxy_pump pumps[KPROXY_SIDES];
 
 	/* Runs the pumps, in softirq, with both sockets locked. */

@@ -492,7 +492,7 @@ static void upstream_finish(struct kproxy_change *change, bool published)
 		cond_resched();
 	}
 	if (published && c->down) {
-		/* A session that the walk misses sees the state: kproxy_session_connect(). */
+		/* A session that the walk misses sees the new state. */
 		smp_mb();
 		kproxy_fault_point(KPROXY_POINT_SERVER_DOWN);
 		kproxy_session_kill_down(c->up);

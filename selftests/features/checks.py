@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Checks that send a text and compare the reply with a pattern."""
 
@@ -16,6 +15,13 @@ import time
 from peer import (BACK, PATIENCE, PROXY, SERVER, Failed, Skipped, expect, kp,
                   limit, listen, main, run, scene, show, tcp_sockets, wait_for,
                   wait_gone, written)
+
+SET_UP = r"""
+load
+topology
+kp upstream add app
+kp listener add web 10.1.0.1:8000 upstream app connect-timeout 2s
+"""
 
 INTERVAL = 0.3 * PATIENCE
 SEND = "PING\\r\\n"

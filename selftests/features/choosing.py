@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Which servers are used when some are down, have come back, or are slow."""
 
@@ -7,7 +6,16 @@ import time
 
 from peer import (PATIENCE, SERVER, EchoServer, Failed, Skipped, connect,
                   expect, expect_between, expect_reset, kp, limit, main,
-                  read_exactly, run, say, scaled, scene, show, wait_for, wait_gone)
+                  read_exactly, run, say, scaled, scene, show, wait_for,
+                  wait_gone)
+
+SET_UP = r"""
+load
+topology
+modprobe -q -a sch_netem sch_prio cls_u32 || true
+kp upstream add app
+kp listener add web 10.1.0.1:8000 upstream app connect-timeout 2s
+"""
 
 ONE, TWO, THREE = (("10.2.0.2", 9001), ("10.2.0.3", 9002), ("10.2.0.2", 9003))
 INTERVAL = f"{100 * PATIENCE}ms"

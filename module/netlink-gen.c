@@ -101,6 +101,11 @@ static const struct netlink_range_validation kproxy_a_server_maxconn_range = {
 	.max	= KPROXY_MAXCONN_MAX,
 };
 
+static const struct netlink_range_validation kproxy_a_route_port_range = {
+	.min	= 1ULL,
+	.max	= 65535ULL,
+};
+
 /* Common nested types */
 const struct nla_policy kproxy_endpoint_nl_policy[KPROXY_A_ENDPOINT_SCOPE + 1] = {
 	[KPROXY_A_ENDPOINT_IPV4] = { .type = NLA_U32, },
@@ -349,9 +354,13 @@ static const struct nla_policy kproxy_listener_drain_nl_policy[KPROXY_A_LISTENER
 };
 
 /* KPROXY_CMD_ROUTE_GET - do */
-static const struct nla_policy kproxy_route_get_do_nl_policy[KPROXY_A_ROUTE_SNI + 1] = {
+static const struct nla_policy kproxy_route_get_do_nl_policy[KPROXY_A_ROUTE_PORT + 1] = {
 	[KPROXY_A_ROUTE_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_ROUTE_SNI] = { .type = NLA_NUL_STRING, .len = KPROXY_SNI_MAX, },
+	[KPROXY_A_ROUTE_ALPN] = { .type = NLA_NUL_STRING, .len = KPROXY_ALPN_MAX, },
+	[KPROXY_A_ROUTE_FROM] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_ROUTE_FROM_PREFIX] = NLA_POLICY_MAX(NLA_U32, 128),
+	[KPROXY_A_ROUTE_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_route_port_range),
 };
 
 /* KPROXY_CMD_ROUTE_GET - dump */
@@ -360,16 +369,24 @@ static const struct nla_policy kproxy_route_get_dump_nl_policy[KPROXY_A_ROUTE_LI
 };
 
 /* KPROXY_CMD_ROUTE_ADD - do */
-static const struct nla_policy kproxy_route_add_nl_policy[KPROXY_A_ROUTE_UPSTREAM + 1] = {
+static const struct nla_policy kproxy_route_add_nl_policy[KPROXY_A_ROUTE_PORT + 1] = {
 	[KPROXY_A_ROUTE_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_ROUTE_SNI] = { .type = NLA_NUL_STRING, .len = KPROXY_SNI_MAX, },
 	[KPROXY_A_ROUTE_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_ROUTE_ALPN] = { .type = NLA_NUL_STRING, .len = KPROXY_ALPN_MAX, },
+	[KPROXY_A_ROUTE_FROM] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_ROUTE_FROM_PREFIX] = NLA_POLICY_MAX(NLA_U32, 128),
+	[KPROXY_A_ROUTE_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_route_port_range),
 };
 
 /* KPROXY_CMD_ROUTE_DEL - do */
-static const struct nla_policy kproxy_route_del_nl_policy[KPROXY_A_ROUTE_SNI + 1] = {
+static const struct nla_policy kproxy_route_del_nl_policy[KPROXY_A_ROUTE_PORT + 1] = {
 	[KPROXY_A_ROUTE_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_ROUTE_SNI] = { .type = NLA_NUL_STRING, .len = KPROXY_SNI_MAX, },
+	[KPROXY_A_ROUTE_ALPN] = { .type = NLA_NUL_STRING, .len = KPROXY_ALPN_MAX, },
+	[KPROXY_A_ROUTE_FROM] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_ROUTE_FROM_PREFIX] = NLA_POLICY_MAX(NLA_U32, 128),
+	[KPROXY_A_ROUTE_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_route_port_range),
 };
 
 /* Ops table for kproxy */
@@ -553,7 +570,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 		.cmd		= KPROXY_CMD_ROUTE_GET,
 		.doit		= kproxy_nl_route_get_doit,
 		.policy		= kproxy_route_get_do_nl_policy,
-		.maxattr	= KPROXY_A_ROUTE_SNI,
+		.maxattr	= KPROXY_A_ROUTE_PORT,
 		.flags		= GENL_CMD_CAP_DO,
 	},
 	{
@@ -570,7 +587,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_route_add_doit,
 		.policy		= kproxy_route_add_nl_policy,
-		.maxattr	= KPROXY_A_ROUTE_UPSTREAM,
+		.maxattr	= KPROXY_A_ROUTE_PORT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -578,7 +595,7 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_route_del_doit,
 		.policy		= kproxy_route_del_nl_policy,
-		.maxattr	= KPROXY_A_ROUTE_SNI,
+		.maxattr	= KPROXY_A_ROUTE_PORT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

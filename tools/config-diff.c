@@ -257,6 +257,24 @@ static void find_set(struct changes *changes, const struct definition *d,
 	changes->n--;
 }
 
+static void add_keys(struct change *change, const char *const *keys,
+		     const json_t *row)
+{
+	struct origin nowhere = {};
+	json_t *value;
+	char *text;
+
+	for (; *keys; keys++) {
+		value = json_object_get(row, *keys);
+		if (!value)
+			continue;
+		text = config_text(value);
+		change_add_word(change, *keys, nowhere);
+		change_add_word(change, text, nowhere);
+		free(text);
+	}
+}
+
 static void find_delete(struct changes *changes, const struct object *object,
 			const json_t *row)
 {
@@ -268,9 +286,10 @@ static void find_delete(struct changes *changes, const struct object *object,
 	if (form->outer)
 		change_add_word(change, member(row, form->outer_key), nowhere);
 	/* Without an operand, options tell it from its siblings. */
-	if (form->outer && !form->operand)
-		change_add_word(change, form->key, nowhere);
-	change_add_word(change, member(row, form->key), nowhere);
+	if (form->keys)
+		add_keys(change, form->keys, row);
+	else
+		change_add_word(change, member(row, form->key), nowhere);
 }
 
 /* What the kernel has of an object, where the file says something else. */

@@ -465,36 +465,59 @@ class Model:
     # Routes
 
     def route_key(self, word):
+        """The listener, and what tells the route from its others."""
         name = self.name(word, R["listener"])
-        sni = word.get(R["sni"], b"")
-        if not SERVER_NAME.fullmatch(sni):
+        sni, alpn = word.get(R["sni"], b""), word.get(R["alpn"], b"")
+        if R["sni"] in word and not SERVER_NAME.fullmatch(sni):
             raise Refused(errno.EINVAL)
-        return name, sni.lower()
+        if R["alpn"] in word and not alpn:
+            raise Refused(errno.EINVAL)
+        network = self.network(word)
+        key = sni.lower(), alpn, network, word.get(R["port"], 0)
+        if key == (b"", b"", (0, 0), 0):
+            raise Refused(errno.EINVAL)
+        return name, key
+
+    @staticmethod
+    def network(word):
+        """An IPv6 network as a number and its length; of length 0 for none."""
+        if R["from"] not in word:
+            if R["from-prefix"] in word:
+                raise Refused(errno.EINVAL)
+            return 0, 0
+        most, ip, port, _ = address_of(word[R["from"]])
+        bits = word.get(R["from-prefix"], most)
+        if ip is None or port or bits > most:
+            raise Refused(errno.EINVAL)
+        number = int(ip)
+        if most == 32:
+            number, bits = number | 0xffff << 32, bits + 96
+        return number & (1 << 128) - (1 << 128 - bits), bits
 
     def find_route(self, word):
-        name, sni = self.route_key(word)
+        name, key = self.route_key(word)
         if name not in self.listeners:
             raise Refused(errno.ENOENT)
         routes = self.listeners[name]["routes"]
-        if sni not in routes:
+        if key not in routes:
             raise Refused(errno.ENOENT)
-        return routes, sni
+        return routes, key
 
     def route_add_do(self, word, _):
-        name, sni = self.route_key(word)
+        name, key = self.route_key(word)
         if R["upstream"] not in word:
             raise Refused(errno.EINVAL)
         upstream = word[R["upstream"]]
         if name not in self.listeners or upstream not in self.upstreams:
             raise Refused(errno.ENOENT)
         routes = self.listeners[name]["routes"]
-        if sni in routes:
+        if key in routes:
             raise Refused(errno.EEXIST)
-        return lambda: routes.update({sni: upstream})
+        return lambda: routes.update({key: upstream})
 
     def route_del_do(self, word, _):
-        routes, sni = self.find_route(word)
-        return lambda: routes.pop(sni)
+        routes, key = self.find_route(word)
+        return lambda: routes.pop(key)
 
     def route_get_do(self, word, _):
         self.find_route(word)
@@ -602,7 +625,7 @@ class Model:
         for word, _ in map(self.shown, routes):
             if word[R["listener"]].startswith(self.prefix):
                 got["listeners"][word[R["listener"]][:-1]]["routes"][
-                    word[R["sni"]][:-1]] = word[R["upstream"]][:-1]
+                    self.shown_key(word)] = word[R["upstream"]][:-1]
         want = {"listeners": self.listeners, "upstreams": self.upstreams}
         for kind, objects in want.items():
             shown = {name: value for name, value in got[kind].items()
@@ -619,6 +642,18 @@ class Model:
         for kind, value in attrs(reply[4:]):
             found.setdefault(kind, []).append(value)
         return last(found), found
+
+    @classmethod
+    def shown_key(cls, word):
+        network = 0, 0
+        if R["from"] in word:
+            bits, ip, _, _ = cls.shown_address(word[R["from"]])
+            number = int(ip) | (0xffff << 32 if bits == 32 else 0)
+            network = number, 128 - bits + int.from_bytes(
+                word[R["from-prefix"]], "little")
+        return (word.get(R["sni"], b"\0")[:-1],
+                word.get(R["alpn"], b"\0")[:-1], network,
+                int.from_bytes(word.get(R["port"], b""), "little"))
 
     @staticmethod
     def shown_address(nest):

@@ -142,6 +142,20 @@ static int get_from(const struct genl_info *info, struct kproxy_route_key *key)
 	return 0;
 }
 
+/* The first attribute of those that tell a route from others. */
+static int key_attr(const struct genl_info *info)
+{
+	static const int attrs[] = {
+		KPROXY_A_ROUTE_SNI, KPROXY_A_ROUTE_ALPN, KPROXY_A_ROUTE_FROM,
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(attrs); i++)
+		if (info->attrs[attrs[i]])
+			return attrs[i];
+	return KPROXY_A_ROUTE_PORT;
+}
+
 /* Read what tells a route from others, and the name of its listener. */
 static int get_key(const struct genl_info *info, struct kproxy_route_key *key)
 {
@@ -198,7 +212,7 @@ int kproxy_nl_route_add_doit(struct sk_buff *skb, struct genl_info *info)
 		return -EINVAL;
 	view = kproxy_netlink_begin(info, &own);
 	err = add_route(view, info, &key);
-	err = kproxy_netlink_end(info, view, KPROXY_A_ROUTE_LISTENER, err);
+	err = kproxy_netlink_end(info, view, key_attr(info), err);
 	kproxy_netlink_unlock(view->kn);
 	return err;
 }
@@ -217,10 +231,10 @@ static struct kproxy_route *find_route(struct kproxy_net *kn,
 		return NULL;
 	route = kproxy_route_find(*l, key, view);
 	if (!route)
-		NL_SET_ERR_MSG_ATTR(info->extack,
-				    info->attrs[KPROXY_A_ROUTE_SNI] ?:
-				    info->attrs[KPROXY_A_ROUTE_LISTENER],
-				    "the listener has no such route");
+		NL_SET_ERR_MSG_ATTR_FMT(info->extack,
+					info->attrs[key_attr(info)],
+					"the listener has no route for %s",
+					kproxy_route_what(key));
 	return route;
 }
 

@@ -249,7 +249,8 @@ int kproxy_route_add(struct kproxy_view *view, struct kproxy_listener *l,
 	if (!kproxy_in_view(&l->obj.states, view))
 		return kproxy_change_twice(extack);
 	if (kproxy_route_find(l, key, view)) {
-		NL_SET_ERR_MSG(extack, "the listener has this route already");
+		NL_SET_ERR_MSG_FMT(extack, "the listener has a route for %s",
+				   kproxy_route_what(key));
 		return -EEXIST;
 	}
 	if (old && old->n == KPROXY_ROUTES_MAX) {

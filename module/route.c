@@ -108,6 +108,20 @@ void kproxy_route_get_from(const struct kproxy_route_key *key,
 	addr->v4.sin_addr.s_addr = key->from.s6_addr32[3];
 }
 
+/**
+ * kproxy_route_what() - which clients a route is for, in a message
+ * @key: the route's key
+ *
+ * Context: any.
+ * Return: what to call them.
+ */
+const char *kproxy_route_what(const struct kproxy_route_key *key)
+{
+	if (!*key->alpn && !key->from_len && !key->port)
+		return "this name";
+	return "these clients";
+}
+
 /* What is given comes before what is not. */
 static int compare_given(bool a, bool b)
 {

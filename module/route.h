@@ -69,6 +69,7 @@ void kproxy_route_set_from(struct kproxy_route_key *key,
 			   const union kproxy_addr *addr, unsigned int len);
 void kproxy_route_get_from(const struct kproxy_route_key *key,
 			   union kproxy_addr *addr, unsigned int *len);
+const char *kproxy_route_what(const struct kproxy_route_key *key);
 int kproxy_route_compare(const struct kproxy_route_key *a,
 			 const struct kproxy_route_key *b);
 unsigned int kproxy_route_place(const struct kproxy_routes *routes,

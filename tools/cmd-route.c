@@ -276,7 +276,7 @@ static int check(struct ctx *ctx, const struct definition *d,
 		text = config_option(d, criteria[i].name, &from);
 	config_blame(ctx, d, &from, 0);
 	if (beside->again)
-		return ctx_refuse(ctx, "%s %s: the listener has this route already",
+		return ctx_refuse(ctx, "%s %s: the listener has a route for it already",
 				  criteria[i - 1].name, text);
 	if (beside->n >= KPROXY_ROUTES_MAX)
 		return ctx_refuse(ctx, "%s %s: the listener has %d routes, which is the most",

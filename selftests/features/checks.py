@@ -367,4 +367,4 @@ def postgres():
                     str(BACK[1]), "-k", place), "postgres", "redis")
 
 
-main()
+main(SET_UP)

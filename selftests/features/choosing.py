@@ -361,4 +361,4 @@ def storm():
                 sock.recv(5)
 
 
-main()
+main(SET_UP)

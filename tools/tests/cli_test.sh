@@ -207,17 +207,17 @@ refused 1 'session: filter "client" is given twice' \
 refused 1 'session: client "10.0.0.0/33": prefix length must be 0 to 32' \
 	session kill client 10.0.0.0/33
 refused 1 'route: LISTENER is missing, try "kproxy route help"' route add
-refused 1 'route "web": sni PATTERN is missing, try "kproxy route help"' \
+refused 1 'route "web": sni PATTERN, alpn NAME, from CIDR or port N is missing, try "kproxy route help"' \
 	route add web upstream app
 refused 1 'route "web": upstream NAME is missing, try "kproxy route help"' \
 	route add web sni a.example
-refused 1 'route "web": sni PATTERN is missing, try "kproxy route help"' \
+refused 1 'route "web": sni PATTERN, alpn NAME, from CIDR or port N is missing, try "kproxy route help"' \
 	route del web
 refused 1 'route "web": PATTERN is missing, try "kproxy route help"' \
 	route del web sni
-refused 1 'route "web": unexpected "host", must be sni or upstream' \
+refused 1 'route "web": unexpected "host", must be sni, alpn, from, port or upstream' \
 	route add web host a.example upstream app
-refused 1 'route "web": unexpected "host", must be sni' \
+refused 1 'route "web": unexpected "host", must be sni, alpn, from or port' \
 	route del web host a.example
 refused 1 'route "web": "sni" is given twice' route add web sni a sni b
 refused 1 'route "web": sni *: a server name is letters, digits, - and _ with dots between, perhaps after "*."' \
@@ -350,7 +350,7 @@ routes_refused 6:13: ' listener "w": "routes" must be a list' '{sni: b}'
 routes_refused 6:14: ' route: "b" must be a mapping' '[b]'
 routes_refused 6:14: ' route "w": upstream NAME is missing, try "kproxy route help"' \
 	'[{sni: b}]'
-routes_refused 6:15: ' route "w": unexpected "host", must be sni or upstream' \
+routes_refused 6:15: ' route "w": unexpected "host", must be sni, alpn, from, port or upstream' \
 	'[{host: b, upstream: a}]'
 routes_refused 6:20: ' route "w": sni b.: a server name is letters, digits, - and _ with dots between, perhaps after "*."' \
 	'[{sni: b., upstream: a}]'

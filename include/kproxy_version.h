@@ -3,6 +3,6 @@
 #define _KPROXY_VERSION_H
 
 /* Of the module and of the command; tools/packaging reads it from here. */
-#define KPROXY_VERSION "0.1.0"
+#define KPROXY_VERSION "0.2.0"
 
 #endif /* _KPROXY_VERSION_H */

@@ -14,11 +14,9 @@
 #include "balance.h"
 
 static const struct kproxy_balance_ops *const methods[] = {
-	[KPROXY_BALANCE_ROUNDROBIN] = &kproxy_balance_roundrobin,
-	[KPROXY_BALANCE_LEASTCONN] = &kproxy_balance_leastconn,
-	[KPROXY_BALANCE_RANDOM] = &kproxy_balance_random,
-	[KPROXY_BALANCE_MAGLEV] = &kproxy_balance_maglev,
-	[KPROXY_BALANCE_LATENCY] = &kproxy_balance_latency,
+#define METHOD(NAME, name) [KPROXY_BALANCE_##NAME] = &kproxy_balance_##name,
+#include "balance-methods.h"
+#undef METHOD
 };
 
 /*

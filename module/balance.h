@@ -67,11 +67,10 @@ struct kproxy_balancer {
 	struct kproxy_balance_entry entries[] __counted_by(nr);
 };
 
-extern const struct kproxy_balance_ops kproxy_balance_roundrobin;
-extern const struct kproxy_balance_ops kproxy_balance_leastconn;
-extern const struct kproxy_balance_ops kproxy_balance_random;
-extern const struct kproxy_balance_ops kproxy_balance_maglev;
-extern const struct kproxy_balance_ops kproxy_balance_latency;
+#define METHOD(NAME, name) \
+	extern const struct kproxy_balance_ops kproxy_balance_##name;
+#include "balance-methods.h"
+#undef METHOD
 
 struct kproxy_balancer *kproxy_balance_new(enum kproxy_balance method,
 					   atomic_t *turns, unsigned int nr);

@@ -31,8 +31,16 @@ MODULE_PARM_DESC(histograms,
  */
 struct kproxy_histograms_slot __percpu *kproxy_histograms_new(void)
 {
-	return alloc_percpu_gfp(struct kproxy_histograms_slot,
-				GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	struct kproxy_histograms_slot __percpu *slots;
+	int cpu;
+
+	slots = alloc_percpu_gfp(struct kproxy_histograms_slot,
+				 GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!slots)
+		return NULL;
+	for_each_possible_cpu(cpu)
+		local_lock_init(&per_cpu_ptr(slots, cpu)->lock);
+	return slots;
 }
 
 /**
@@ -103,12 +111,14 @@ void kproxy_histograms_add(struct kproxy_histograms_slot __percpu *slots,
 
 	BUILD_BUG_ON(sizeof(*own) > 1024);
 	local_bh_disable();
+	local_lock_nested_bh(&slots->lock);
 	own = own_histograms(slots);
 	if (likely(own)) {
 		h = &own->kinds[kind];
 		WRITE_ONCE(h->sum_us, h->sum_us + us);
 		WRITE_ONCE(h->buckets[bucket], h->buckets[bucket] + 1);
 	}
+	local_unlock_nested_bh(&slots->lock);
 	local_bh_enable();
 }
 

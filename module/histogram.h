@@ -2,6 +2,7 @@
 #ifndef _KPROXY_HISTOGRAM_H
 #define _KPROXY_HISTOGRAM_H
 
+#include <linux/local_lock.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
 #include <uapi/linux/kproxy.h>
@@ -20,12 +21,17 @@ struct kproxy_histogram {
 	u64 buckets[KPROXY_HISTOGRAM_BUCKETS];
 };
 
-/* One CPU's; written by that CPU alone, bottom halves off; read locklessly. */
+/*
+ * One CPU's. Written by that CPU alone, under the lock of its slot, and read
+ * locklessly.
+ */
 struct kproxy_histograms {
 	struct kproxy_histogram kinds[KPROXY_TIME_KINDS];
 };
 
 struct kproxy_histograms_slot {
+	/* bottom halves are off; on PREEMPT_RT, tasks preempt each other then */
+	local_lock_t lock;
 	/* NULL until something is counted; freed with the slots */
 	struct kproxy_histograms *own;
 };

@@ -112,7 +112,7 @@ static void listener_give_back(struct kproxy_listener *l)
 	spin_unlock(&l->lock);
 }
 
-/* Whether a client's address is let in, that of its socket. */
+/* Return true if the client's address, that of its socket, is admitted. */
 static bool listener_allows(struct kproxy_listener *l, const struct sock *sk)
 {
 	const struct kproxy_prefixes *prefixes;

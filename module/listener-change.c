@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Changes of listeners: their options, addresses and upstream. An address that
- * a listener gives up in a view can go to another listener, together with its
- * socket and the clients in the backlog.
- */
+/* Changes of listeners: their options, addresses and upstream. */
 #include <linux/jiffies.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
@@ -15,6 +11,7 @@
 #include "events.h"
 #include "listener.h"
 #include "listener-change.h"
+#include "listener-exchange.h"
 #include "listen-sock.h"
 #include "log.h"
 #include "quota.h"
@@ -23,102 +20,13 @@
 #include "route-change.h"
 #include "session-table.h"
 #include "shared.h"
-#include "source.h"
 #include "transaction.h"
 #include "upstream.h"
 
-/*
- * What becomes of a listener, which is held. When the listening sockets are to
- * change, @lsocks are the new ones, and the old ones once it is published.
- */
-struct listener_change {
-	struct kproxy_change change;
-	struct kproxy_next next;
-	struct kproxy_listener *l;
-	bool add;
-	bool kill;
-	/* how many listening sockets have the new options */
-	unsigned int applied;
-	/* held */
-	struct kproxy_upstream *upstream;
-	struct kproxy_listener_options options;
-	/* its networks are others; the list that it will not have, or has no more */
-	bool networks;
-	struct kproxy_prefixes *spare;
-	struct kproxy_listen_sock *lsocks;
-	unsigned int nr_lsocks;
-};
-
-static struct listener_change *to_listener_change(struct kproxy_change *change)
+static struct kproxy_listener_change *
+to_listener_change(struct kproxy_change *change)
 {
-	return container_of(change, struct listener_change, change);
-}
-
-/* The change of a view, if there is one. */
-static struct listener_change *
-listener_change_of(const struct kproxy_listener *l,
-		   const struct kproxy_view *view)
-{
-	struct kproxy_next *next = kproxy_next(&l->obj.states, view);
-
-	return next ? container_of(next, struct listener_change, next) : NULL;
-}
-
-/* Claim the donor, if its listener gives it up and nobody else claims it. */
-static bool lsock_claim(struct kproxy_listen_sock *lsock,
-			const struct kproxy_view *view)
-{
-	struct kproxy_listen_sock *donor = lsock->donor;
-	const struct listener_change *c =
-		listener_change_of(donor->listener, view);
-
-	if (!c || donor->donates || (!c->next.gone && !c->lsocks))
-		return false;
-	donor->donates = true;
-	lsock->claims = true;
-	return true;
-}
-
-/* The listening sockets that it will have. */
-static struct kproxy_listen_sock *
-change_lsocks(const struct listener_change *c, unsigned int *n)
-{
-	*n = c->lsocks ? c->nr_lsocks : c->l->nr_lsocks;
-	return c->lsocks ?: c->l->lsocks;
-}
-
-/*
- * Change the options of a listening socket, or back: for the clients that come
- * from now on, whose window's scale depends on them.
- */
-static int lsock_apply(const struct listener_change *c,
-		       const struct kproxy_listen_sock *lsock, bool back)
-{
-	const struct kproxy_sockopts *to = &c->options.sockopts;
-	const struct kproxy_sockopts *from;
-	struct socket *socket;
-	enum kproxy_sockopt bad;
-
-	if (lsock->donor)
-		from = &lsock->donor->listener->options.sockopts;
-	else
-		from = c->lsocks ? &kproxy_sockopts_defaults :
-				  &c->l->options.sockopts;
-	if (back)
-		swap(from, to);
-	socket = lsock->donor ? lsock->donor->ks.socket : lsock->ks.socket;
-	return kproxy_sockopts_apply(socket, KPROXY_SOCKOPTS_LISTEN, from, to,
-				     &bad);
-}
-
-static void change_unapply(struct listener_change *c)
-{
-	struct kproxy_listen_sock *lsocks;
-	unsigned int n;
-
-	lsocks = change_lsocks(c, &n);
-	while (c->applied)
-		lsock_apply(c, &lsocks[--c->applied], true);
+	return container_of(change, struct kproxy_listener_change, change);
 }
 
 static void listener_use(struct kproxy_listener *l, struct kproxy_upstream *up)
@@ -149,7 +57,7 @@ static void listener_count_routes(const struct kproxy_listener *l, int one)
 
 static void listener_count(struct kproxy_change *change, int one)
 {
-	const struct listener_change *c = to_listener_change(change);
+	const struct kproxy_listener_change *c = to_listener_change(change);
 
 	if (c->upstream)
 		c->upstream->users += one;
@@ -158,123 +66,12 @@ static void listener_count(struct kproxy_change *change, int one)
 		listener_count_routes(c->l, -one);
 }
 
-static void listener_refusal(int err, const union kproxy_addr *addr,
-			     struct netlink_ext_ack *extack)
-{
-	const char *why;
-
-	switch (err) {
-	case -EADDRINUSE:
-		why = "is already in use";
-		break;
-	case -EADDRNOTAVAIL:
-		why = "is not local";
-		break;
-	case -EAFNOSUPPORT:
-		why = "is of a family that is off";
-		break;
-	case -ENODEV:
-		why = "names no interface";
-		break;
-	case -EINVAL:
-		why = "can't be listened on";
-		break;
-	case -EPERM:
-	case -EACCES:
-		why = "is forbidden to you, by your cgroup or the security module";
-		break;
-	default:
-		return;
-	}
-	if (addr->sa.sa_family == AF_UNSPEC)
-		NL_SET_ERR_MSG_FMT(extack, "address *:%u %s",
-				   ntohs(kproxy_addr_port(addr)), why);
-	else
-		NL_SET_ERR_MSG_FMT(extack, "address %pISpc %s", addr, why);
-}
-
-/* @err was said of a listening socket. */
-static int refuse_lsock(const struct listener_change *c, unsigned int i,
-			int err, struct netlink_ext_ack *extack)
-{
-	c->next.view->bad = i;
-	listener_refusal(err, &c->lsocks[i].addr, extack);
-	return err;
-}
-
-/* Without transparent, a listener cannot keep an address that is not local. */
-static int listener_local(const struct listener_change *c,
-			  struct netlink_ext_ack *extack)
-{
-	const struct kproxy_listen_sock *lsocks;
-	const struct kproxy_listener *was;
-	const union kproxy_addr *addr;
-	unsigned int i, n;
-
-	if (c->options.transparent)
-		return 0;
-	lsocks = change_lsocks(c, &n);
-	for (i = 0; i < n; i++) {
-		was = lsocks[i].donor ? lsocks[i].donor->listener : c->l;
-		addr = &lsocks[i].addr;
-		if (!was->options.transparent ||
-		    addr->sa.sa_family == AF_UNSPEC ||
-		    kproxy_source_try(c->l->obj.kn->net, addr) != -EADDRNOTAVAIL)
-			continue;
-		if (c->lsocks)
-			c->next.view->bad = i;
-		listener_refusal(-EADDRNOTAVAIL, addr, extack);
-		return -EADDRNOTAVAIL;
-	}
-	return 0;
-}
-
 static int listener_prepare(struct kproxy_change *change,
 			    struct netlink_ext_ack *extack)
 {
-	struct listener_change *c = to_listener_change(change);
-	struct kproxy_listen_sock *lsocks;
-	unsigned int i, n;
-	int err;
+	struct kproxy_listener_change *c = to_listener_change(change);
 
-	if (c->next.gone)
-		return 0;
-	for (i = 0; i < c->nr_lsocks; i++)
-		if (c->lsocks[i].donor &&
-		    !lsock_claim(&c->lsocks[i], c->next.view))
-			return refuse_lsock(c, i, -EADDRINUSE, extack);
-	err = listener_local(c, extack);
-	if (err)
-		return err;
-	lsocks = change_lsocks(c, &n);
-	for (i = 0; i < n; i++) {
-		err = lsock_apply(c, &lsocks[i], false);
-		if (err) {
-			NL_SET_ERR_MSG(extack,
-				       "the options of its sockets were refused");
-			return err;
-		}
-		c->applied++;
-	}
-	for (i = 0; i < c->nr_lsocks; i++) {
-		if (c->lsocks[i].donor)
-			continue;
-		err = kernel_listen(c->lsocks[i].ks.socket, c->options.backlog);
-		if (err)
-			return refuse_lsock(c, i, err, extack);
-		kproxy_sock_delay_acks(c->lsocks[i].ks.sk);
-	}
-	return 0;
-}
-
-/* For clients that come from now on; those that came have inherited it. */
-static void listener_set_transparent(struct kproxy_listener *l, bool on)
-{
-	unsigned int i;
-
-	for (i = 0; i < l->nr_lsocks; i++)
-		inet_assign_bit(TRANSPARENT, l->lsocks[i].ks.sk, on);
-	WRITE_ONCE(l->options.transparent, on);
+	return c->next.gone ? 0 : kproxy_exchange_prepare(c, extack);
 }
 
 static void listener_use_options(struct kproxy_listener *l,
@@ -282,52 +79,22 @@ static void listener_use_options(struct kproxy_listener *l,
 {
 	unsigned int i;
 
-	/* listen() would do just this, but it would also revive a dead socket. */
-	for (i = 0; i < l->nr_lsocks; i++)
-		WRITE_ONCE(l->lsocks[i].ks.sk->sk_max_ack_backlog,
-			   options->backlog);
-	WRITE_ONCE(l->options.maxconn, options->maxconn);
-	WRITE_ONCE(l->options.backlog, options->backlog);
-	WRITE_ONCE(l->options.connect_timeout, options->connect_timeout);
-	WRITE_ONCE(l->options.idle_timeout, options->idle_timeout);
-	WRITE_ONCE(l->options.fin_timeout, options->fin_timeout);
-	WRITE_ONCE(l->options.max_age, options->max_age);
-	WRITE_ONCE(l->options.rate, options->rate);
-	WRITE_ONCE(l->options.client_maxconn, options->client_maxconn);
-	WRITE_ONCE(l->options.client_rate, options->client_rate);
-	WRITE_ONCE(l->options.accept_proxy, options->accept_proxy);
-	listener_set_transparent(l, options->transparent);
+	for (i = 0; i < l->nr_lsocks; i++) {
+		struct sock *sk = l->lsocks[i].ks.sk;
+
+		/* listen() would also revive a dead socket. */
+		WRITE_ONCE(sk->sk_max_ack_backlog, options->backlog);
+		/* Accepted sockets inherit it: those of later clients. */
+		inet_assign_bit(TRANSPARENT, sk, options->transparent);
+	}
+	kproxy_options_publish(kproxy_listener_numbers, &l->options, options);
 	/* The sockets have them since this was prepared. */
 	l->options.sockopts = options->sockopts;
 }
 
-static void listener_swap_lsocks(struct kproxy_listener *l,
-				 struct kproxy_listen_sock **lsocks,
-				 unsigned int *n)
-{
-	spin_lock(&l->lock);
-	swap(l->lsocks, *lsocks);
-	swap(l->nr_lsocks, *n);
-	spin_unlock(&l->lock);
-}
-
-static void listener_publish_lsocks(struct listener_change *c)
-{
-	unsigned int i;
-
-	for (i = 0; i < c->nr_lsocks; i++) {
-		if (!c->lsocks[i].donor)
-			continue;
-		kproxy_lsock_take_over(&c->lsocks[i]);
-		/* A callback that is running may still use the donor. */
-		c->change.grace = true;
-	}
-	listener_swap_lsocks(c->l, &c->lsocks, &c->nr_lsocks);
-}
-
 static void listener_publish(struct kproxy_change *change)
 {
-	struct listener_change *c = to_listener_change(change);
+	struct kproxy_listener_change *c = to_listener_change(change);
 	struct kproxy_listener *l = c->l;
 	bool fresh = c->lsocks;
 
@@ -340,7 +107,7 @@ static void listener_publish(struct kproxy_change *change)
 	if (c->upstream != l->upstream)
 		listener_use(l, c->upstream);
 	if (fresh)
-		listener_publish_lsocks(c);
+		kproxy_exchange_publish(c);
 	listener_use_options(l, &c->options);
 	if (c->networks)
 		c->spare = rcu_replace_pointer(l->options.prefixes, c->spare,
@@ -358,14 +125,14 @@ static void listener_unlink(struct kproxy_listener *l, bool kill)
 	unsigned int n = 0;
 
 	kproxy_object_unlink(&l->obj);
-	listener_swap_lsocks(l, &lsocks, &n);
+	kproxy_exchange_swap(l, &lsocks, &n);
 	kproxy_lsocks_close(lsocks, n);
 	if (kill)
 		kproxy_session_kill_listener(l);
 	listener_use(l, NULL);
 }
 
-static void listener_change_free(struct listener_change *c)
+static void listener_change_free(struct kproxy_listener_change *c)
 {
 	if (c->lsocks)
 		kproxy_lsocks_close(c->lsocks, c->nr_lsocks);
@@ -378,11 +145,11 @@ static void listener_change_free(struct listener_change *c)
 
 static void listener_finish(struct kproxy_change *change, bool published)
 {
-	struct listener_change *c = to_listener_change(change);
+	struct kproxy_listener_change *c = to_listener_change(change);
 	struct kproxy_listener *l = c->l;
 
 	if (!published)
-		change_unapply(c);
+		kproxy_exchange_undo(c);
 	if (published && change->grace)
 		kproxy_lsocks_kick(l->lsocks, l->nr_lsocks);
 	if (published && c->next.gone) {
@@ -420,11 +187,11 @@ new_prefixes(const struct kproxy_listener *l,
  * Whom and what the listener will have; its addresses stay what they are. A new
  * list of networks is freed if there is no memory for this.
  */
-static struct listener_change *
+static struct kproxy_listener_change *
 listener_change_new(struct kproxy_listener *l, struct kproxy_upstream *upstream,
 		    const struct kproxy_listener_options *options)
 {
-	struct listener_change *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	struct kproxy_listener_change *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
 
 	if (!c) {
 		kproxy_prefixes_free(new_prefixes(l, options));
@@ -442,7 +209,7 @@ listener_change_new(struct kproxy_listener *l, struct kproxy_upstream *upstream,
 	return c;
 }
 
-static void listener_stage(struct listener_change *c, struct kproxy_view *view)
+static void listener_stage(struct kproxy_listener_change *c, struct kproxy_view *view)
 {
 	c->change = (struct kproxy_change){
 		.ops = &listener_change_ops,
@@ -451,29 +218,6 @@ static void listener_stage(struct listener_change *c, struct kproxy_view *view)
 		.next = &c->next,
 	};
 	kproxy_change_stage(&c->change, view);
-}
-
-/* Give the change new addresses. */
-static int change_addresses(struct listener_change *c, struct kproxy_view *view,
-			    const union kproxy_addr *addrs, unsigned int n,
-			    struct netlink_ext_ack *extack)
-{
-	struct kproxy_quota *quota = c->l->obj.quota;
-	int err;
-
-	err = kproxy_quota_charge(quota, KPROXY_QUOTA_OBJECTS, n, extack);
-	if (err)
-		return err;
-	c->lsocks = kproxy_lsocks_new(c->l, addrs, n);
-	if (!c->lsocks) {
-		kproxy_quota_uncharge(quota, KPROXY_QUOTA_OBJECTS, n);
-		return -ENOMEM;
-	}
-	c->nr_lsocks = n;
-	err = kproxy_lsocks_bind(c->lsocks, n, c->options.transparent, view);
-	if (err)
-		listener_refusal(err, &addrs[view->bad], extack);
-	return err;
 }
 
 /**
@@ -499,7 +243,7 @@ int kproxy_listener_add(struct kproxy_view *view, const char *name,
 			struct netlink_ext_ack *extack)
 {
 	struct kproxy_net *kn = view->kn;
-	struct listener_change *c;
+	struct kproxy_listener_change *c;
 	struct kproxy_listener *l;
 	int err = -ENOMEM;
 
@@ -531,7 +275,7 @@ int kproxy_listener_add(struct kproxy_view *view, const char *name,
 		return -ENOMEM;
 	}
 	c->add = true;
-	err = change_addresses(c, view, addrs, nr_addrs, extack);
+	err = kproxy_exchange_new(c, view, addrs, nr_addrs, extack);
 	if (err) {
 		listener_change_free(c);
 		kproxy_listener_put(l);
@@ -570,11 +314,11 @@ int kproxy_listener_set(struct kproxy_view *view, struct kproxy_listener *l,
 			const struct kproxy_listener_options *options,
 			struct netlink_ext_ack *extack)
 {
-	struct listener_change *c;
+	struct kproxy_listener_change *c;
 	int err = 0;
 
 	lockdep_assert_held(&l->obj.kn->lock);
-	if (listener_change_of(l, view)) {
+	if (kproxy_listener_change_of(l, view)) {
 		kproxy_prefixes_free(new_prefixes(l, options));
 		return kproxy_change_twice(extack);
 	}
@@ -582,7 +326,7 @@ int kproxy_listener_set(struct kproxy_view *view, struct kproxy_listener *l,
 	if (!c)
 		return -ENOMEM;
 	if (nr_addrs)
-		err = change_addresses(c, view, addrs, nr_addrs, extack);
+		err = kproxy_exchange_new(c, view, addrs, nr_addrs, extack);
 	if (err)
 		listener_change_free(c);
 	else
@@ -604,10 +348,10 @@ int kproxy_listener_set(struct kproxy_view *view, struct kproxy_listener *l,
 int kproxy_listener_del(struct kproxy_view *view, struct kproxy_listener *l,
 			bool kill, struct netlink_ext_ack *extack)
 {
-	struct listener_change *c;
+	struct kproxy_listener_change *c;
 
 	lockdep_assert_held(&l->obj.kn->lock);
-	if (listener_change_of(l, view) || kproxy_next(&l->route_states, view))
+	if (kproxy_listener_change_of(l, view) || kproxy_next(&l->route_states, view))
 		return kproxy_change_twice(extack);
 	c = listener_change_new(l, NULL, &l->options);
 	if (!c)
@@ -657,53 +401,4 @@ void kproxy_listener_del_all(struct kproxy_net *kn)
 		kproxy_listener_put(l);
 		cond_resched();
 	}
-}
-
-static bool listener_report_deaths(struct kproxy_listener *l)
-{
-	bool died = false;
-	unsigned int i;
-
-	for (i = 0; i < l->nr_lsocks; i++) {
-		struct kproxy_listen_sock *lsock = &l->lsocks[i];
-
-		if (lsock->death_reported || !kproxy_lsock_dead(lsock))
-			continue;
-		WRITE_ONCE(lsock->death_reported, true);
-		died = true;
-	}
-	return died;
-}
-
-static void deaths_work(struct work_struct *work)
-{
-	struct kproxy_net *kn = container_of(work, struct kproxy_net, deaths);
-	struct kproxy_listener *l;
-
-	mutex_lock(&kn->lock);
-	list_for_each_entry(l, &kn->listeners, obj.node)
-		if (listener_report_deaths(l))
-			kproxy_events->listener(l,
-						KPROXY_CMD_LISTENER_DOWN_NTF);
-	mutex_unlock(&kn->lock);
-}
-
-/**
- * kproxy_listener_init() - prepare to announce dead listening sockets
- * @kn: the namespace's root
- */
-void kproxy_listener_init(struct kproxy_net *kn)
-{
-	INIT_WORK(&kn->deaths, deaths_work);
-}
-
-/**
- * kproxy_listener_stop() - stop announcing dead listening sockets
- * @kn: the namespace's root, without a listener
- *
- * Context: process, sleeps until the work is done.
- */
-void kproxy_listener_stop(struct kproxy_net *kn)
-{
-	disable_work_sync(&kn->deaths);
 }

@@ -14,13 +14,38 @@
 #include "stats.h"
 #include "upstream.h"
 
-const struct kproxy_listener_options kproxy_listener_defaults = {
-	.backlog = 4096,
-	.connect_timeout = 5 * MSEC_PER_SEC,
-	.idle_timeout = 600 * MSEC_PER_SEC,
-	.fin_timeout = 60 * MSEC_PER_SEC,
-	.sockopts = KPROXY_SOCKOPTS_DEFAULTS,
+#define NUMBER(name, field, def)					\
+	KPROXY_OPTION(KPROXY_A_LISTENER_##name,				\
+		      struct kproxy_listener_options, field, def)
+
+const struct kproxy_option kproxy_listener_numbers[] = {
+	NUMBER(MAXCONN, maxconn, 0),
+	NUMBER(BACKLOG, backlog, 4096),
+	NUMBER(CONNECT_TIMEOUT, connect_timeout, 5 * MSEC_PER_SEC),
+	NUMBER(IDLE_TIMEOUT, idle_timeout, 600 * MSEC_PER_SEC),
+	NUMBER(FIN_TIMEOUT, fin_timeout, 60 * MSEC_PER_SEC),
+	NUMBER(MAX_AGE, max_age, 0),
+	NUMBER(RATE, rate, 0),
+	NUMBER(CLIENT_MAXCONN, client_maxconn, 0),
+	NUMBER(CLIENT_RATE, client_rate, 0),
+	NUMBER(ACCEPT_PROXY, accept_proxy, 0),
+	NUMBER(TRANSPARENT, transparent, 0),
+	KPROXY_OPTION_END
 };
+
+/**
+ * kproxy_listener_options_init() - set a listener's options to their defaults
+ * @options: the options
+ *
+ * Context: any.
+ */
+void kproxy_listener_options_init(struct kproxy_listener_options *options)
+{
+	*options = (struct kproxy_listener_options){
+		.sockopts = KPROXY_SOCKOPTS_DEFAULTS,
+	};
+	kproxy_options_init(kproxy_listener_numbers, options);
+}
 
 static struct kproxy_listener *to_listener(struct kproxy_object *obj)
 {

@@ -10,6 +10,7 @@
 
 #include "addr.h"
 #include "object.h"
+#include "option.h"
 #include "prefixes.h"
 #include "rate.h"
 #include "sock.h"
@@ -22,7 +23,10 @@ struct kproxy_net;
 struct kproxy_routes;
 struct kproxy_upstream;
 
-/* What can be set of a listener; times in milliseconds. */
+/*
+ * What can be set of a listener; times in milliseconds. Numbers have a row in
+ * kproxy_listener_numbers.
+ */
 struct kproxy_listener_options {
 	unsigned int maxconn;
 	unsigned int backlog;
@@ -37,7 +41,7 @@ struct kproxy_listener_options {
 	unsigned int client_maxconn;
 	unsigned int client_rate;
 	unsigned int accept_proxy;
-	/* Clients let in or not; NULL: all are. */
+	/* Clients that are admitted or not; NULL: all are. */
 	struct kproxy_prefixes __rcu *prefixes;
 };
 
@@ -103,8 +107,9 @@ struct kproxy_listener {
 	struct rcu_head rcu;
 };
 
-extern const struct kproxy_listener_options kproxy_listener_defaults;
+extern const struct kproxy_option kproxy_listener_numbers[];
 
+void kproxy_listener_options_init(struct kproxy_listener_options *options);
 struct kproxy_listener *kproxy_listener_new(struct kproxy_net *kn,
 					    const char *name);
 struct kproxy_listener *kproxy_listener_find(struct kproxy_net *kn,

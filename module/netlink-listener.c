@@ -17,35 +17,6 @@
 /* Default deadline of a drain without a rate and a deadline, in ms. */
 #define DRAIN_DEADLINE (60 * MSEC_PER_SEC)
 
-/* Options that are plain numbers: attribute, and offset in the struct. */
-static const struct {
-	int attr;
-	size_t offset;
-} numbers[] = {
-	{ KPROXY_A_LISTENER_MAXCONN,
-	  offsetof(struct kproxy_listener_options, maxconn) },
-	{ KPROXY_A_LISTENER_BACKLOG,
-	  offsetof(struct kproxy_listener_options, backlog) },
-	{ KPROXY_A_LISTENER_CONNECT_TIMEOUT,
-	  offsetof(struct kproxy_listener_options, connect_timeout) },
-	{ KPROXY_A_LISTENER_IDLE_TIMEOUT,
-	  offsetof(struct kproxy_listener_options, idle_timeout) },
-	{ KPROXY_A_LISTENER_FIN_TIMEOUT,
-	  offsetof(struct kproxy_listener_options, fin_timeout) },
-	{ KPROXY_A_LISTENER_MAX_AGE,
-	  offsetof(struct kproxy_listener_options, max_age) },
-	{ KPROXY_A_LISTENER_RATE,
-	  offsetof(struct kproxy_listener_options, rate) },
-	{ KPROXY_A_LISTENER_CLIENT_MAXCONN,
-	  offsetof(struct kproxy_listener_options, client_maxconn) },
-	{ KPROXY_A_LISTENER_CLIENT_RATE,
-	  offsetof(struct kproxy_listener_options, client_rate) },
-	{ KPROXY_A_LISTENER_ACCEPT_PROXY,
-	  offsetof(struct kproxy_listener_options, accept_proxy) },
-	{ KPROXY_A_LISTENER_TRANSPARENT,
-	  offsetof(struct kproxy_listener_options, transparent) },
-};
-
 /*
  * Read the options of a request. @options hold the present ones. Their list of
  * networks may be replaced by a new one, which the caller owns; not on error.
@@ -54,15 +25,9 @@ static int get_listener_options(const struct genl_info *info,
 				struct kproxy_listener_options *options)
 {
 	struct kproxy_prefixes *prefixes;
-	int i, err;
+	int err;
 
-	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
-		const struct nlattr *attr = info->attrs[numbers[i].attr];
-
-		if (attr)
-			*(unsigned int *)((void *)options + numbers[i].offset) =
-				nla_get_u32(attr);
-	}
+	kproxy_netlink_get_options(info, kproxy_listener_numbers, options);
 	err = kproxy_netlink_get_sockopts(info, KPROXY_SOCKOPTS_LISTEN,
 					  &options->sockopts);
 	if (err)
@@ -80,13 +45,8 @@ static int
 put_listener_options(struct sk_buff *skb,
 		     const struct kproxy_listener_options *options)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(numbers); i++)
-		if (nla_put_u32(skb, numbers[i].attr,
-				*(const unsigned int *)((const void *)options +
-							numbers[i].offset)))
-			return -EMSGSIZE;
+	if (kproxy_netlink_put_options(skb, kproxy_listener_numbers, options))
+		return -EMSGSIZE;
 	/* Under the configuration lock. */
 	if (kproxy_netlink_put_prefixes(skb,
 					rcu_dereference_protected(options->prefixes,
@@ -119,39 +79,28 @@ static int put_listener(struct sk_buff *skb, const void *object)
 					   atomic_read(&l->sessions));
 }
 
-static struct kproxy_listener *find_listener(struct kproxy_net *kn,
-					     const struct kproxy_view *view,
-					     const struct genl_info *info,
-					     const char *name)
+/**
+ * kproxy_netlink_find_listener() - the listener that a request names
+ * @kn: the namespace's root, its lock held
+ * @view: the view to look in, or NULL
+ * @info: the request
+ * @attr: the attribute with the name, which is there
+ *
+ * Return: the listener, not held; NULL, with reason and attribute in the extended
+ * ack, if there is none.
+ */
+struct kproxy_listener *
+kproxy_netlink_find_listener(struct kproxy_net *kn,
+			     const struct kproxy_view *view,
+			     const struct genl_info *info, int attr)
 {
-	struct kproxy_listener *l = kproxy_listener_find(kn, name, view);
+	struct kproxy_listener *l;
 
+	l = kproxy_listener_find(kn, nla_data(info->attrs[attr]), view);
 	if (!l)
-		NL_SET_ERR_MSG_ATTR(info->extack,
-				    info->attrs[KPROXY_A_LISTENER_NAME],
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[attr],
 				    "no such listener");
 	return l;
-}
-
-static struct kproxy_upstream *find_upstream(const struct kproxy_view *view,
-					     const struct genl_info *info)
-{
-	const struct nlattr *attr = info->attrs[KPROXY_A_LISTENER_UPSTREAM];
-	struct kproxy_upstream *up;
-
-	up = kproxy_upstream_find(view->kn, nla_data(attr), view);
-	if (!up)
-		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such upstream");
-	return up;
-}
-
-static bool addr_known(const union kproxy_addr *addrs, unsigned int n,
-		       const union kproxy_addr *addr)
-{
-	while (n--)
-		if (kproxy_addr_equal(&addrs[n], addr))
-			return true;
-	return false;
 }
 
 /* The addresses of a request: how many, or -errno. */
@@ -170,17 +119,12 @@ static int get_addrs(const struct genl_info *info, union kproxy_addr *addrs)
 						KPROXY_ADDRESSES_MAX);
 			return -E2BIG;
 		}
-		err = kproxy_netlink_get_addr(attr, &addrs[n], extack);
+		err = kproxy_netlink_get_next_addr(attr, addrs, n, extack);
 		if (err)
 			return err;
 		if (!kproxy_addr_port(&addrs[n])) {
 			NL_SET_ERR_MSG_ATTR(extack, attr,
 					    "an address needs a port");
-			return -EINVAL;
-		}
-		if (addr_known(addrs, n, &addrs[n])) {
-			NL_SET_ERR_MSG_ATTR(extack, attr,
-					    "the address stands here twice");
 			return -EINVAL;
 		}
 		n++;
@@ -216,13 +160,15 @@ static void blame_address(const struct genl_info *info, unsigned int bad)
 static int add_listener(struct kproxy_view *view, const struct genl_info *info,
 			const char *name, const union kproxy_addr *addrs, int n)
 {
-	struct kproxy_listener_options options = kproxy_listener_defaults;
+	struct kproxy_listener_options options;
 	struct kproxy_upstream *up;
 	int err;
 
-	up = find_upstream(view, info);
+	up = kproxy_netlink_find_upstream(view->kn, view, info,
+					  KPROXY_A_LISTENER_UPSTREAM);
 	if (!up)
 		return -ENOENT;
+	kproxy_listener_options_init(&options);
 	err = get_listener_options(info, &options);
 	if (err)
 		return err;
@@ -278,7 +224,8 @@ static int change_listener(struct genl_info *info, listener_change change)
 	if (err)
 		return err;
 	view = kproxy_netlink_begin(info, &own);
-	l = find_listener(view->kn, view, info, name);
+	l = kproxy_netlink_find_listener(view->kn, view, info,
+					 KPROXY_A_LISTENER_NAME);
 	err = l ? change(view, l, info) : -ENOENT;
 	err = kproxy_netlink_end(info, view, 0, err);
 	if (err)
@@ -297,7 +244,8 @@ static int set_listener_to(struct kproxy_view *view, struct kproxy_listener *l,
 	int n, err;
 
 	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM]) {
-		up = find_upstream(view, info);
+		up = kproxy_netlink_find_upstream(view->kn, view, info,
+						  KPROXY_A_LISTENER_UPSTREAM);
 		if (!up)
 			return -ENOENT;
 	}
@@ -356,7 +304,8 @@ static int on_listener(struct genl_info *info, listener_act act)
 	if (err)
 		return err;
 	kn = kproxy_netlink_lock(info);
-	l = find_listener(kn, NULL, info, name);
+	l = kproxy_netlink_find_listener(kn, NULL, info,
+					 KPROXY_A_LISTENER_NAME);
 	err = l ? act(l, info) : -ENOENT;
 	kproxy_netlink_unlock(kn);
 	return err;

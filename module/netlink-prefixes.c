@@ -125,7 +125,7 @@ static int make_prefixes(struct collection *all, const struct genl_info *info,
 	*prefixes = kproxy_prefixes_new(all->list, all->n, &twice);
 	err = PTR_ERR_OR_ZERO(*prefixes);
 	if (err == -EEXIST)
-		refuse(info->extack, "stands there twice", &twice);
+		refuse(info->extack, "is listed twice", &twice);
 	return err;
 }
 

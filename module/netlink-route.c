@@ -75,19 +75,6 @@ void kproxy_netlink_route_event(const struct kproxy_listener *l,
 			      GFP_KERNEL);
 }
 
-static struct kproxy_listener *find_listener(struct kproxy_net *kn,
-					     const struct kproxy_view *view,
-					     const struct genl_info *info)
-{
-	const struct nlattr *attr = info->attrs[KPROXY_A_ROUTE_LISTENER];
-	struct kproxy_listener *l;
-
-	l = kproxy_listener_find(kn, nla_data(attr), view);
-	if (!l)
-		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such listener");
-	return l;
-}
-
 static int get_sni(const struct genl_info *info, struct kproxy_route_key *key)
 {
 	const struct nlattr *sni = info->attrs[KPROXY_A_ROUTE_SNI];
@@ -185,17 +172,17 @@ static int get_key(const struct genl_info *info, struct kproxy_route_key *key)
 static int add_route(struct kproxy_view *view, const struct genl_info *info,
 		     const struct kproxy_route_key *key)
 {
-	const struct nlattr *attr = info->attrs[KPROXY_A_ROUTE_UPSTREAM];
-	struct kproxy_listener *l = find_listener(view->kn, view, info);
 	struct kproxy_upstream *up;
+	struct kproxy_listener *l;
 
+	l = kproxy_netlink_find_listener(view->kn, view, info,
+					 KPROXY_A_ROUTE_LISTENER);
 	if (!l)
 		return -ENOENT;
-	up = kproxy_upstream_find(view->kn, nla_data(attr), view);
-	if (!up) {
-		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such upstream");
+	up = kproxy_netlink_find_upstream(view->kn, view, info,
+					  KPROXY_A_ROUTE_UPSTREAM);
+	if (!up)
 		return -ENOENT;
-	}
 	return kproxy_route_add(view, l, key, up, info->extack);
 }
 
@@ -226,7 +213,8 @@ static struct kproxy_route *find_route(struct kproxy_net *kn,
 {
 	struct kproxy_route *route;
 
-	*l = find_listener(kn, view, info);
+	*l = kproxy_netlink_find_listener(kn, view, info,
+					  KPROXY_A_ROUTE_LISTENER);
 	if (!*l)
 		return NULL;
 	route = kproxy_route_find(*l, key, view);
@@ -368,7 +356,8 @@ static int dump_routes(struct sk_buff *skb, struct netlink_callback *cb,
 	int err;
 
 	if (info->attrs[KPROXY_A_ROUTE_LISTENER]) {
-		l = find_listener(kn, NULL, info);
+		l = kproxy_netlink_find_listener(kn, NULL, info,
+						 KPROXY_A_ROUTE_LISTENER);
 		return l ? dump_listener(skb, cb, l, dump) : -ENOENT;
 	}
 	if (dump->changes == kn->changes && dump->at)

@@ -262,7 +262,7 @@ static int get_client(const struct genl_info *info, struct filter *filter)
 	filter->f.client_bits = kproxy_addr_bits(&filter->client);
 	if (!filter->f.client_bits) {
 		NL_SET_ERR_MSG_ATTR(info->extack, attr,
-				    "a client has an address");
+				    "an IPv4 or IPv6 address is required");
 		return -EINVAL;
 	}
 	if (bits && nla_get_u8(bits) > filter->f.client_bits) {
@@ -418,7 +418,7 @@ int kproxy_nl_session_kill_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	if (!filter.f.by_id && !filter.f.listener && !filter.f.upstream &&
 	    !filter.f.server && !filter.f.client) {
-		NL_SET_ERR_MSG(info->extack, "nothing says which sessions");
+		NL_SET_ERR_MSG(info->extack, "at least one filter is required");
 		return -EINVAL;
 	}
 	killed = kproxy_session_kill(kproxy_net(genl_info_net(info)),

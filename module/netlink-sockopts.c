@@ -7,44 +7,6 @@
 #include "netlink-gen.h"
 #include "sockopts.h"
 
-/* The attributes of an option: the listener's and the upstream's. */
-#define ATTRS(name)							\
-	[KPROXY_SOCKOPT_##name] = {					\
-		[KPROXY_SOCKOPTS_LISTEN] = KPROXY_A_LISTENER_##name,	\
-		[KPROXY_SOCKOPTS_CONNECT] = KPROXY_A_UPSTREAM_##name,	\
-	}
-
-static const int attrs[KPROXY_SOCKOPTS_COUNT][KPROXY_SOCKOPTS_SIDES] = {
-	ATTRS(NODELAY),
-	ATTRS(KEEPALIVE),
-	ATTRS(RCVBUF),
-	ATTRS(SNDBUF),
-	ATTRS(CONGESTION),
-	ATTRS(USER_TIMEOUT),
-	ATTRS(NOTSENT_LOWAT),
-	ATTRS(DSCP),
-	ATTRS(MARK),
-	ATTRS(FASTOPEN),
-	ATTRS(PACING),
-};
-
-/* Options that are plain numbers, and their offset in the struct. */
-static const struct {
-	enum kproxy_sockopt option;
-	size_t offset;
-} numbers[] = {
-	{ KPROXY_SOCKOPT_NODELAY, offsetof(struct kproxy_sockopts, nodelay) },
-	{ KPROXY_SOCKOPT_RCVBUF, offsetof(struct kproxy_sockopts, rcvbuf) },
-	{ KPROXY_SOCKOPT_SNDBUF, offsetof(struct kproxy_sockopts, sndbuf) },
-	{ KPROXY_SOCKOPT_USER_TIMEOUT,
-	  offsetof(struct kproxy_sockopts, user_timeout) },
-	{ KPROXY_SOCKOPT_NOTSENT_LOWAT,
-	  offsetof(struct kproxy_sockopts, notsent_lowat) },
-	{ KPROXY_SOCKOPT_DSCP, offsetof(struct kproxy_sockopts, dscp) },
-	{ KPROXY_SOCKOPT_MARK, offsetof(struct kproxy_sockopts, mark) },
-	{ KPROXY_SOCKOPT_FASTOPEN, offsetof(struct kproxy_sockopts, fastopen) },
-};
-
 static int get_keepalive(const struct nlattr *attr,
 			 struct kproxy_keepalive *keepalive,
 			 struct netlink_ext_ack *extack)
@@ -82,11 +44,45 @@ static int put_keepalive(struct sk_buff *skb, int type,
 	return 0;
 }
 
-static const struct nlattr *find_attr(const struct genl_info *info,
-				      enum kproxy_sockopts_side side,
-				      enum kproxy_sockopt option)
+/* Read an option: by its type, and a number by the size of its field. */
+static int get_sockopt(const struct nlattr *attr, enum kproxy_sockopt option,
+		       struct kproxy_sockopts *opts,
+		       struct netlink_ext_ack *extack)
 {
-	return info->attrs[attrs[option][side]];
+	const struct kproxy_sockopt_row *row = &kproxy_sockopt_rows[option];
+	void *field = (void *)opts + row->offset;
+
+	switch (option) {
+	case KPROXY_SOCKOPT_KEEPALIVE:
+		return get_keepalive(attr, field, extack);
+	case KPROXY_SOCKOPT_CONGESTION:
+		strscpy_pad(opts->congestion, nla_data(attr));
+		return 0;
+	default:
+		if (row->size == sizeof(u64))
+			*(u64 *)field = nla_get_uint(attr);
+		else
+			*(u32 *)field = nla_get_u32(attr);
+		return 0;
+	}
+}
+
+static int put_sockopt(struct sk_buff *skb, int attr, enum kproxy_sockopt option,
+		       const struct kproxy_sockopts *opts)
+{
+	const struct kproxy_sockopt_row *row = &kproxy_sockopt_rows[option];
+	const void *field = (const void *)opts + row->offset;
+
+	switch (option) {
+	case KPROXY_SOCKOPT_KEEPALIVE:
+		return put_keepalive(skb, attr, field);
+	case KPROXY_SOCKOPT_CONGESTION:
+		return nla_put_string(skb, attr, field);
+	default:
+		if (row->size == sizeof(u64))
+			return nla_put_uint(skb, attr, *(const u64 *)field);
+		return nla_put_u32(skb, attr, *(const u32 *)field);
+	}
 }
 
 static int read_sockopts(const struct genl_info *info,
@@ -94,22 +90,14 @@ static int read_sockopts(const struct genl_info *info,
 			 struct kproxy_sockopts *opts)
 {
 	const struct nlattr *attr;
-	int i;
+	int i, err = 0;
 
-	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
-		attr = find_attr(info, side, numbers[i].option);
+	for (i = 0; !err && i < KPROXY_SOCKOPTS_COUNT; i++) {
+		attr = info->attrs[kproxy_sockopt_rows[i].attrs[side]];
 		if (attr)
-			*(u32 *)((void *)opts + numbers[i].offset) =
-				nla_get_u32(attr);
+			err = get_sockopt(attr, i, opts, info->extack);
 	}
-	attr = find_attr(info, side, KPROXY_SOCKOPT_PACING);
-	if (attr)
-		opts->pacing = nla_get_uint(attr);
-	attr = find_attr(info, side, KPROXY_SOCKOPT_CONGESTION);
-	if (attr)
-		strscpy_pad(opts->congestion, nla_data(attr));
-	attr = find_attr(info, side, KPROXY_SOCKOPT_KEEPALIVE);
-	return attr ? get_keepalive(attr, &opts->keepalive, info->extack) : 0;
+	return err;
 }
 
 /**
@@ -138,7 +126,8 @@ int kproxy_netlink_get_sockopts(const struct genl_info *info,
 	err = kproxy_sockopts_try(genl_info_net(info), side, &old, opts,
 				  info->extack, &bad);
 	if (err && bad < KPROXY_SOCKOPTS_COUNT)
-		NL_SET_BAD_ATTR(info->extack, find_attr(info, side, bad));
+		NL_SET_BAD_ATTR(info->extack,
+				info->attrs[kproxy_sockopt_rows[bad].attrs[side]]);
 	return err;
 }
 
@@ -156,17 +145,8 @@ int kproxy_netlink_put_sockopts(struct sk_buff *skb,
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(numbers); i++)
-		if (nla_put_u32(skb, attrs[numbers[i].option][side],
-				*(const u32 *)((const void *)opts +
-					       numbers[i].offset)))
+	for (i = 0; i < KPROXY_SOCKOPTS_COUNT; i++)
+		if (put_sockopt(skb, kproxy_sockopt_rows[i].attrs[side], i, opts))
 			return -EMSGSIZE;
-	if (nla_put_uint(skb, attrs[KPROXY_SOCKOPT_PACING][side],
-			 opts->pacing) ||
-	    nla_put_string(skb, attrs[KPROXY_SOCKOPT_CONGESTION][side],
-			   opts->congestion) ||
-	    put_keepalive(skb, attrs[KPROXY_SOCKOPT_KEEPALIVE][side],
-			  &opts->keepalive))
-		return -EMSGSIZE;
 	return 0;
 }

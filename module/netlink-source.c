@@ -7,22 +7,11 @@
 #include "netlink-gen.h"
 #include "source.h"
 
-static bool addr_known(const struct kproxy_source *source,
-		       const union kproxy_addr *addr)
-{
-	unsigned int i;
-
-	for (i = 0; i < source->nr; i++)
-		if (kproxy_addr_equal(&source->addrs[i], addr))
-			return true;
-	return false;
-}
-
 static int get_addr(const struct genl_info *info, const struct nlattr *attr,
 		    struct kproxy_source *source)
 {
+	union kproxy_addr *addr = &source->addrs[source->nr];
 	struct netlink_ext_ack *extack = info->extack;
-	union kproxy_addr addr;
 	int err;
 
 	if (source->nr == KPROXY_SOURCES_MAX) {
@@ -31,32 +20,28 @@ static int get_addr(const struct genl_info *info, const struct nlattr *attr,
 					KPROXY_SOURCES_MAX);
 		return -E2BIG;
 	}
-	err = kproxy_netlink_get_addr(attr, &addr, extack);
+	err = kproxy_netlink_get_next_addr(attr, source->addrs, source->nr,
+					   extack);
 	if (err)
 		return err;
-	if (kproxy_addr_port(&addr)) {
+	if (kproxy_addr_port(addr)) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "an address to connect from has no port");
+				    "a source address has no port");
 		return -EINVAL;
 	}
-	if (!kproxy_addr_sendable(&addr)) {
+	if (!kproxy_addr_sendable(addr)) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "nobody can connect from this address");
+				    "cannot connect from this address");
 		return -EINVAL;
 	}
-	if (addr_known(source, &addr)) {
-		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "the address stands here twice");
-		return -EINVAL;
-	}
-	err = kproxy_source_try(genl_info_net(info), &addr);
+	err = kproxy_source_try(genl_info_net(info), addr);
 	if (err == -EADDRNOTAVAIL)
 		NL_SET_ERR_MSG_ATTR(extack, attr, "the address is not local");
 	else if (err)
 		NL_SET_ERR_MSG_ATTR_FMT(extack, attr,
 					"the kernel refuses it (error %d)",
 					-err);
-	source->addrs[source->nr++] = addr;
+	source->nr++;
 	return err;
 }
 
@@ -94,12 +79,12 @@ int kproxy_netlink_get_source(const struct genl_info *info,
 		return 0;
 	if (source->nr && nla_get_u32(mode) != KPROXY_SOURCE_ADDRESS) {
 		NL_SET_ERR_MSG_ATTR(info->extack, mode,
-				    "no addresses are needed to connect from there");
+				    "this source mode takes no addresses");
 		return -EINVAL;
 	}
 	if (!source->nr && nla_get_u32(mode) == KPROXY_SOURCE_ADDRESS) {
 		NL_SET_ERR_MSG_ATTR(info->extack, mode,
-				    "the addresses are missing");
+				    "an address is missing");
 		return -EINVAL;
 	}
 	source->mode = nla_get_u32(mode);

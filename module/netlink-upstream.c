@@ -9,15 +9,25 @@
 #include "netns.h"
 #include "root.h"
 #include "server.h"
+#include "server-change.h"
 #include "session-table.h"
 #include "upstream.h"
 #include "upstream-change.h"
 
-/* Find the upstream named by attribute @attr, which the request has. */
-static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
-					     const struct kproxy_view *view,
-					     const struct genl_info *info,
-					     int attr)
+/**
+ * kproxy_netlink_find_upstream() - the upstream that a request names
+ * @kn: the namespace's root, its lock held
+ * @view: the view to look in, or NULL
+ * @info: the request
+ * @attr: the attribute with the name, which is there
+ *
+ * Return: the upstream, not held; NULL, with reason and attribute in the extended
+ * ack, if there is none.
+ */
+struct kproxy_upstream *
+kproxy_netlink_find_upstream(struct kproxy_net *kn,
+			     const struct kproxy_view *view,
+			     const struct genl_info *info, int attr)
 {
 	struct kproxy_upstream *up =
 		kproxy_upstream_find(kn, nla_data(info->attrs[attr]), view);
@@ -26,12 +36,6 @@ static struct kproxy_upstream *find_upstream(struct kproxy_net *kn,
 		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[attr],
 				    "no such upstream");
 	return up;
-}
-
-static void get_u32(const struct genl_info *info, int attr, u32 *value)
-{
-	if (info->attrs[attr])
-		*value = nla_get_u32(info->attrs[attr]);
 }
 
 /* An idle connection has no client yet whose address it could use. */
@@ -44,7 +48,7 @@ static int check_upstream_options(const struct genl_info *info,
 	NL_SET_ERR_MSG_ATTR(info->extack,
 			    info->attrs[KPROXY_A_UPSTREAM_PRECONNECT] ?:
 			    info->attrs[KPROXY_A_UPSTREAM_SOURCE],
-			    "preconnect does not go with source client: there is no client yet");
+			    "preconnect and source client cannot be combined: there is no client yet");
 	return -EINVAL;
 }
 
@@ -53,22 +57,7 @@ static int get_upstream_options(const struct genl_info *info,
 {
 	int err;
 
-	get_u32(info, KPROXY_A_UPSTREAM_BALANCE, &options->balance);
-	get_u32(info, KPROXY_A_UPSTREAM_RETRIES, &options->retries);
-	get_u32(info, KPROXY_A_UPSTREAM_EJECT, &options->eject);
-	get_u32(info, KPROXY_A_UPSTREAM_EJECT_TIME, &options->eject_time);
-	get_u32(info, KPROXY_A_UPSTREAM_CHECK, &options->check);
-	get_u32(info, KPROXY_A_UPSTREAM_INTERVAL, &options->interval);
-	get_u32(info, KPROXY_A_UPSTREAM_TIMEOUT, &options->timeout);
-	get_u32(info, KPROXY_A_UPSTREAM_RISE, &options->rise);
-	get_u32(info, KPROXY_A_UPSTREAM_FALL, &options->fall);
-	get_u32(info, KPROXY_A_UPSTREAM_SEND_PROXY, &options->send_proxy);
-	get_u32(info, KPROXY_A_UPSTREAM_PRECONNECT, &options->preconnect);
-	get_u32(info, KPROXY_A_UPSTREAM_CHECK_PORT, &options->check_port);
-	get_u32(info, KPROXY_A_UPSTREAM_FAILBACK, &options->failback);
-	get_u32(info, KPROXY_A_UPSTREAM_ON_DOWN, &options->on_down);
-	get_u32(info, KPROXY_A_UPSTREAM_SLOW_START, &options->slow_start);
-	get_u32(info, KPROXY_A_UPSTREAM_FAIL_OPEN, &options->fail_open);
+	kproxy_netlink_get_options(info, kproxy_upstream_numbers, options);
 	err = kproxy_netlink_get_check(info, options);
 	if (!err)
 		err = kproxy_netlink_get_source(info, &options->source);
@@ -86,31 +75,12 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 	const struct kproxy_upstream_options *options = &up->options;
 
 	if (nla_put_string(skb, KPROXY_A_UPSTREAM_NAME, up->obj.name) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_BALANCE, options->balance) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RETRIES, options->retries) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_EJECT, options->eject) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_EJECT_TIME,
-			options->eject_time) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_CHECK, options->check) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_INTERVAL, options->interval) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_TIMEOUT, options->timeout) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_RISE, options->rise) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_FALL, options->fall) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_SEND_PROXY, options->send_proxy) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_PRECONNECT,
-			options->preconnect) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_CHECK_PORT,
-			options->check_port) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_FAILBACK, options->failback) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_ON_DOWN, options->on_down) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_SLOW_START,
-			options->slow_start) ||
-	    nla_put_u32(skb, KPROXY_A_UPSTREAM_FAIL_OPEN, options->fail_open) ||
+	    kproxy_netlink_put_options(skb, kproxy_upstream_numbers, options) ||
 	    kproxy_netlink_put_check(skb, options->check_text) ||
 	    kproxy_netlink_put_source(skb, &options->source))
 		return -EMSGSIZE;
 	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_CONNECT,
-					   &up->options.sockopts);
+					   &options->sockopts);
 }
 
 /**
@@ -130,7 +100,7 @@ void kproxy_netlink_upstream_event(const struct kproxy_upstream *up, u8 cmd)
 
 int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct kproxy_upstream_options options = kproxy_upstream_defaults;
+	struct kproxy_upstream_options options;
 	struct kproxy_view *view, own;
 	const char *name;
 	int err;
@@ -138,6 +108,7 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	err = kproxy_netlink_name(info, KPROXY_A_UPSTREAM_NAME, &name);
 	if (err)
 		return err;
+	kproxy_upstream_options_init(&options);
 	err = get_upstream_options(info, &options);
 	if (err)
 		goto out;
@@ -168,7 +139,8 @@ static int change_upstream(struct genl_info *info, upstream_change change,
 	if (err)
 		return err;
 	view = kproxy_netlink_begin(info, &own);
-	up = find_upstream(view->kn, view, info, KPROXY_A_UPSTREAM_NAME);
+	up = kproxy_netlink_find_upstream(view->kn, view, info,
+					  KPROXY_A_UPSTREAM_NAME);
 	err = up ? change(view, up, info) : -ENOENT;
 	err = kproxy_netlink_end(info, view, attr, err);
 	kproxy_netlink_unlock(view->kn);
@@ -216,7 +188,8 @@ int kproxy_nl_upstream_get_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	kn = kproxy_netlink_lock(info);
-	up = find_upstream(kn, NULL, info, KPROXY_A_UPSTREAM_NAME);
+	up = kproxy_netlink_find_upstream(kn, NULL, info,
+					  KPROXY_A_UPSTREAM_NAME);
 	err = up ? kproxy_netlink_reply(info, put_upstream, up) : -ENOENT;
 	kproxy_netlink_unlock(kn);
 	return err;
@@ -326,17 +299,10 @@ static int put_server(struct sk_buff *skb, const void *object)
 			   server->upstream->obj.name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SERVER_ADDRESS,
 				    &server->addr) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_WEIGHT, server->options.weight) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_STATE, server->options.state) ||
+	    kproxy_netlink_put_options(skb, kproxy_server_numbers,
+				       &server->options) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH,
 			kproxy_health_get(server)) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_MAXCONN,
-			server->options.maxconn) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_BACKUP, server->options.backup) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_PRIORITY,
-			server->options.priority) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH_SET,
-			server->options.health) ||
 	    put_server_name(skb, server) ||
 	    put_preconnect(skb, server) ||
 	    put_histogram(skb, KPROXY_A_SERVER_CONNECT_TIME, server,
@@ -421,20 +387,7 @@ static int get_server_name(const struct genl_info *info, char *name)
 static int get_server_options(const struct genl_info *info,
 			      struct kproxy_server_options *options)
 {
-	if (info->attrs[KPROXY_A_SERVER_WEIGHT])
-		options->weight =
-			nla_get_u32(info->attrs[KPROXY_A_SERVER_WEIGHT]);
-	if (info->attrs[KPROXY_A_SERVER_STATE])
-		options->state =
-			nla_get_u32(info->attrs[KPROXY_A_SERVER_STATE]);
-	if (info->attrs[KPROXY_A_SERVER_MAXCONN])
-		options->maxconn =
-			nla_get_u32(info->attrs[KPROXY_A_SERVER_MAXCONN]);
-	if (info->attrs[KPROXY_A_SERVER_BACKUP])
-		options->backup =
-			nla_get_u32(info->attrs[KPROXY_A_SERVER_BACKUP]);
-	get_u32(info, KPROXY_A_SERVER_PRIORITY, &options->priority);
-	get_u32(info, KPROXY_A_SERVER_HEALTH_SET, &options->health);
+	kproxy_netlink_get_options(info, kproxy_server_numbers, options);
 	options->restore = sets_up(info);
 	return get_server_name(info, options->name);
 }
@@ -460,7 +413,8 @@ static struct kproxy_server *find_server(struct kproxy_net *kn,
 					 const union kproxy_addr *addr)
 {
 	struct kproxy_upstream *up =
-		find_upstream(kn, view, info, KPROXY_A_SERVER_UPSTREAM);
+		kproxy_netlink_find_upstream(kn, view, info,
+					     KPROXY_A_SERVER_UPSTREAM);
 	struct kproxy_server *server;
 
 	if (!up)
@@ -476,16 +430,15 @@ static struct kproxy_server *find_server(struct kproxy_net *kn,
 static int add_server(struct kproxy_view *view, const struct genl_info *info,
 		      const union kproxy_addr *addr)
 {
-	struct kproxy_server_options options = {
-		.weight = KPROXY_WEIGHT_DEFAULT,
-		.state = KPROXY_SERVER_STATE_UP,
-	};
+	struct kproxy_server_options options = {};
 	struct kproxy_upstream *up;
 	int err;
 
-	up = find_upstream(view->kn, view, info, KPROXY_A_SERVER_UPSTREAM);
+	up = kproxy_netlink_find_upstream(view->kn, view, info,
+					  KPROXY_A_SERVER_UPSTREAM);
 	if (!up)
 		return -ENOENT;
+	kproxy_options_init(kproxy_server_numbers, &options);
 	err = get_server_options(info, &options);
 	if (err)
 		return err;
@@ -504,7 +457,7 @@ int kproxy_nl_server_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!kproxy_addr_connectable(&addr)) {
 		NL_SET_ERR_MSG_ATTR(info->extack,
 				    info->attrs[KPROXY_A_SERVER_ADDRESS],
-				    "no server can be connected to there");
+				    "cannot connect to this address");
 		return -EINVAL;
 	}
 	view = kproxy_netlink_begin(info, &own);
@@ -620,7 +573,8 @@ static int dump_servers(struct sk_buff *skb, struct netlink_callback *cb,
 
 	dump_resume(ctx, kn);
 	if (info->attrs[KPROXY_A_SERVER_UPSTREAM]) {
-		up = find_upstream(kn, NULL, info, KPROXY_A_SERVER_UPSTREAM);
+		up = kproxy_netlink_find_upstream(kn, NULL, info,
+						  KPROXY_A_SERVER_UPSTREAM);
 		return up ? dump_upstream(skb, cb, up, ctx) : -ENOENT;
 	}
 	up = ctx->up ?: list_first_entry(&kn->upstreams,

@@ -436,7 +436,7 @@ int kproxy_netlink_get_addr(const struct nlattr *attr, union kproxy_addr *addr,
 		return err;
 	if (tb[KPROXY_A_ENDPOINT_IPV4] && tb[KPROXY_A_ENDPOINT_IPV6]) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "an endpoint has one address only");
+				    "an endpoint has either an IPv4 or an IPv6 address");
 		return -EINVAL;
 	}
 	if (tb[KPROXY_A_ENDPOINT_SCOPE] && !tb[KPROXY_A_ENDPOINT_IPV6]) {
@@ -460,6 +460,35 @@ int kproxy_netlink_get_addr(const struct nlattr *attr, union kproxy_addr *addr,
 		if (tb[KPROXY_A_ENDPOINT_SCOPE])
 			addr->v6.sin6_scope_id =
 				nla_get_u32(tb[KPROXY_A_ENDPOINT_SCOPE]);
+	}
+	return 0;
+}
+
+/**
+ * kproxy_netlink_get_next_addr() - read an endpoint that those before it must not
+ * equal
+ * @attr: its attribute
+ * @addrs: the endpoints; the next one is stored behind them
+ * @n: how many there are
+ * @extack: gets the reason of a refusal
+ *
+ * Return: 0; or a negative errno, with reason and attribute in the extended ack.
+ */
+int kproxy_netlink_get_next_addr(const struct nlattr *attr,
+				 union kproxy_addr *addrs, unsigned int n,
+				 struct netlink_ext_ack *extack)
+{
+	unsigned int i;
+	int err;
+
+	err = kproxy_netlink_get_addr(attr, &addrs[n], extack);
+	if (err)
+		return err;
+	for (i = 0; i < n; i++) {
+		if (!kproxy_addr_equal(&addrs[i], &addrs[n]))
+			continue;
+		NL_SET_ERR_MSG_ATTR(extack, attr, "duplicate address");
+		return -EINVAL;
 	}
 	return 0;
 }

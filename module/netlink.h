@@ -12,6 +12,7 @@ struct kproxy_event_ops;
 struct kproxy_check_text;
 struct kproxy_listener;
 struct kproxy_net;
+struct kproxy_option;
 struct kproxy_route;
 struct kproxy_server;
 struct kproxy_session;
@@ -63,13 +64,30 @@ void kproxy_netlink_server_event(const struct kproxy_server *server, u8 cmd);
 void kproxy_netlink_session_event(const struct kproxy_session *s, u8 cmd);
 int kproxy_netlink_name(const struct genl_info *info, int attr,
 			const char **name);
+struct kproxy_listener *
+kproxy_netlink_find_listener(struct kproxy_net *kn,
+			     const struct kproxy_view *view,
+			     const struct genl_info *info, int attr);
+struct kproxy_upstream *
+kproxy_netlink_find_upstream(struct kproxy_net *kn,
+			     const struct kproxy_view *view,
+			     const struct genl_info *info, int attr);
 int kproxy_netlink_get_addr(const struct nlattr *attr, union kproxy_addr *addr,
 			    struct netlink_ext_ack *extack);
+int kproxy_netlink_get_next_addr(const struct nlattr *attr,
+				 union kproxy_addr *addrs, unsigned int n,
+				 struct netlink_ext_ack *extack);
 int kproxy_netlink_put_addr(struct sk_buff *skb, int attr,
 			    const union kproxy_addr *addr);
 int kproxy_netlink_put_counters(struct sk_buff *skb, int attr,
 				const struct kproxy_stats *sum,
 				unsigned int sessions);
+void kproxy_netlink_get_options(const struct genl_info *info,
+				const struct kproxy_option *table,
+				void *options);
+int kproxy_netlink_put_options(struct sk_buff *skb,
+			       const struct kproxy_option *table,
+			       const void *options);
 int kproxy_netlink_get_sockopts(const struct genl_info *info,
 				enum kproxy_sockopts_side side,
 				struct kproxy_sockopts *opts);

@@ -16,6 +16,7 @@
 #include "drain.h"
 #include "fault.h"
 #include "listener-change.h"
+#include "listener-death.h"
 #include "log.h"
 #include "netns.h"
 #include "quota.h"
@@ -100,7 +101,7 @@ static int __net_init netns_init(struct net *net)
 	INIT_LIST_HEAD(&kn->upstreams);
 	mutex_init(&kn->stalls_lock);
 	kproxy_transaction_init(kn);
-	kproxy_listener_init(kn);
+	kproxy_deaths_init(kn);
 	kproxy_drain_init(kn);
 	return 0;
 }
@@ -122,7 +123,7 @@ static void __net_exit netns_pre_exit(struct net *net)
 	kproxy_fault_point(KPROXY_POINT_NETNS_EXIT);
 	if (!kproxy_net_used(kn))
 		return;
-	kproxy_listener_stop(kn);
+	kproxy_deaths_stop(kn);
 	kproxy_drain_stop(kn);
 	kproxy_session_kill_all(kn);
 }

@@ -23,6 +23,7 @@
  */
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
+#include <linux/local_lock.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
@@ -40,7 +41,13 @@ struct pool_header {
 } __aligned(sizeof(u64));
 
 struct kproxy_pool_cpu {
-	/* Used by this CPU alone, with bottom halves off. */
+	/*
+	 * Taken by this CPU alone, with bottom halves off, which is all that it
+	 * takes but for PREEMPT_RT: there other tasks may preempt this one.
+	 */
+	local_lock_t lock;
+
+	/* Under the lock. */
 	struct page *page;
 	unsigned int offset;
 	/* index of @page in the ring */
@@ -51,7 +58,7 @@ struct kproxy_pool_cpu {
 	struct page *loose;
 	unsigned int loose_offset;
 
-	/* Written by this CPU with bottom halves off, read locklessly. */
+	/* Written under the lock, read locklessly. */
 	u64 page_refills;
 	u64 object_refills;
 	u64 fallbacks;
@@ -142,12 +149,14 @@ void *kproxy_pool_get(struct kproxy_pool *pool)
 	struct pool_header *header;
 
 	local_bh_disable();
+	local_lock_nested_bh(&pool->cpus->lock);
 	pc = this_cpu_ptr(pool->cpus);
 	if (unlikely(!pc->stack))
 		stack_refill(pc);
 	header = stack_pop(pc);
 	if (unlikely(!header))
 		WRITE_ONCE(pc->fallbacks, pc->fallbacks + 1);
+	local_unlock_nested_bh(&pool->cpus->lock);
 	local_bh_enable();
 
 	if (unlikely(!header))
@@ -175,7 +184,9 @@ void kproxy_pool_put(struct kproxy_pool *pool, void *object)
 	local_bh_disable();
 	pc = per_cpu_ptr(pool->cpus, header->cpu);
 	if (header->cpu == smp_processor_id()) {
+		local_lock_nested_bh(&pool->cpus->lock);
 		stack_push(pc, header);
+		local_unlock_nested_bh(&pool->cpus->lock);
 	} else {
 		llist_add(&header->node, &pc->returned);
 		atomic_inc(&pc->in_returned);
@@ -264,10 +275,15 @@ static bool frag_from_kernel(struct kproxy_pool_cpu *pc, unsigned int len,
 bool kproxy_pool_frag_get(struct kproxy_pool *pool, unsigned int len,
 			  struct kproxy_pool_frag *frag)
 {
-	struct kproxy_pool_cpu *pc = this_cpu_ptr(pool->cpus);
+	struct kproxy_pool_cpu *pc;
+	bool got;
 
-	return likely(frag_from_ring(pc, len, frag)) ||
-	       frag_from_kernel(pc, len, frag);
+	local_lock_nested_bh(&pool->cpus->lock);
+	pc = this_cpu_ptr(pool->cpus);
+	got = likely(frag_from_ring(pc, len, frag)) ||
+	      frag_from_kernel(pc, len, frag);
+	local_unlock_nested_bh(&pool->cpus->lock);
+	return got;
 }
 
 /**
@@ -303,6 +319,7 @@ static int pool_cpu_init(struct kproxy_pool *pool, int cpu)
 	int node = cpu_to_node(cpu);
 	struct pool_header *header;
 
+	local_lock_init(&pc->lock);
 	init_llist_head(&pc->returned);
 	pc->ring = kvcalloc_node(pool->pages, sizeof(*pc->ring), GFP_KERNEL,
 				 node);

@@ -27,7 +27,7 @@ struct kproxy_preconnect {
 	/* The work's: how long to wait after a failure, and until when. */
 	unsigned long backoff;
 	unsigned long not_before;
-	/* The work is queued for CONNECT_TIMEOUT; read by sessions. */
+	/* The work is queued for the end of a connect; read by sessions. */
 	bool waits;
 };
 
@@ -47,7 +47,6 @@ void kproxy_preconnect_stop(struct kproxy_server *server);
 bool kproxy_preconnect_take(struct kproxy_server *server,
 			    const struct sock *owner, struct kproxy_sock *ks,
 			    const struct kproxy_sock_ops *ops);
-bool kproxy_preconnect_owns(const struct kproxy_sock *ks);
 void kproxy_preconnect_sum(const struct kproxy_server *server,
 			   struct kproxy_preconnect_stats *sum);
 

@@ -297,7 +297,8 @@ static DEFINE_PER_CPU(struct ubuf_info, batch_ubuf);
 
 /*
  * TCP takes a reference for each packet and nothing drops it, so each call
- * resets the count. Nothing reads the count after the call.
+ * resets the count. Nothing reads the count after the call. Calls that preempt
+ * each other, as on PREEMPT_RT, only write what the other one has written.
  */
 static struct ubuf_info *batch_ubuf_get(void)
 {

@@ -14,6 +14,20 @@
 #include "server.h"
 #include "upstream.h"
 
+#define NUMBER(name, field, def)					\
+	KPROXY_OPTION(KPROXY_A_SERVER_##name,				\
+		      struct kproxy_server_options, field, def)
+
+const struct kproxy_option kproxy_server_numbers[] = {
+	NUMBER(WEIGHT, weight, 1),
+	NUMBER(STATE, state, KPROXY_SERVER_STATE_UP),
+	NUMBER(MAXCONN, maxconn, 0),
+	NUMBER(BACKUP, backup, 0),
+	NUMBER(PRIORITY, priority, 0),
+	NUMBER(HEALTH_SET, health, KPROXY_HEALTH_SET_AUTO),
+	KPROXY_OPTION_END
+};
+
 static u32 server_key(const union kproxy_addr *addr)
 {
 	return kproxy_balance_hash(addr) ^ (__force u16)kproxy_addr_port(addr);

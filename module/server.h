@@ -15,19 +15,18 @@
 #include "health.h"
 #include "histogram.h"
 #include "object.h"
+#include "option.h"
 #include "preconnect.h"
 #include "stats.h"
 
 struct kproxy_upstream;
 
-#define KPROXY_WEIGHT_DEFAULT 1
-
-/* A server's options. */
+/* A server's options, each with a row in kproxy_server_numbers. */
 struct kproxy_server_options {
 	unsigned int weight;
 	enum kproxy_server_state state;
 	unsigned int maxconn;
-	bool backup;
+	unsigned int backup;
 	unsigned int priority;
 	enum kproxy_health_set health;
 	/* of a request: it may have its sessions back, without failback */
@@ -86,6 +85,8 @@ struct kproxy_server {
 
 	struct rcu_head rcu;
 };
+
+extern const struct kproxy_option kproxy_server_numbers[];
 
 struct kproxy_server *
 kproxy_server_new(struct kproxy_upstream *up, const union kproxy_addr *addr,

@@ -24,6 +24,7 @@
 #include "compat.h"
 #include "events.h"
 #include "fault.h"
+#include "idle.h"
 #include "listener.h"
 #include "log.h"
 #include "memcg.h"
@@ -40,7 +41,7 @@
 #include "upstream.h"
 
 /*
- * Most sessions in a row, each the client of the next. A server may be a
+ * Most chained sessions, each the client of the next. A server may be a
  * listener of ours, but one that leads back to itself must come to an end.
  */
 #define HOPS_MAX 8
@@ -72,7 +73,7 @@ static void client_changed(struct kproxy_sock *ks)
 
 /*
  * The server's socket is locked. While a server is chosen, this is of a connect
- * that was given up, or a connection made ahead that is about to be looked at.
+ * that was given up, or an idle connection that is about to be looked at.
  */
 static void server_changed(struct kproxy_sock *ks)
 {
@@ -523,7 +524,7 @@ static void session_set_times(struct kproxy_session_times *times,
 	times->age = msecs_to_jiffies(READ_ONCE(options->max_age));
 }
 
-/* How many sessions in a row have led to this client. */
+/* How many chained sessions have led to this client. */
 static unsigned int client_hops(const struct sock *client)
 {
 	const struct kproxy_sock *peer;
@@ -531,7 +532,7 @@ static unsigned int client_hops(const struct sock *client)
 
 	rcu_read_lock();
 	peer = kproxy_sock_peer(client);
-	if (peer && kproxy_preconnect_owns(peer))
+	if (peer && kproxy_idle_owns(peer))
 		hops = 1;
 	else if (peer && peer->ops == &kproxy_session_server_ops)
 		hops = container_of(peer, struct kproxy_session,
@@ -654,7 +655,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 	int err;
 
 	if (hops >= HOPS_MAX) {
-		net_warn_ratelimited("kproxy: listener %s: %u sessions in a row lead here, does one lead to itself?\n",
+		net_warn_ratelimited("kproxy: listener %s: client refused after %u chained sessions, loop of listeners?\n",
 				     l->obj.name, hops);
 		goto err_client;
 	}

@@ -17,6 +17,7 @@
 #include <net/inet_connection_sock.h>
 #include <net/sock.h>
 #include <net/tcp.h>
+#include <uapi/linux/kproxy.h>
 
 #include "sockopts.h"
 
@@ -211,68 +212,29 @@ static int set_pacing(struct socket *socket, enum kproxy_sockopts_side side,
 	return err;
 }
 
-/* Offset and size of each option, and how to set it. */
-static const struct {
-	size_t offset;
-	size_t size;
-	int (*set)(struct socket *socket, enum kproxy_sockopts_side side,
-		   const struct kproxy_sockopts *to);
-} options[KPROXY_SOCKOPTS_COUNT] = {
-	[KPROXY_SOCKOPT_NODELAY] = {
-		offsetof(struct kproxy_sockopts, nodelay),
-		sizeof_field(struct kproxy_sockopts, nodelay),
-		set_nodelay,
-	},
-	[KPROXY_SOCKOPT_KEEPALIVE] = {
-		offsetof(struct kproxy_sockopts, keepalive),
-		sizeof_field(struct kproxy_sockopts, keepalive),
-		set_keepalive,
-	},
-	[KPROXY_SOCKOPT_RCVBUF] = {
-		offsetof(struct kproxy_sockopts, rcvbuf),
-		sizeof_field(struct kproxy_sockopts, rcvbuf),
-		set_rcvbuf,
-	},
-	[KPROXY_SOCKOPT_SNDBUF] = {
-		offsetof(struct kproxy_sockopts, sndbuf),
-		sizeof_field(struct kproxy_sockopts, sndbuf),
-		set_sndbuf,
-	},
-	[KPROXY_SOCKOPT_CONGESTION] = {
-		offsetof(struct kproxy_sockopts, congestion),
-		sizeof_field(struct kproxy_sockopts, congestion),
-		set_congestion,
-	},
-	[KPROXY_SOCKOPT_USER_TIMEOUT] = {
-		offsetof(struct kproxy_sockopts, user_timeout),
-		sizeof_field(struct kproxy_sockopts, user_timeout),
-		set_user_timeout,
-	},
-	[KPROXY_SOCKOPT_NOTSENT_LOWAT] = {
-		offsetof(struct kproxy_sockopts, notsent_lowat),
-		sizeof_field(struct kproxy_sockopts, notsent_lowat),
-		set_notsent_lowat,
-	},
-	[KPROXY_SOCKOPT_DSCP] = {
-		offsetof(struct kproxy_sockopts, dscp),
-		sizeof_field(struct kproxy_sockopts, dscp),
-		set_dscp,
-	},
-	[KPROXY_SOCKOPT_MARK] = {
-		offsetof(struct kproxy_sockopts, mark),
-		sizeof_field(struct kproxy_sockopts, mark),
-		set_mark,
-	},
-	[KPROXY_SOCKOPT_FASTOPEN] = {
-		offsetof(struct kproxy_sockopts, fastopen),
-		sizeof_field(struct kproxy_sockopts, fastopen),
-		set_fastopen,
-	},
-	[KPROXY_SOCKOPT_PACING] = {
-		offsetof(struct kproxy_sockopts, pacing),
-		sizeof_field(struct kproxy_sockopts, pacing),
-		set_pacing,
-	},
+#define ROW(name, field)						\
+	[KPROXY_SOCKOPT_##name] = {					\
+		.attrs = {						\
+			[KPROXY_SOCKOPTS_LISTEN] = KPROXY_A_LISTENER_##name, \
+			[KPROXY_SOCKOPTS_CONNECT] = KPROXY_A_UPSTREAM_##name, \
+		},							\
+		.offset = offsetof(struct kproxy_sockopts, field),	\
+		.size = sizeof_field(struct kproxy_sockopts, field),	\
+		.set = set_##field,					\
+	}
+
+const struct kproxy_sockopt_row kproxy_sockopt_rows[KPROXY_SOCKOPTS_COUNT] = {
+	ROW(NODELAY, nodelay),
+	ROW(KEEPALIVE, keepalive),
+	ROW(RCVBUF, rcvbuf),
+	ROW(SNDBUF, sndbuf),
+	ROW(CONGESTION, congestion),
+	ROW(USER_TIMEOUT, user_timeout),
+	ROW(NOTSENT_LOWAT, notsent_lowat),
+	ROW(DSCP, dscp),
+	ROW(MARK, mark),
+	ROW(FASTOPEN, fastopen),
+	ROW(PACING, pacing),
 };
 
 /**
@@ -286,14 +248,16 @@ static const struct {
 unsigned long kproxy_sockopts_differ(const struct kproxy_sockopts *a,
 				     const struct kproxy_sockopts *b)
 {
+	const struct kproxy_sockopt_row *row;
 	unsigned long differ = 0;
 	int i;
 
-	for (i = 0; i < KPROXY_SOCKOPTS_COUNT; i++)
-		if (memcmp((const char *)a + options[i].offset,
-			   (const char *)b + options[i].offset,
-			   options[i].size))
+	for (i = 0; i < KPROXY_SOCKOPTS_COUNT; i++) {
+		row = &kproxy_sockopt_rows[i];
+		if (memcmp((const void *)a + row->offset,
+			   (const void *)b + row->offset, row->size))
 			differ |= BIT(i);
+	}
 	return differ;
 }
 
@@ -320,7 +284,7 @@ int kproxy_sockopts_apply(struct socket *socket, enum kproxy_sockopts_side side,
 
 	for_each_set_bit(i, &differ, KPROXY_SOCKOPTS_COUNT) {
 		done |= BIT(i);
-		err = options[i].set(socket, side, to);
+		err = kproxy_sockopt_rows[i].set(socket, side, to);
 		if (err)
 			goto err_undo;
 	}
@@ -330,7 +294,7 @@ err_undo:
 	*bad = i;
 	/* This can't fail, because they were in force before. */
 	for_each_set_bit(i, &done, KPROXY_SOCKOPTS_COUNT)
-		options[i].set(socket, side, from);
+		kproxy_sockopt_rows[i].set(socket, side, from);
 	return err;
 }
 

@@ -75,6 +75,20 @@ struct kproxy_sockopts {
 	},								\
 }
 
+/* What all need to know of an option. */
+struct kproxy_sockopt_row {
+	/* its attributes in messages about listeners and upstreams */
+	u16 attrs[KPROXY_SOCKOPTS_SIDES];
+	/* of its field in struct kproxy_sockopts, in bytes */
+	u16 offset;
+	u16 size;
+	/* Give a socket the option of @to. */
+	int (*set)(struct socket *socket, enum kproxy_sockopts_side side,
+		   const struct kproxy_sockopts *to);
+};
+
+extern const struct kproxy_sockopt_row kproxy_sockopt_rows[KPROXY_SOCKOPTS_COUNT];
+
 /* The options that kproxy_sock_create() sets. */
 extern const struct kproxy_sockopts kproxy_sockopts_defaults;
 

@@ -54,14 +54,14 @@ void kproxy_change_stage(struct kproxy_change *change, struct kproxy_view *view)
  */
 int kproxy_change_twice(struct netlink_ext_ack *extack)
 {
-	NL_SET_ERR_MSG(extack, "it is changed twice in one transaction");
+	NL_SET_ERR_MSG(extack, "changed twice in one transaction");
 	return -EBUSY;
 }
 
 static int refuse_stale(struct netlink_ext_ack *extack)
 {
 	NL_SET_ERR_MSG(extack,
-		       "somebody else has changed the configuration meanwhile");
+		       "the configuration has changed meanwhile");
 	return -ESTALE;
 }
 
@@ -190,11 +190,11 @@ int kproxy_transaction_begin(struct kproxy_net *kn, u32 portid, struct sock *sk,
 {
 	lockdep_assert_held(&kn->lock);
 	if (kn->owner_sk == sk) {
-		NL_SET_ERR_MSG(extack, "a transaction has begun already");
+		NL_SET_ERR_MSG(extack, "this socket already has a transaction");
 		return -EBUSY;
 	}
 	if (kn->owner) {
-		NL_SET_ERR_MSG(extack, "somebody else is changing the configuration");
+		NL_SET_ERR_MSG(extack, "another transaction is in progress");
 		return -EBUSY;
 	}
 	if (generation && *generation != (u32)kn->changes)
@@ -212,7 +212,7 @@ static int check_owner(const struct kproxy_net *kn, const struct sock *sk,
 {
 	if (kn->owner_sk == sk)
 		return 0;
-	NL_SET_ERR_MSG(extack, "no transaction has begun");
+	NL_SET_ERR_MSG(extack, "this socket has no transaction");
 	return -ENOENT;
 }
 

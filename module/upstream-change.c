@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes of upstreams and their servers. All changes of an upstream and its
- * servers in a view are one change, so that sessions see all of it or nothing.
+ * Changes of upstreams. All changes of an upstream and its servers
+ * (server-change.c) in a view are one change, so that sessions see all of it or
+ * nothing.
  * The balancers are built in prepare(), because publishing must not need
  * memory.
  *
  * The listeners and routes that lead to an upstream are counted before any
  * change is prepared, so that checking whether it may be deleted is cheap.
  */
-#include <linux/cpumask.h>
+#include <linux/err.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -21,116 +22,50 @@
 #include "root.h"
 #include "route.h"
 #include "server.h"
+#include "server-change.h"
 #include "session-table.h"
 #include "transaction.h"
 #include "upstream.h"
 #include "upstream-change.h"
 
-enum server_fate {
-	SERVER_ADD,
-	SERVER_SET,
-	SERVER_DEL,
-};
-
-/* What becomes of a server, which is held. */
-struct server_change {
-	struct list_head node;
-	struct kproxy_server *server;
-	enum server_fate fate;
-	/* its health is set in another way */
-	bool health;
-	struct kproxy_server_next next;
-};
-
-/* What becomes of an upstream, which is held. */
-struct upstream_change {
-	struct kproxy_change change;
-	struct kproxy_next next;
-	struct kproxy_upstream *up;
-	bool add;
-	bool set;
-	/* whether servers are checked in another way */
-	bool checks;
-	/* whether connections are made ahead, and whether in another way */
-	bool connections;
-	bool flush;
-	/* a server was taken down */
-	bool down;
-	/* what it was charged for by this */
-	u64 more_connections;
-	u64 more_checks;
-	struct kproxy_upstream_options options;
-	struct list_head servers;
-	/* how many more it will have */
-	int more;
-	/* @tiers are what sessions will choose from */
-	bool built;
-	struct kproxy_tiers *tiers;
-};
-
-static struct upstream_change *to_upstream_change(struct kproxy_change *change)
+static struct kproxy_upstream_change *to_upstream_change(struct kproxy_change *change)
 {
-	return container_of(change, struct upstream_change, change);
+	return container_of(change, struct kproxy_upstream_change, change);
 }
 
-/* The change of a view, if there is one. */
-static struct upstream_change *
-upstream_change_of(const struct kproxy_upstream *up,
-		   const struct kproxy_view *view)
+/**
+ * kproxy_upstream_change_of() - the change of an upstream in a view
+ * @up: the upstream, its namespace's lock held
+ * @view: the view, or NULL
+ *
+ * Return: the change, or NULL if there is none.
+ */
+struct kproxy_upstream_change *
+kproxy_upstream_change_of(const struct kproxy_upstream *up,
+			  const struct kproxy_view *view)
 {
 	struct kproxy_next *next = kproxy_next(&up->obj.states, view);
 
-	return next ? container_of(next, struct upstream_change, next) :
+	return next ? container_of(next, struct kproxy_upstream_change, next) :
 		      NULL;
 }
 
-static void upstream_use(struct kproxy_upstream *up,
-			 const struct kproxy_upstream_options *options)
+/* What begins again with other options. */
+static u32 upstream_restart(const struct kproxy_upstream_options *from,
+			    const struct kproxy_upstream_options *to)
 {
-	lockdep_assert_held(&up->choice.lock);
-	WRITE_ONCE(up->options.balance, options->balance);
-	WRITE_ONCE(up->options.retries, options->retries);
-	WRITE_ONCE(up->options.eject, options->eject);
-	WRITE_ONCE(up->options.eject_time, options->eject_time);
-	WRITE_ONCE(up->options.check, options->check);
-	WRITE_ONCE(up->options.interval, options->interval);
-	WRITE_ONCE(up->options.timeout, options->timeout);
-	WRITE_ONCE(up->options.rise, options->rise);
-	WRITE_ONCE(up->options.fall, options->fall);
-	WRITE_ONCE(up->options.check_port, options->check_port);
-	WRITE_ONCE(up->options.failback, options->failback);
-	WRITE_ONCE(up->options.on_down, options->on_down);
-	WRITE_ONCE(up->options.slow_start, options->slow_start);
-	WRITE_ONCE(up->options.fail_open, options->fail_open);
-	WRITE_ONCE(up->options.send_proxy, options->send_proxy);
-	WRITE_ONCE(up->options.preconnect, options->preconnect);
-}
+	u32 restart = kproxy_options_restart(kproxy_upstream_numbers, from, to);
 
-/* Whether sockets are to be made in another way than until now. */
-static bool
-upstream_connects_otherwise(const struct kproxy_upstream *up,
-			    const struct kproxy_upstream_options *options)
-{
-	return kproxy_sockopts_differ(&up->options.sockopts,
-				      &options->sockopts) ||
-	       memcmp(&up->options.source, &options->source,
-		      sizeof(options->source));
-}
-
-/* Whether servers are to be checked in another way than until now. */
-static bool
-upstream_checks_otherwise(const struct kproxy_upstream *up,
-			  const struct kproxy_upstream_options *options)
-{
-	return up->options.check != options->check ||
-	       up->options.interval != options->interval ||
-	       up->options.check_port != options->check_port ||
-	       !kproxy_check_text_equal(up->options.check_text,
-					options->check_text);
+	if (kproxy_sockopts_differ(&from->sockopts, &to->sockopts) ||
+	    memcmp(&from->source, &to->source, sizeof(to->source)))
+		restart |= KPROXY_RESTART_CONNECTIONS;
+	if (!kproxy_check_text_equal(from->check_text, to->check_text))
+		restart |= KPROXY_RESTART_CHECKS;
+	return restart;
 }
 
 /* The servers are looked after as the options say now. */
-static void upstream_apply(const struct upstream_change *c)
+static void upstream_apply(const struct kproxy_upstream_change *c)
 {
 	struct kproxy_upstream *up = c->up;
 	struct kproxy_server *server;
@@ -139,43 +74,15 @@ static void upstream_apply(const struct upstream_change *c)
 		cond_resched();
 		if (!server->states.now)
 			continue;
-		if (c->connections && c->flush)
+		if (c->connections && c->restart & KPROXY_RESTART_CONNECTIONS)
 			kproxy_preconnect_replace_all(server);
 		else if (c->connections)
 			kproxy_preconnect_apply(server);
-		if (c->checks)
+		if (c->restart & KPROXY_RESTART_CHECKS)
 			kproxy_check_apply(server);
 		if (!up->options.eject)
 			kproxy_health_forgive(server);
 	}
-}
-
-static void server_appear(struct kproxy_server *server)
-{
-	lockdep_assert_held(&server->upstream->choice.lock);
-	server->states.now = true;
-	server->upstream->nr_servers++;
-}
-
-static void server_use(struct kproxy_server *server,
-		       const struct kproxy_server_options *options)
-{
-	lockdep_assert_held(&server->upstream->choice.lock);
-	WRITE_ONCE(server->options.weight, options->weight);
-	WRITE_ONCE(server->options.state, options->state);
-	WRITE_ONCE(server->options.maxconn, options->maxconn);
-	WRITE_ONCE(server->options.backup, options->backup);
-	WRITE_ONCE(server->options.priority, options->priority);
-	WRITE_ONCE(server->options.health, options->health);
-	strscpy(server->options.name, options->name);
-}
-
-static void server_stop(struct kproxy_server *server)
-{
-	kproxy_check_stop(server);
-	kproxy_fault_point(KPROXY_POINT_SERVER_DEL);
-	kproxy_health_stop(server);
-	kproxy_preconnect_stop(server);
 }
 
 static void upstream_unlink(struct kproxy_upstream *up)
@@ -189,13 +96,11 @@ static void upstream_unlink(struct kproxy_upstream *up)
 		mutex_lock(&up->choice.lock);
 		kproxy_server_unlink(server);
 		mutex_unlock(&up->choice.lock);
-		server_stop(server);
+		kproxy_server_stop(server);
 		kproxy_server_put(server);
 		cond_resched();
 	}
-	kproxy_quota_uncharge(up->obj.quota, KPROXY_QUOTA_CONNECTIONS,
-			      up->connections);
-	kproxy_quota_uncharge(up->obj.quota, KPROXY_QUOTA_CHECKS, up->checks);
+	kproxy_upstream_uncharge(up);
 	kproxy_choice_destroy(&up->choice);
 	kproxy_object_unlink(&up->obj);
 	kproxy_upstream_put(up);
@@ -219,83 +124,15 @@ static int upstream_check_unused(const struct kproxy_upstream *up,
 	l = kproxy_route_user(up, view);
 	if (!WARN_ON_ONCE(!l))
 		NL_SET_ERR_MSG_FMT(extack,
-				   "a route of listener \"%s\" still leads to it",
+				   "a route of listener \"%s\" still uses it",
 				   l->obj.name);
 	return -EBUSY;
-}
-
-/* What an upstream needs of the limits of its namespace. */
-static void upstream_needs(const struct kproxy_upstream_options *options,
-			   unsigned int servers, u64 *connections, u64 *checks)
-{
-	*connections = (u64)options->preconnect * servers * num_online_cpus();
-	*checks = 0;
-	if (options->check != KPROXY_CHECK_OFF)
-		*checks = DIV_ROUND_UP_ULL(1000ULL * MSEC_PER_SEC * servers,
-					   options->interval);
-}
-
-/* Charge what it will need in addition; upstream_settle() uncharges the rest. */
-static int upstream_charge(struct upstream_change *c,
-			   const struct kproxy_upstream_options *options,
-			   struct netlink_ext_ack *extack)
-{
-	struct kproxy_upstream *up = c->up;
-	u64 connections, checks;
-	int err;
-
-	if (!up->obj.quota)
-		return 0;
-	upstream_needs(options, up->nr_servers + c->more, &connections,
-		       &checks);
-	/* A change that asks for no more is not refused because CPUs came online. */
-	if (connections > up->connections &&
-	    (c->more > 0 || options->preconnect > up->options.preconnect)) {
-		connections -= up->connections;
-		err = kproxy_quota_charge(up->obj.quota, KPROXY_QUOTA_CONNECTIONS,
-					  connections, extack);
-		if (err)
-			return err;
-		c->more_connections = connections;
-	}
-	if (checks > up->checks) {
-		checks -= up->checks;
-		err = kproxy_quota_charge(up->obj.quota, KPROXY_QUOTA_CHECKS,
-					  checks, extack);
-		if (err)
-			return err;
-		c->more_checks = checks;
-	}
-	return 0;
-}
-
-/* Uncharge what the change did not need, or what it has freed. */
-static void upstream_settle(struct upstream_change *c, bool published)
-{
-	struct kproxy_upstream *up = c->up;
-	u64 connections = up->connections, checks = up->checks;
-
-	if (!up->obj.quota)
-		return;
-	if (published)
-		upstream_needs(&up->options, up->nr_servers, &connections,
-			       &checks);
-	/* A CPU that came online meanwhile is not charged for. */
-	connections = min(connections, up->connections + c->more_connections);
-	checks = min(checks, up->checks + c->more_checks);
-	kproxy_quota_uncharge(up->obj.quota, KPROXY_QUOTA_CONNECTIONS,
-			      up->connections + c->more_connections -
-			      connections);
-	kproxy_quota_uncharge(up->obj.quota, KPROXY_QUOTA_CHECKS,
-			      up->checks + c->more_checks - checks);
-	up->connections = connections;
-	up->checks = checks;
 }
 
 static int upstream_prepare(struct kproxy_change *change,
 			    struct netlink_ext_ack *extack)
 {
-	struct upstream_change *c = to_upstream_change(change);
+	struct kproxy_upstream_change *c = to_upstream_change(change);
 	const struct kproxy_view *view = change->next->view;
 	const struct kproxy_upstream_options *options;
 	struct kproxy_upstream *up = c->up;
@@ -313,7 +150,8 @@ static int upstream_prepare(struct kproxy_change *change,
 	if (!err && servers && options->preconnect)
 		err = kproxy_preconnect_open(up->obj.kn);
 	if (!err)
-		err = upstream_charge(c, options, extack);
+		err = kproxy_upstream_charge(up, options, c->more, &c->charge,
+					     extack);
 	if (err)
 		return err;
 	/* Many single requests in a row are built together, after the last. */
@@ -327,51 +165,21 @@ static int upstream_prepare(struct kproxy_change *change,
 	return 0;
 }
 
-/* What changes of the choice of servers when the options of one do. */
-static void server_set(struct server_change *sc)
-{
-	const struct kproxy_server_options *options = &sc->next.options;
-	struct kproxy_server *server = sc->server;
-	bool usable = kproxy_server_usable(server);
-
-	sc->health = server->options.health != options->health;
-	server_use(server, options);
-	if (!usable && kproxy_server_usable(server))
-		kproxy_choice_came_back(server);
-	if (options->restore)
-		kproxy_choice_restore(&server->upstream->choice,
-				      kproxy_server_priority(options));
-}
-
-static void server_publish(struct server_change *sc)
-{
-	switch (sc->fate) {
-	case SERVER_ADD:
-		server_appear(sc->server);
-		break;
-	case SERVER_SET:
-		server_set(sc);
-		break;
-	case SERVER_DEL:
-		kproxy_server_unlink(sc->server);
-		break;
-	}
-}
-
 /* At once: it must not seem to be without servers in between. */
-static void servers_publish(struct upstream_change *c)
+static void servers_publish(struct kproxy_upstream_change *c)
 {
 	struct kproxy_choice *choice = &c->up->choice;
-	struct server_change *sc;
+	struct kproxy_server_change *sc;
 
 	mutex_lock(&choice->lock);
 	if (c->set) {
-		upstream_use(c->up, &c->options);
+		kproxy_options_publish(kproxy_upstream_numbers, &c->up->options,
+				       &c->options);
 		if (c->options.failback)
 			kproxy_choice_restore(choice, 0);
 	}
 	list_for_each_entry(sc, &c->servers, node)
-		server_publish(sc);
+		kproxy_server_change_publish(sc);
 	if (c->built)
 		kproxy_choice_replace(choice, c->tiers);
 	else if (!c->add)
@@ -382,37 +190,32 @@ static void servers_publish(struct upstream_change *c)
 	kproxy_queue_wake(&choice->queue);
 }
 
-static void upstream_notify(const struct upstream_change *c)
+static void upstream_notify(const struct kproxy_upstream_change *c)
 {
-	static const u8 events[] = {
-		[SERVER_ADD] = KPROXY_CMD_SERVER_ADD_NTF,
-		[SERVER_SET] = KPROXY_CMD_SERVER_SET_NTF,
-		[SERVER_DEL] = KPROXY_CMD_SERVER_DEL_NTF,
-	};
-	const struct server_change *sc;
+	const struct kproxy_server_change *sc;
 
 	if (c->add)
 		kproxy_events->upstream(c->up, KPROXY_CMD_UPSTREAM_ADD_NTF);
 	if (c->set)
 		kproxy_events->upstream(c->up, KPROXY_CMD_UPSTREAM_SET_NTF);
 	list_for_each_entry(sc, &c->servers, node) {
-		kproxy_events->server(sc->server, events[sc->fate]);
+		kproxy_server_change_notify(sc);
 		cond_resched();
 	}
 }
 
 static void upstream_publish(struct kproxy_change *change)
 {
-	struct upstream_change *c = to_upstream_change(change);
+	struct kproxy_upstream_change *c = to_upstream_change(change);
 	struct kproxy_upstream *up = c->up;
 
 	if (change->next->gone)
 		return;
 	up->obj.states.now = true;
-	c->checks = c->set && upstream_checks_otherwise(up, &c->options);
+	if (c->set)
+		c->restart = upstream_restart(&up->options, &c->options);
 	c->connections = c->set && (up->options.preconnect ||
 				    c->options.preconnect);
-	c->flush = c->set && upstream_connects_otherwise(up, &c->options);
 	servers_publish(c);
 	if (c->set) {
 		kproxy_upstream_set_sockopts(up, &c->options.sockopts);
@@ -422,73 +225,14 @@ static void upstream_publish(struct kproxy_change *change)
 	upstream_notify(c);
 }
 
-/* The health of a server was set, or is left to checks again. */
-static void server_health_set(struct kproxy_server *server)
-{
-	kproxy_health_changed(server);
-	if (server->upstream->options.on_down == KPROXY_ON_DOWN_RESET &&
-	    kproxy_server_is_down(server))
-		kproxy_events->server_down(server);
-}
-
-/* Apply the consequences of a published change. */
-static void server_settle(struct server_change *sc)
-{
-	struct kproxy_server *server = sc->server;
-
-	switch (sc->fate) {
-	case SERVER_ADD:
-		kproxy_check_apply(server);
-		if (server->upstream->options.preconnect)
-			kproxy_preconnect_apply(server);
-		break;
-	case SERVER_SET:
-		if (server->upstream->options.preconnect)
-			kproxy_preconnect_apply(server);
-		if (sc->health)
-			server_health_set(server);
-		break;
-	case SERVER_DEL:
-		server_stop(server);
-		break;
-	}
-}
-
-/* The server was never current. */
-static void server_withdraw(struct kproxy_server *server)
-{
-	struct kproxy_choice *choice = &server->upstream->choice;
-
-	mutex_lock(&choice->lock);
-	kproxy_server_unlink(server);
-	mutex_unlock(&choice->lock);
-}
-
-static void server_finish(struct server_change *sc, bool published)
-{
-	struct kproxy_server *server = sc->server;
-
-	kproxy_next_del(&server->states, &sc->next.next);
-	if (published)
-		server_settle(sc);
-	else if (sc->fate == SERVER_ADD)
-		server_withdraw(server);
-	/* What the upstream has of it, or would have had. */
-	if (sc->fate == (published ? SERVER_DEL : SERVER_ADD))
-		kproxy_server_put(server);
-	kproxy_server_put(server);
-	kfree(sc);
-}
-
 static void upstream_finish(struct kproxy_change *change, bool published)
 {
-	struct upstream_change *c = to_upstream_change(change);
-	struct server_change *sc, *next;
+	struct kproxy_upstream_change *c = to_upstream_change(change);
+	struct kproxy_server_change *sc, *next;
 
 	list_for_each_entry_safe(sc, next, &c->servers, node) {
-		c->down |= sc->fate == SERVER_SET &&
-			   sc->next.options.state == KPROXY_SERVER_STATE_DOWN;
-		server_finish(sc, published);
+		c->down |= kproxy_server_change_takes_down(sc);
+		kproxy_server_change_finish(sc, published);
 		cond_resched();
 	}
 	if (published && c->down) {
@@ -499,7 +243,7 @@ static void upstream_finish(struct kproxy_change *change, bool published)
 	}
 	if (published && c->set)
 		upstream_apply(c);
-	upstream_settle(c, published);
+	kproxy_upstream_settle(c->up, &c->charge, published);
 	if (published ? change->next->gone : c->add)
 		upstream_unlink(c->up);
 	if (published && change->next->gone)
@@ -516,11 +260,19 @@ static const struct kproxy_change_ops upstream_change_ops = {
 	.finish = upstream_finish,
 };
 
-/* The change that a request is a part of, or NULL when there is no memory. */
-static struct upstream_change *upstream_change_get(struct kproxy_view *view,
-						   struct kproxy_upstream *up)
+/**
+ * kproxy_upstream_change_get() - the change that a request is a part of
+ * @view: the view
+ * @up: the upstream, in the view, its namespace's lock held
+ *
+ * Context: process, may sleep.
+ * Return: the change, which is made if there is none; NULL when there is no
+ * memory.
+ */
+struct kproxy_upstream_change *
+kproxy_upstream_change_get(struct kproxy_view *view, struct kproxy_upstream *up)
 {
-	struct upstream_change *c = upstream_change_of(up, view);
+	struct kproxy_upstream_change *c = kproxy_upstream_change_of(up, view);
 
 	if (c)
 		return c;
@@ -540,43 +292,20 @@ static struct upstream_change *upstream_change_get(struct kproxy_view *view,
 	return c;
 }
 
-/* What the caller has of a new server is the change's, then the upstream's. */
-static int server_stage(struct kproxy_view *view, struct kproxy_server *server,
-			enum server_fate fate,
-			const struct kproxy_server_options *options)
+/* The same for a request that changes the upstream itself: only one in a view. */
+static struct kproxy_upstream_change *
+upstream_change_first(struct kproxy_view *view, struct kproxy_upstream *up,
+		      struct netlink_ext_ack *extack)
 {
-	struct upstream_change *c;
-	struct server_change *sc;
+	struct kproxy_upstream_change *c;
 
-	sc = kzalloc(sizeof(*sc), GFP_KERNEL_ACCOUNT);
-	if (!sc)
-		return -ENOMEM;
-	c = upstream_change_get(view, server->upstream);
-	if (!c) {
-		kfree(sc);
-		return -ENOMEM;
-	}
-	sc->server = server;
-	kproxy_server_hold(server);
-	sc->fate = fate;
-	sc->next.options = *options;
-	sc->next.next.gone = fate == SERVER_DEL;
-	kproxy_next_add(&server->states, &sc->next.next, view);
-	list_add_tail(&sc->node, &c->servers);
-	if (fate == SERVER_ADD)
-		kproxy_server_link(server);
-	c->more += (fate == SERVER_ADD) - (fate == SERVER_DEL);
-	return 0;
-}
-
-/* Whether the view has a change of it already. */
-static bool server_twice(const struct kproxy_server *server,
-			 const struct kproxy_view *view)
-{
-	const struct upstream_change *c =
-		upstream_change_of(server->upstream, view);
-
-	return kproxy_next(&server->states, view) || (c && c->next.gone);
+	lockdep_assert_held(&up->obj.kn->lock);
+	c = kproxy_upstream_change_get(view, up);
+	if (!c)
+		return ERR_PTR(-ENOMEM);
+	if (c->add || c->set || c->next.gone)
+		return ERR_PTR(kproxy_change_twice(extack));
+	return c;
 }
 
 /**
@@ -596,7 +325,7 @@ int kproxy_upstream_add(struct kproxy_view *view, const char *name,
 			struct netlink_ext_ack *extack)
 {
 	struct kproxy_net *kn = view->kn;
-	struct upstream_change *c;
+	struct kproxy_upstream_change *c;
 	struct kproxy_upstream *up;
 	int err;
 
@@ -613,11 +342,11 @@ int kproxy_upstream_add(struct kproxy_view *view, const char *name,
 		kproxy_quota_uncharge(kn->quota, KPROXY_QUOTA_OBJECTS, 1);
 		err = PTR_ERR(up);
 		if (err == -EPERM || err == -EACCES)
-			NL_SET_ERR_MSG(extack, "you may not make TCP sockets, nor have them made");
+			NL_SET_ERR_MSG(extack, "not permitted to create TCP sockets");
 		return err;
 	}
 	kproxy_choice_init(&up->choice);
-	c = upstream_change_get(view, up);
+	c = kproxy_upstream_change_get(view, up);
 	if (!c) {
 		kproxy_upstream_put(up);
 		return -ENOMEM;
@@ -641,14 +370,11 @@ int kproxy_upstream_set(struct kproxy_view *view, struct kproxy_upstream *up,
 			const struct kproxy_upstream_options *options,
 			struct netlink_ext_ack *extack)
 {
-	struct upstream_change *c;
+	struct kproxy_upstream_change *c;
 
-	lockdep_assert_held(&up->obj.kn->lock);
-	c = upstream_change_get(view, up);
-	if (!c)
-		return -ENOMEM;
-	if (c->add || c->set || c->next.gone)
-		return kproxy_change_twice(extack);
+	c = upstream_change_first(view, up, extack);
+	if (IS_ERR(c))
+		return PTR_ERR(c);
 	c->set = true;
 	c->options = *options;
 	kproxy_check_text_hold(c->options.check_text);
@@ -670,108 +396,15 @@ int kproxy_upstream_set(struct kproxy_view *view, struct kproxy_upstream *up,
 int kproxy_upstream_del(struct kproxy_view *view, struct kproxy_upstream *up,
 			struct netlink_ext_ack *extack)
 {
-	struct upstream_change *c;
+	struct kproxy_upstream_change *c;
 
-	lockdep_assert_held(&up->obj.kn->lock);
-	c = upstream_change_get(view, up);
-	if (!c)
-		return -ENOMEM;
-	if (c->add || c->set || c->next.gone ||
-	    !list_empty(&c->servers))
+	c = upstream_change_first(view, up, extack);
+	if (IS_ERR(c))
+		return PTR_ERR(c);
+	if (!list_empty(&c->servers))
 		return kproxy_change_twice(extack);
 	c->next.gone = true;
 	return 0;
-}
-
-/**
- * kproxy_server_add() - add a server to an upstream
- * @view: the view to add it to
- * @up: the upstream, found there, its namespace's lock held
- * @addr: its address, one that can be connected to
- * @options: its options
- * @extack: gets the reason of a refusal
- *
- * Context: process, may sleep.
- * Return: 0; -EEXIST for a duplicate; -ENOSPC for too many; -EDQUOT;
- * -ENOMEM; -EBUSY when the view has deleted the upstream.
- */
-int kproxy_server_add(struct kproxy_view *view, struct kproxy_upstream *up,
-		      const union kproxy_addr *addr,
-		      const struct kproxy_server_options *options,
-		      struct netlink_ext_ack *extack)
-{
-	const struct upstream_change *c = upstream_change_of(up, view);
-	unsigned int size = up->nr_servers + (c ? c->more : 0);
-	struct kproxy_server *server;
-	int err;
-
-	lockdep_assert_held(&up->obj.kn->lock);
-	if (c && c->next.gone)
-		return kproxy_change_twice(extack);
-	if (size >= KPROXY_SERVERS_MAX) {
-		NL_SET_ERR_MSG_FMT(extack, "the upstream has %u servers, which is the most",
-				   size);
-		return -ENOSPC;
-	}
-	if (kproxy_server_find(up, addr, view)) {
-		NL_SET_ERR_MSG(extack, "the upstream has this server already");
-		return -EEXIST;
-	}
-	err = kproxy_quota_charge(up->obj.quota, KPROXY_QUOTA_OBJECTS, 1,
-				  extack);
-	if (err)
-		return err;
-	server = kproxy_server_new(up, addr, options);
-	if (!server) {
-		kproxy_quota_uncharge(up->obj.quota, KPROXY_QUOTA_OBJECTS, 1);
-		return -ENOMEM;
-	}
-	kproxy_health_init(server);
-	kproxy_check_prepare(server);
-	err = kproxy_preconnect_prepare(server) ?:
-	      server_stage(view, server, SERVER_ADD, options);
-	if (err)
-		kproxy_server_put(server);
-	return err;
-}
-
-/**
- * kproxy_server_set() - change a server
- * @view: the view to change it in
- * @server: the server, found there, its namespace's lock held
- * @options: its options from then on; live sessions are reset when it is taken
- *	down, and go on otherwise
- * @extack: gets the reason of a refusal
- *
- * Context: process, may sleep.
- * Return: 0; -ENOMEM; -EBUSY when the view has a change of it already.
- */
-int kproxy_server_set(struct kproxy_view *view, struct kproxy_server *server,
-		      const struct kproxy_server_options *options,
-		      struct netlink_ext_ack *extack)
-{
-	lockdep_assert_held(&server->upstream->obj.kn->lock);
-	if (server_twice(server, view))
-		return kproxy_change_twice(extack);
-	return server_stage(view, server, SERVER_SET, options);
-}
-
-/**
- * kproxy_server_del() - remove a server; its live sessions go on
- * @view: the view to remove it from
- * @server: the server, found there, its namespace's lock held
- * @extack: gets the reason of a refusal
- *
- * Context: process, may sleep.
- * Return: 0; -ENOMEM; -EBUSY when the view has a change of it already.
- */
-int kproxy_server_del(struct kproxy_view *view, struct kproxy_server *server,
-		      struct netlink_ext_ack *extack)
-{
-	lockdep_assert_held(&server->upstream->obj.kn->lock);
-	if (server_twice(server, view))
-		return kproxy_change_twice(extack);
-	return server_stage(view, server, SERVER_DEL, &server->options);
 }
 
 /**

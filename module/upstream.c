@@ -13,19 +13,45 @@
 #include "root.h"
 #include "upstream.h"
 
-const struct kproxy_upstream_options kproxy_upstream_defaults = {
-	.balance = KPROXY_BALANCE_ROUNDROBIN,
-	.retries = 2,
-	.eject_time = 30 * MSEC_PER_SEC,
-	.check = KPROXY_CHECK_OFF,
-	.interval = 2 * MSEC_PER_SEC,
-	.timeout = 1 * MSEC_PER_SEC,
-	.rise = 2,
-	.fall = 3,
-	.send_proxy = KPROXY_SEND_PROXY_OFF,
-	.failback = KPROXY_SWITCH_ON,
-	.sockopts = KPROXY_SOCKOPTS_DEFAULTS,
+#define NUMBER(name, field, def, ...)					\
+	KPROXY_OPTION(KPROXY_A_UPSTREAM_##name,				\
+		      struct kproxy_upstream_options, field, def, __VA_ARGS__)
+
+const struct kproxy_option kproxy_upstream_numbers[] = {
+	NUMBER(BALANCE, balance, KPROXY_BALANCE_ROUNDROBIN),
+	NUMBER(RETRIES, retries, 2),
+	NUMBER(EJECT, eject, 0),
+	NUMBER(EJECT_TIME, eject_time, 30 * MSEC_PER_SEC),
+	NUMBER(CHECK, check, KPROXY_CHECK_OFF,
+	       .restarts = KPROXY_RESTART_CHECKS),
+	NUMBER(INTERVAL, interval, 2 * MSEC_PER_SEC,
+	       .restarts = KPROXY_RESTART_CHECKS),
+	NUMBER(TIMEOUT, timeout, 1 * MSEC_PER_SEC),
+	NUMBER(RISE, rise, 2),
+	NUMBER(FALL, fall, 3),
+	NUMBER(SEND_PROXY, send_proxy, KPROXY_SEND_PROXY_OFF),
+	NUMBER(PRECONNECT, preconnect, 0),
+	NUMBER(CHECK_PORT, check_port, 0, .restarts = KPROXY_RESTART_CHECKS),
+	NUMBER(FAILBACK, failback, KPROXY_SWITCH_ON),
+	NUMBER(ON_DOWN, on_down, KPROXY_ON_DOWN_KEEP),
+	NUMBER(SLOW_START, slow_start, 0),
+	NUMBER(FAIL_OPEN, fail_open, KPROXY_SWITCH_OFF),
+	KPROXY_OPTION_END
 };
+
+/**
+ * kproxy_upstream_options_init() - set an upstream's options to their defaults
+ * @options: the options
+ *
+ * Context: any.
+ */
+void kproxy_upstream_options_init(struct kproxy_upstream_options *options)
+{
+	*options = (struct kproxy_upstream_options){
+		.sockopts = KPROXY_SOCKOPTS_DEFAULTS,
+	};
+	kproxy_options_init(kproxy_upstream_numbers, options);
+}
 
 static struct kproxy_upstream *to_upstream(struct kproxy_object *obj)
 {

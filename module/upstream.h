@@ -2,6 +2,7 @@
 #ifndef _KPROXY_UPSTREAM_H
 #define _KPROXY_UPSTREAM_H
 
+#include <linux/bits.h>
 #include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/rcupdate.h>
@@ -12,6 +13,7 @@
 
 #include "choice.h"
 #include "object.h"
+#include "option.h"
 #include "sockopts.h"
 #include "source.h"
 
@@ -20,7 +22,18 @@ struct kproxy_net;
 struct sock;
 union kproxy_addr;
 
-/* What can be set of an upstream; times in milliseconds. */
+/* What an option's change begins again. */
+enum kproxy_upstream_restart {
+	/* the checks of its servers */
+	KPROXY_RESTART_CHECKS = BIT(0),
+	/* idle connections, which are made in another way */
+	KPROXY_RESTART_CONNECTIONS = BIT(1),
+};
+
+/*
+ * What can be set of an upstream; times in milliseconds. Numbers have a row in
+ * kproxy_upstream_numbers.
+ */
 struct kproxy_upstream_options {
 	enum kproxy_balance balance;
 	unsigned int retries;
@@ -54,7 +67,7 @@ struct kproxy_upstream {
 	/* listeners and routes that lead to it */
 	unsigned int users;
 	unsigned int routes;
-	/* charged to its quota: connections made ahead, checks */
+	/* charged to its quota: idle connections, checks */
 	u64 connections;
 	u64 checks;
 	/* servers of all views, by address */
@@ -80,8 +93,9 @@ struct kproxy_upstream {
 	struct rcu_head rcu;
 };
 
-extern const struct kproxy_upstream_options kproxy_upstream_defaults;
+extern const struct kproxy_option kproxy_upstream_numbers[];
 
+void kproxy_upstream_options_init(struct kproxy_upstream_options *options);
 struct kproxy_upstream *
 kproxy_upstream_new(struct kproxy_net *kn, const char *name,
 		    const struct kproxy_upstream_options *options);

@@ -36,7 +36,7 @@ static const char *parse_scope(int ifd, const char *text, uint32_t *scope)
 		return NULL;
 	}
 	if (token_number(text, &index) || !index || index > INT32_MAX)
-		return "there is no such interface";
+		return "no such interface";
 	*scope = index;
 	return NULL;
 }
@@ -79,7 +79,7 @@ static const char *resolve(const char *host, struct endpoint *ep)
 	int err;
 
 	if (strspn(host, TOKEN_NAME_CHARS) != strlen(host))
-		return "not an address and not a host name";
+		return "neither an address nor a host name";
 	err = getaddrinfo(host, NULL, &hints, &found);
 	if (err)
 		return gai_strerror(err);
@@ -121,7 +121,7 @@ static const char *split(char *text, char **host, char **port)
 		return "a port is missing, write ADDR:PORT";
 	*(*port)++ = '\0';
 	if (strchr(*port, ':'))
-		return "an IPv6 address stands in brackets: [ADDR]:PORT";
+		return "an IPv6 address needs brackets: [ADDR]:PORT";
 	return NULL;
 }
 

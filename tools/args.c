@@ -88,7 +88,7 @@ int args_server(struct ctx *ctx, struct args *args, struct request *req,
 	ctx->name = text;
 	why = endpoint_parse(ctx->ifd, text, &ep);
 	if (!why && ep.family == AF_UNSPEC)
-		why = "a server cannot be any address";
+		why = "a server needs a specific address";
 	if (why)
 		return ctx_refuse(ctx, "%s", why);
 	request_endpoint(req, attr, "address", text, &ep);
@@ -106,7 +106,7 @@ static int list_address(const struct ctx *ctx, const char *text,
 		return ctx_refuse(ctx, "address %s: more than %d addresses",
 				  text, KPROXY_ADDRESSES_MAX);
 	if (!*text)
-		return ctx_refuse(ctx, "an address of the list is empty");
+		return ctx_refuse(ctx, "empty address in the list");
 	why = endpoint_parse(ctx->ifd, text, &list[n]);
 	for (i = 0; !why && i < n; i++)
 		if (endpoint_equal(&list[i], &list[n]))

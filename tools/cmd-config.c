@@ -9,6 +9,7 @@
 #include "config-read.h"
 #include "config-save.h"
 #include "ctx.h"
+#include "import.h"
 
 static int file_word(struct ctx *ctx, struct args *args, const char **path)
 {
@@ -79,6 +80,8 @@ static const struct command commands[] = {
 	{ .name = "check", .run = run_check },
 	{ .name = "save", .run = run_save },
 	{ .name = "flush", .run = run_flush },
+	{ .name = "import", .run = import_run },
+	{ .name = "export", .run = export_run },
 	{}
 };
 
@@ -87,6 +90,8 @@ const struct object config_object = {
 	.usage = "  kproxy config apply [--dry-run] FILE\n"
 		 "  kproxy config check FILE\n"
 		 "  kproxy config save [FILE]\n"
-		 "  kproxy config flush\n",
+		 "  kproxy config flush\n"
+		 "  kproxy config import haproxy|nginx|ipvsadm FILE\n"
+		 "  kproxy config export haproxy [FILE]\n",
 	.commands = commands,
 };

@@ -20,7 +20,6 @@
 #include "view.h"
 
 static const char *const allow_words[] = { "all", NULL };
-static const char *const switch_words[] = { "off", "on", NULL };
 static const char *const deny_words[] = { "none", NULL };
 
 static const struct option_spec options[] = {
@@ -63,11 +62,11 @@ static const struct option_spec options[] = {
 	  .help = "new sessions of one client a second, 0 for no limit" },
 	{ .name = "allow", .type = &option_prefixes, .value = "CIDR[,CIDR]...",
 	  .attr = KPROXY_A_LISTENER_ALLOW, .words = allow_words,
-	  .help = "networks whose clients are let in" },
+	  .help = "networks whose clients are admitted" },
 	{ .name = "deny", .type = &option_prefixes, .value = "CIDR[,CIDR]...",
 	  .attr = KPROXY_A_LISTENER_DENY, .words = deny_words,
 	  .help = "networks whose clients are reset" },
-	{ .name = "accept-proxy", .type = &option_word, .words = switch_words,
+	{ .name = "accept-proxy", .type = &option_word, .words = option_switch,
 	  .attr = KPROXY_A_LISTENER_ACCEPT_PROXY,
 	  .help = "clients must send a PROXY protocol header" },
 	{}
@@ -91,12 +90,20 @@ static int build_add(struct ctx *ctx, struct args *args, struct request *req)
 	return status;
 }
 
+/* Whether the next word is "listen", or what it was called before. */
+static bool is_listen(const struct args *args)
+{
+	return args->argc && (!strcmp(*args->argv, "listen") ||
+			      !strcmp(*args->argv, "address") ||
+			      !strcmp(*args->argv, "addresses"));
+}
+
 static int build_set(struct ctx *ctx, struct args *args, struct request *req)
 {
 	int status;
 
 	status = build_name(ctx, args, req);
-	if (!status && args->argc && !strcmp(*args->argv, "address")) {
+	if (!status && is_listen(args)) {
 		args_next(args);
 		status = args_addresses(ctx, args, req,
 					KPROXY_A_LISTENER_ADDRESS);
@@ -251,7 +258,7 @@ static int check(struct ctx *ctx, const struct definition *d,
 							  text));
 		config_blame(ctx, d, &d->from[1], i);
 		if (owner)
-			return ctx_refuse(ctx, "address %s: listener \"%s\" has it already",
+			return ctx_refuse(ctx, "address %s: already used by listener \"%s\"",
 					  text, owner);
 		json_object_set_new(beside->claims, text,
 				    json_string(d->words[0]));
@@ -269,12 +276,12 @@ static void compare(struct change *change, const struct definition *d,
 
 	if (same && !dead)
 		return;
-	change_add_word(change, "address", d->from[1]);
+	change_add_word(change, "listen", d->from[1]);
 	change_add_word(change, d->words[1], d->from[1]);
 	if (same)
 		change_note_was(change, "dead", dead);
 	else
-		change_note_was(change, "address", have);
+		change_note_was(change, "listen", have);
 }
 
 static const struct form form = {
@@ -283,8 +290,7 @@ static const struct form form = {
 	.key = "name",
 	.operand = "listen",
 	.operand_key = "addresses",
-	.operand_set = "address",
-	.has_upstream = true,
+	.refers = &upstream_object,
 	.check = check,
 	.compare = compare,
 };
@@ -303,7 +309,7 @@ static const struct command commands[] = {
 const struct object listener_object = {
 	.name = "listener",
 	.usage = "  kproxy listener add NAME ADDR:PORT[,ADDR:PORT]... upstream UPSTREAM [OPTION VALUE]...\n"
-		 "  kproxy listener set NAME [address ADDR:PORT[,ADDR:PORT]...] [OPTION VALUE]...\n"
+		 "  kproxy listener set NAME [listen ADDR:PORT[,ADDR:PORT]...] [OPTION VALUE]...\n"
 		 "  kproxy listener del NAME [kill]\n"
 		 "  kproxy listener drain NAME [rate N/s] [deadline T]\n"
 		 "  kproxy listener show [NAME]\n",

@@ -12,10 +12,12 @@
 #include <linux/kproxy.h>
 
 #include "addr.h"
+#include "alloc.h"
 #include "args.h"
 #include "cmd.h"
 #include "ctx.h"
 #include "field.h"
+#include "journal.h"
 #include "nl.h"
 #include "print.h"
 #include "reason.h"
@@ -23,6 +25,13 @@
 #include "ring.h"
 #include "signals.h"
 #include "text.h"
+
+/* What is done with records. */
+enum target {
+	TARGET_ARRAY,
+	TARGET_LINES,
+	TARGET_JOURNAL,
+};
 
 /* How often to look for more, in milliseconds. */
 #define INTERVAL 100
@@ -131,24 +140,99 @@ static int print_lines(const struct ctx *ctx,
 	return print_flush(ctx);
 }
 
-static int show_new(const struct ctx *ctx, struct rings *rings, bool follow)
+static const char *string_of(const json_t *row, const char *key)
 {
-	struct kproxy_log_record *records;
+	return json_string_value(json_object_get(row, key));
+}
+
+/* What a reader of the journal sees of a session. */
+static char *message_of(const json_t *row)
+{
+	const char *server = string_of(row, "server");
+	char *text;
+
+	if (asprintf(&text, "%s: %s to %s, %s after %" JSON_INTEGER_FORMAT
+		     " ms, %" JSON_INTEGER_FORMAT " bytes in, %"
+		     JSON_INTEGER_FORMAT " out", string_of(row, "listener"),
+		     string_of(row, "client"), *server ? server : "no server",
+		     string_of(row, "reason"),
+		     print_number(row, "duration_ms"),
+		     print_number(row, "bytes_in"),
+		     print_number(row, "bytes_out")) < 0)
+		alloc_failed();
+	return text;
+}
+
+static int journal_status(const struct ctx *ctx, int err)
+{
+	return err ? ctx_fail(ctx, STATUS_KERNEL, "cannot write to the journal: %s",
+			      strerror(err)) : STATUS_DONE;
+}
+
+static int send_lost(const struct ctx *ctx, uint64_t lost, const char *why)
+{
+	json_t *row = json_pack("{s:I}", "lost", (json_int_t)lost);
+	int err = journal_send(JOURNAL_WARNING, why, row);
+
+	json_decref(row);
+	return journal_status(ctx, err);
+}
+
+static int send_record(const struct ctx *ctx,
+		       const struct kproxy_log_record *record)
+{
+	json_t *row = decode(ctx, record);
+	char *message = message_of(row);
+	int err = journal_send(JOURNAL_INFO, message, row);
+
+	free(message);
+	json_decref(row);
+	return journal_status(ctx, err);
+}
+
+static int send_records(const struct ctx *ctx,
+			const struct kproxy_log_record *records, size_t n)
+{
+	int status = STATUS_DONE;
+	size_t i;
+
+	for (i = 0; i < n && !status; i++)
+		status = send_record(ctx, &records[i]);
+	return status;
+}
+
+static int report_lost(const struct ctx *ctx, uint64_t lost, enum target target)
+{
 	char why[64];
+
+	if (!lost)
+		return STATUS_DONE;
+	snprintf(why, sizeof(why), "%" PRIu64 " records were lost", lost);
+	if (target == TARGET_JOURNAL)
+		return send_lost(ctx, lost, why);
+	ctx_warn(ctx, why);
+	return STATUS_DONE;
+}
+
+static int show_new(const struct ctx *ctx, struct rings *rings,
+		    enum target target)
+{
+	static int (*const show[])(const struct ctx *ctx,
+				   const struct kproxy_log_record *records,
+				   size_t n) = {
+		[TARGET_ARRAY] = print_array,
+		[TARGET_LINES] = print_lines,
+		[TARGET_JOURNAL] = send_records,
+	};
+	struct kproxy_log_record *records;
 	uint64_t lost;
 	size_t n;
 	int status;
 
 	n = rings_read(rings, &records, &lost);
-	if (lost) {
-		snprintf(why, sizeof(why), "%" PRIu64 " records were lost",
-			 lost);
-		ctx_warn(ctx, why);
-	}
-	if (ctx->json && !follow)
-		status = print_array(ctx, records, n);
-	else
-		status = print_lines(ctx, records, n);
+	status = report_lost(ctx, lost, target);
+	if (!status)
+		status = show[target](ctx, records, n);
 	free(records);
 	return status;
 }
@@ -199,7 +283,8 @@ static void forget_log(struct ctx *ctx, struct rings *rings)
 	nl_forget(ctx);
 }
 
-static int follow_once(struct ctx *ctx, struct rings *rings)
+static int follow_once(struct ctx *ctx, struct rings *rings,
+		       enum target target)
 {
 	bool ended = false;
 	int status = STATUS_DONE;
@@ -209,24 +294,24 @@ static int follow_once(struct ctx *ctx, struct rings *rings)
 	if (status || !rings->header)
 		return status;
 	ended = rings_ended(rings);
-	status = show_new(ctx, rings, true);
+	status = show_new(ctx, rings, target);
 	if (!status && ended)
 		forget_log(ctx, rings);
 	return status;
 }
 
-static int follow_log(struct ctx *ctx, struct rings *rings)
+static int follow_log(struct ctx *ctx, struct rings *rings, enum target target)
 {
 	int status;
 
 	signals_catch();
 	do {
-		status = follow_once(ctx, rings);
+		status = follow_once(ctx, rings, target);
 	} while (!status && signals_wait(-1, INTERVAL));
 	return status;
 }
 
-static int show_log(struct ctx *ctx, bool follow)
+static int show_log(struct ctx *ctx, bool follow, enum target target)
 {
 	struct rings rings = {};
 	int status;
@@ -237,25 +322,36 @@ static int show_log(struct ctx *ctx, bool follow)
 	if (!status && !follow)
 		status = open_log(ctx, &rings);
 	if (!status)
-		status = follow ? follow_log(ctx, &rings) :
-				  show_new(ctx, &rings, false);
+		status = follow ? follow_log(ctx, &rings, target) :
+				  show_new(ctx, &rings, target);
 	rings_unmap(&rings);
 	return status;
 }
 
+static bool take_word(struct args *args, const char *word)
+{
+	bool found = args->argc && !strcmp(*args->argv, word);
+
+	if (found)
+		args_next(args);
+	return found;
+}
+
 static int log_run(struct ctx *ctx, struct args *args)
 {
-	bool follow = args->argc && !strcmp(*args->argv, "-f");
+	bool follow = take_word(args, "-f");
+	enum target target = ctx->json && !follow ? TARGET_ARRAY :
+						    TARGET_LINES;
 	int status;
 
-	if (follow)
-		args_next(args);
+	if (take_word(args, "journal"))
+		target = TARGET_JOURNAL;
 	status = args_end(ctx, args);
-	return status ? status : show_log(ctx, follow);
+	return status ? status : show_log(ctx, follow, target);
 }
 
 const struct object log_object = {
 	.name = "log",
-	.usage = "  kproxy log [-f]\n",
+	.usage = "  kproxy log [-f] [journal]\n",
 	.run = log_run,
 };

@@ -276,10 +276,10 @@ static int check(struct ctx *ctx, const struct definition *d,
 		text = config_option(d, criteria[i].name, &from);
 	config_blame(ctx, d, &from, 0);
 	if (beside->again)
-		return ctx_refuse(ctx, "%s %s: the listener has a route for it already",
+		return ctx_refuse(ctx, "%s %s: the listener already has a route for it",
 				  criteria[i - 1].name, text);
 	if (beside->n >= KPROXY_ROUTES_MAX)
-		return ctx_refuse(ctx, "%s %s: the listener has %d routes, which is the most",
+		return ctx_refuse(ctx, "%s %s: a listener has at most %d routes",
 				  criteria[i - 1].name, text,
 				  KPROXY_ROUTES_MAX);
 	return STATUS_DONE;
@@ -293,7 +293,7 @@ static const struct form form = {
 	.list = "routes",
 	.outer_key = "listener",
 	.keys = keys,
-	.has_upstream = true,
+	.refers = &upstream_object,
 	.check = check,
 };
 

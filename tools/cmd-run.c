@@ -142,7 +142,7 @@ static int show(struct ctx *ctx, struct run *run, json_t **last)
 		return status;
 	run->listener = now;
 	if (!now)
-		return ctx_fail(ctx, STATUS_KERNEL, "somebody has deleted it");
+		return ctx_fail(ctx, STATUS_KERNEL, "it was deleted meanwhile");
 	if (ctx->json)
 		print_json(ctx, now);
 	else

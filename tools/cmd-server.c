@@ -20,8 +20,6 @@ static const char *const state_words[] = {
 	NULL
 };
 
-static const char *const backup_words[] = { "off", "on", NULL };
-
 static const char *const health_words[] = {
 	[KPROXY_HEALTH_UNKNOWN] = "unknown",
 	[KPROXY_HEALTH_UP] = "up",
@@ -47,7 +45,7 @@ static const struct option_spec options[] = {
 	{ .name = "maxconn", .type = &option_number, .value = "N",
 	  .attr = KPROXY_A_SERVER_MAXCONN, .max = KPROXY_MAXCONN_MAX,
 	  .help = "live sessions at most, 0 for no limit" },
-	{ .name = "backup", .type = &option_word, .words = backup_words,
+	{ .name = "backup", .type = &option_word, .words = option_switch,
 	  .attr = KPROXY_A_SERVER_BACKUP,
 	  .help = "used when no other server takes sessions: priority 1" },
 	{ .name = "priority", .type = &option_number, .value = "N",
@@ -199,10 +197,10 @@ static int check(struct ctx *ctx, const struct definition *d,
 
 	config_blame(ctx, d, &d->from[1], 0);
 	if (beside->again)
-		return ctx_refuse(ctx, "upstream \"%s\" has it already",
+		return ctx_refuse(ctx, "upstream \"%s\" already has it",
 				  upstream);
 	if (beside->n >= KPROXY_SERVERS_MAX)
-		return ctx_refuse(ctx, "upstream \"%s\" has %d servers, which is the most",
+		return ctx_refuse(ctx, "upstream \"%s\": at most %d servers",
 				  upstream, KPROXY_SERVERS_MAX);
 	return STATUS_DONE;
 }

@@ -12,6 +12,7 @@
 
 #include "alloc.h"
 #include "args.h"
+#include "clock.h"
 #include "cmd.h"
 #include "ctx.h"
 #include "nl.h"
@@ -245,10 +246,10 @@ static void on_key(struct top *top, int key)
 /* Keys change the view of the current sample. */
 static void wait_with_keys(struct top *top)
 {
-	uint64_t end = top_clock_us() + top->interval * 1000, now;
+	uint64_t end = clock_us() + top->interval * 1000, now;
 	int key;
 
-	while (!top->quit && (now = top_clock_us()) < end) {
+	while (!top->quit && (now = clock_us()) < end) {
 		/* Round up, or the loop would spin until the interval ends. */
 		if (!signals_wait(STDIN_FILENO, (end - now + 999) / 1000))
 			top->quit = true;

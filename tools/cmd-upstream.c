@@ -94,7 +94,7 @@ static const struct option_spec options[] = {
 	  .help = "connect from these in turn, or as the client" },
 	{ .name = "preconnect", .type = &option_number, .value = "N",
 	  .attr = KPROXY_A_UPSTREAM_PRECONNECT, .max = KPROXY_PRECONNECT_MAX,
-	  .help = "connections to each server and for each CPU made ahead" },
+	  .help = "idle connections to each server for each CPU" },
 #define SOCKET_ATTR(name) KPROXY_A_UPSTREAM_##name
 #include "option-socket.h"
 	{ .name = "send-proxy", .type = &option_word, .words = send_proxy_words,

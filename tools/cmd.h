@@ -56,6 +56,7 @@ extern const struct object config_object;
 extern const struct object monitor_object;
 extern const struct object log_object;
 extern const struct object metrics_object;
+extern const struct object exporter_object;
 extern const struct object run_object;
 extern const struct object route_object;
 extern const struct object top_object;

@@ -32,7 +32,7 @@ static int find(struct ctx *ctx, const struct config *config,
 	*changes = (struct changes){};
 	status = running_load(ctx, &running);
 	if (!status)
-		changes_find(changes, config, running);
+		changes_find(ctx, changes, config, running);
 	json_decref(running);
 	return status;
 }
@@ -128,7 +128,7 @@ static int pack_one(struct ctx *ctx, const struct change *change, void *arg)
 		json_object_set_new(row, form->key,
 				    json_string(change->words[1]));
 	else if (change->verb == CHANGE_ADD && form->operand)
-		json_object_set_new(options, form->operand_set,
+		json_object_set_new(options, form->operand,
 				    json_string(change->words[i++]));
 	for (; i + 1 < change->n_words; i += 2)
 		json_object_set_new(options, change->words[i],

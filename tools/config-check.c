@@ -53,25 +53,26 @@ static int check_beside(struct ctx *ctx, const struct definition *d,
 	return d->object->form->check(ctx, d, &beside);
 }
 
-static int check_upstream(struct ctx *ctx, const struct definition *d,
-			  const struct seen *seen)
+static int check_reference(struct ctx *ctx, const struct definition *d,
+			   const struct seen *seen)
 {
+	const struct object *object = d->object->form->refers;
 	struct origin from = {};
 	const char *name;
 	bool known;
 	char *key;
 
-	if (!d->object->form->has_upstream)
+	if (!object)
 		return STATUS_DONE;
-	name = config_option(d, "upstream", &from);
-	key = config_key_of_name(&upstream_object, name);
+	name = config_option(d, object->name, &from);
+	key = config_key_of_name(object, name);
 	known = json_object_get(seen->keys, key);
 	free(key);
 	if (known)
 		return STATUS_DONE;
 	config_blame(ctx, d, &from, 0);
-	return ctx_refuse(ctx, "upstream %s: the file has no such upstream",
-			  name);
+	return ctx_refuse(ctx, "%s %s: the file has no such %s", object->name,
+			  name, object->name);
 }
 
 int config_check(struct ctx *ctx, const struct config *config)
@@ -82,9 +83,9 @@ int config_check(struct ctx *ctx, const struct config *config)
 
 	for (i = 0; !status && i < config->n; i++)
 		status = check_beside(ctx, &config->list[i], &seen);
-	/* An upstream may be defined after the listener that names it. */
+	/* What a definition refers to may be defined after it. */
 	for (i = 0; !status && i < config->n; i++)
-		status = check_upstream(ctx, &config->list[i], &seen);
+		status = check_reference(ctx, &config->list[i], &seen);
 	json_decref(seen.keys);
 	json_decref(seen.counts);
 	json_decref(seen.claims);

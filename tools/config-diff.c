@@ -187,27 +187,29 @@ static void set_option(struct change *change, const struct definition *d,
 	change_note_was(change, option->name, have);
 }
 
-/* Whether the file leaves an option as it was set at run time. */
-static bool keeps(const struct definition *d, const struct option_spec *option)
+/* What was set at run time stays, unless the file says otherwise. */
+static bool is_kept(struct ctx *ctx, const struct definition *d,
+		    const struct option_spec *option, const json_t *have)
 {
-	struct origin from;
+	struct origin from = {};
+	char *text;
 
-	return option->runtime && !config_option(d, option->name, &from);
-}
-
-static void tell_kept(const struct definition *d,
-		      const struct option_spec *option, const json_t *have)
-{
-	char *text = config_text(have);
-
-	fprintf(stderr, "kproxy: %s \"%s\": %s %s was set at run time and is kept\n",
-		d->object->name, d->words[config_name_words(d->object) - 1],
-		option->name, text);
+	if (!option->runtime || config_option(d, option->name, &from))
+		return false;
+	text = config_text(have);
+	from.place = d->place;
+	config_blame(ctx, d, &from, 0);
+	ctx_fail(ctx, STATUS_DONE, "%s %s is kept, the file does not name it",
+		 option->name, text);
+	ctx->object = NULL;
+	ctx->name = NULL;
+	ctx->place = (struct place){};
 	free(text);
+	return true;
 }
 
-static void compare_options(struct change *change, const struct definition *d,
-			    const json_t *row)
+static void compare_options(struct ctx *ctx, struct change *change,
+			    const struct definition *d, const json_t *row)
 {
 	const struct option_spec *option;
 	json_t *want, *have;
@@ -215,11 +217,8 @@ static void compare_options(struct change *change, const struct definition *d,
 	for (option = d->object->options; option->name; option++) {
 		want = value_of(option, d->row);
 		have = value_of(option, row);
-		if (want == have || json_equal(want, have))
-			;
-		else if (keeps(d, option))
-			tell_kept(d, option, have);
-		else
+		if (want != have && !json_equal(want, have) &&
+		    !is_kept(ctx, d, option, have))
 			set_option(change, d, option, want, have);
 		json_decref(want);
 		json_decref(have);
@@ -238,8 +237,8 @@ static void find_add(struct changes *changes, const struct definition *d,
 	change->was = was;
 }
 
-static void find_set(struct changes *changes, const struct definition *d,
-		     const json_t *row)
+static void find_set(struct ctx *ctx, struct changes *changes,
+		     const struct definition *d, const json_t *row)
 {
 	const struct form *form = d->object->form;
 	struct change *change;
@@ -250,7 +249,7 @@ static void find_set(struct changes *changes, const struct definition *d,
 		change_add_word(change, d->words[i], d->from[i]);
 	if (form->compare)
 		form->compare(change, d, row);
-	compare_options(change, d, row);
+	compare_options(ctx, change, d, row);
 	if (change->was)
 		return;
 	change_free(change);
@@ -313,8 +312,8 @@ static void find_replace(struct changes *changes, const struct definition *d,
 	find_add(changes, d, find_was(d, row));
 }
 
-static void find_change(struct changes *changes, const struct definition *d,
-			struct known *known)
+static void find_change(struct ctx *ctx, struct changes *changes,
+			const struct definition *d, struct known *known)
 {
 	if (!known) {
 		find_add(changes, d, NULL);
@@ -322,7 +321,7 @@ static void find_change(struct changes *changes, const struct definition *d,
 	}
 	known->kept = true;
 	if (cmd_find(d->object, "set"))
-		find_set(changes, d, known->row);
+		find_set(ctx, changes, d, known->row);
 	else
 		find_replace(changes, d, known->row);
 }
@@ -343,8 +342,8 @@ static bool goes_with_outer(const struct index *index,
 	return outer && !outer->kept;
 }
 
-void changes_find(struct changes *changes, const struct config *config,
-		  const json_t *running)
+void changes_find(struct ctx *ctx, struct changes *changes,
+		  const struct config *config, const json_t *running)
 {
 	const struct definition *d;
 	const struct known *known;
@@ -355,7 +354,7 @@ void changes_find(struct changes *changes, const struct config *config,
 	index_all(&index, running);
 	for (i = 0; i < config->n; i++) {
 		d = &config->list[i];
-		find_change(changes, d,
+		find_change(ctx, changes, d,
 			    index_find(&index, config_key(d->object, d->row)));
 	}
 	for (i = 0; i < index.n; i++) {

@@ -55,9 +55,12 @@ struct changes {
 	size_t n;
 };
 
-/* Find what makes @running equal to @config; for changes_free(). */
-void changes_find(struct changes *changes, const struct config *config,
-		  const json_t *running);
+/*
+ * Find what makes @running equal to @config, and say what is left as it is
+ * because the file does not name it; for changes_free().
+ */
+void changes_find(struct ctx *ctx, struct changes *changes,
+		  const struct config *config, const json_t *running);
 void changes_free(struct changes *changes);
 
 typedef int (*change_fn)(struct ctx *ctx, const struct change *change,

@@ -18,6 +18,7 @@
 #include "cmd.h"
 #include "config.h"
 #include "config-check.h"
+#include "option.h"
 #include "request.h"
 #include "view.h"
 #include "yaml-file.h"
@@ -271,15 +272,32 @@ static bool is_option(const struct object *object, const char *key)
 	return !operand || strcmp(key, operand);
 }
 
+/* The last two words are an option and its value. */
+static void use_boolean(struct definition *d)
+{
+	char **value = &d->words[d->n_words - 1];
+	const char *word = option_boolean(d->object->options, value[-1],
+					  *value);
+
+	if (word == *value)
+		return;
+	free(*value);
+	*value = xstrdup(word);
+}
+
 static int add_option(struct reader *r, yaml_node_t *key, yaml_node_t *value,
 		      void *arg)
 {
 	struct definition *d = arg;
+	int status;
 
 	if (!is_option(d->object, text_of(key)))
 		return STATUS_DONE;
 	add_scalar(d, key);
-	return add_value(r, d, text_of(key), value);
+	status = add_value(r, d, text_of(key), value);
+	if (!status)
+		use_boolean(d);
+	return status;
 }
 
 /* A key of a mapping, and its value or NULL so far. */

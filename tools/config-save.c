@@ -104,7 +104,7 @@ static json_t *pack_running(const json_t *running)
 	return config;
 }
 
-static void write_config(const struct ctx *ctx, FILE *out, const json_t *config)
+void config_write(const struct ctx *ctx, FILE *out, const json_t *config)
 {
 	if (!ctx->json) {
 		yaml_file_write(out, config);
@@ -120,7 +120,7 @@ static bool write_and_close(const struct ctx *ctx, FILE *out,
 {
 	bool done;
 
-	write_config(ctx, out, config);
+	config_write(ctx, out, config);
 	done = !fflush(out) && !ferror(out);
 	return !fclose(out) && done;
 }
@@ -189,7 +189,7 @@ static int write_to(const struct ctx *ctx, const char *path, const json_t *confi
 			return STATUS_DONE;
 		return ctx_refuse(ctx, "%s: %s", path, strerror(errno));
 	}
-	write_config(ctx, stdout, config);
+	config_write(ctx, stdout, config);
 	return print_flush(ctx);
 }
 

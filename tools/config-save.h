@@ -2,6 +2,9 @@
 #ifndef KPROXY_CONFIG_SAVE_H
 #define KPROXY_CONFIG_SAVE_H
 
+#include <jansson.h>
+#include <stdio.h>
+
 struct ctx;
 
 /**
@@ -12,5 +15,8 @@ struct ctx;
  * Return: exit status; what is not STATUS_DONE has been reported
  */
 int config_save(struct ctx *ctx, const char *path);
+
+/* Write a configuration as YAML, or as JSON with -j. */
+void config_write(const struct ctx *ctx, FILE *out, const json_t *config);
 
 #endif

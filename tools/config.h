@@ -67,8 +67,8 @@ struct beside {
  * @operand: in a file, the key of what is a word without a name on the command
  *	line, behind the object's own or outer name; NULL if there is no such word
  * @operand_key: where its JSON has that
- * @operand_set: what "set" calls it, or NULL if it cannot be changed
- * @has_upstream: its option "upstream" must name an upstream of the same file
+ * @refers: its option of this kind's name must name such an object of the same
+ *	file; NULL if it has no such option
  * @check: refuse a definition that does not go with those before it; returns
  *	exit status. Or NULL
  * @compare: add to a change what makes of @row what @d says, apart from
@@ -88,8 +88,7 @@ struct form {
 	const char *const *keys;
 	const char *operand;
 	const char *operand_key;
-	const char *operand_set;
-	bool has_upstream;
+	const struct object *refers;
 	int (*check)(struct ctx *ctx, const struct definition *d,
 		     const struct beside *beside);
 	void (*compare)(struct change *change, const struct definition *d,

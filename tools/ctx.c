@@ -28,9 +28,9 @@ static void print_subject(const struct ctx *ctx, FILE *out)
 static void __printf(2, 0) say(const struct ctx *ctx, const char *fmt,
 			       va_list ap)
 {
+	FILE *errors = ctx->errors ? ctx->errors : stderr, *out;
 	char *line = NULL;
 	size_t size;
-	FILE *out;
 
 	out = open_memstream(&line, &size);
 	if (!out)
@@ -40,8 +40,8 @@ static void __printf(2, 0) say(const struct ctx *ctx, const char *fmt,
 	if (fclose(out))
 		alloc_failed();
 	/* Words of the user may hold anything, but a message stays one line. */
-	text_print(stderr, line);
-	fputc('\n', stderr);
+	text_print(errors, line);
+	fputc('\n', errors);
 	free(line);
 }
 

@@ -3,6 +3,7 @@
 #define KPROXY_CTX_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "compiler.h"
 
@@ -38,6 +39,7 @@ struct place {
  * @place: where in that file
  * @object: kind of object that the current command is about, or NULL
  * @name: which one of them, as typed, or NULL
+ * @errors: where messages go, NULL for standard error
  */
 struct ctx {
 	bool json;
@@ -51,10 +53,11 @@ struct ctx {
 	struct place place;
 	const char *object;
 	const char *name;
+	FILE *errors;
 };
 
 /**
- * ctx_fail() - say in one line on standard error what is wrong
+ * ctx_fail() - say in one line what is wrong
  * @ctx: names the file, line and object
  * @status: what went wrong
  * @fmt: the reason, without object and newline

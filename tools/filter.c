@@ -45,7 +45,7 @@ static const char *put_endpoint(const struct ctx *ctx,
 
 	why = endpoint_parse(ctx->ifd, text, &ep);
 	if (!why && ep.family == AF_UNSPEC)
-		why = "a server cannot be any address";
+		why = "a server needs a specific address";
 	if (!why)
 		request_endpoint(req, by->attr, by->name, text, &ep);
 	return why;

@@ -93,7 +93,7 @@ static int run(struct ctx *ctx, const struct choice *choice, struct args *args)
 	if (!choice->batch)
 		return cmd_run(ctx, args);
 	if (args->argc)
-		return ctx_refuse(ctx, "unexpected \"%s\" beside a batch file",
+		return ctx_refuse(ctx, "unexpected \"%s\" with a batch file",
 				  *args->argv);
 	return batch_run(ctx, choice->batch);
 }

@@ -35,6 +35,8 @@ struct exchange {
 	nl_reply_fn reply;
 	void *arg;
 	struct ack ack;
+	size_t left;
+	bool cut;
 	bool over;
 	bool interrupted;
 };
@@ -47,7 +49,10 @@ static int connect_kernel(struct nl_sock *sock)
 {
 	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 
-	nl_cb_overwrite_recv(nl_socket_get_cb(sock), nl_receive);
+	struct nl_cb *cb = nl_socket_get_cb(sock);
+
+	nl_cb_overwrite_recv(cb, nl_receive);
+	nl_cb_put(cb);
 	return connect(nl_socket_get_fd(sock),
 		       (const struct sockaddr *)&kernel, sizeof(kernel));
 }
@@ -106,6 +111,15 @@ static int open_in_netns(struct ctx *ctx)
 	return status;
 }
 
+void nl_shut(struct ctx *ctx)
+{
+	if (ctx->ifd >= 0)
+		close(ctx->ifd);
+	nl_socket_free(ctx->sock);
+	ctx->ifd = -1;
+	ctx->sock = NULL;
+}
+
 int nl_open(struct ctx *ctx)
 {
 	int status;
@@ -116,16 +130,11 @@ int nl_open(struct ctx *ctx)
 	if (!ctx->sock)
 		alloc_failed();
 	status = ctx->netns ? open_in_netns(ctx) : open_here(ctx);
-	if (!status)
+	if (status)
+		nl_shut(ctx);
+	else
 		set_options(ctx->sock);
 	return status;
-}
-
-void nl_shut(struct ctx *ctx)
-{
-	if (ctx->ifd >= 0)
-		close(ctx->ifd);
-	nl_socket_free(ctx->sock);
 }
 
 bool nl_find(struct ctx *ctx)
@@ -162,7 +171,11 @@ static int on_message(struct nl_msg *msg, void *arg)
 	if (x->reply && nlmsg_datalen(nlmsg_hdr(msg)) >= (int)GENL_HDRLEN)
 		x->reply(genlmsg_attrdata(hdr, 0), genlmsg_attrlen(hdr, 0),
 			 x->arg);
-	return NL_OK;
+	if (!x->left || --x->left)
+		return NL_OK;
+	x->cut = true;
+	x->over = true;
+	return NL_STOP;
 }
 
 /* The ack of success and the end of a dump, which may carry an error. */
@@ -222,10 +235,17 @@ static int transfer(struct ctx *ctx, struct request *req, struct exchange *x)
 	return err < 0 ? err : 0;
 }
 
+/* The kernel ends a dump when the socket that it is for is closed. */
+static int reopen(struct ctx *ctx)
+{
+	nl_shut(ctx);
+	return nl_open(ctx);
+}
+
 int nl_exchange(struct ctx *ctx, struct request *req, nl_reply_fn reply,
 		void *arg)
 {
-	struct exchange x = { .reply = reply, .arg = arg };
+	struct exchange x = { .reply = reply, .arg = arg, .left = req->most };
 	struct nlmsghdr *hdr = nlmsg_hdr(req->msg);
 	char why[2 * ACK_MESSAGE_MAX];
 	const struct mark *mark;
@@ -245,7 +265,9 @@ int nl_exchange(struct ctx *ctx, struct request *req, nl_reply_fn reply,
 	if (err)
 		return ctx_fail(ctx, STATUS_KERNEL, "netlink: %s",
 				nl_geterror(err));
-	req->interrupted = x.interrupted;
+	req->interrupted = x.interrupted && !x.cut;
+	if (x.cut)
+		return reopen(ctx);
 	if (!x.ack.error)
 		return STATUS_DONE;
 	mark = request_find_mark(req, x.ack.offset);

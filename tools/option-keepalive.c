@@ -14,11 +14,6 @@
 #include "request.h"
 #include "token.h"
 
-#define SECONDS_MAX 32767
-#define COUNT_MAX 127
-
-static const char keepalive_default[] = "60s,10s,6";
-
 /* The attributes of the nest are numbered from 1 on. */
 enum { IDLE, INTERVAL, COUNT, NUMBERS };
 
@@ -38,8 +33,8 @@ static const char *parse_seconds(const char *text, uint32_t *seconds)
 	why = token_time(text, &ms);
 	if (why)
 		return why;
-	if (!ms || ms % 1000 || ms / 1000 > SECONDS_MAX)
-		return "a time of it is 1s to 32767s, in whole seconds";
+	if (!ms || ms % 1000 || ms / 1000 > KEEPALIVE_SECONDS_MAX)
+		return "times must be 1s to 32767s, in whole seconds";
 	*seconds = ms / 1000;
 	return NULL;
 }
@@ -48,8 +43,8 @@ static const char *parse_probes(const char *text, uint32_t *count)
 {
 	uint64_t value;
 
-	if (token_number(text, &value) || !value || value > COUNT_MAX)
-		return "its count is 1 to 127";
+	if (token_number(text, &value) || !value || value > KEEPALIVE_COUNT_MAX)
+		return "count must be 1 to 127";
 	*count = value;
 	return NULL;
 }
@@ -68,7 +63,7 @@ static const char *parse(const char *text, uint32_t *numbers)
 	if (!why)
 		why = parse_probes(next_part(&rest), &numbers[COUNT]);
 	if (!why && rest)
-		why = "it has three parts";
+		why = "must have three parts, as 60s,10s,6";
 	return why;
 }
 
@@ -106,7 +101,7 @@ static json_t *get_keepalive(const struct option_spec *option,
 	snprintf(text, sizeof(text), "%" PRIu64 "s,%" PRIu64 "s,%" PRIu64, idle,
 		 field_get_uint(tb[KPROXY_A_KEEPALIVE_INTERVAL]),
 		 field_get_uint(tb[KPROXY_A_KEEPALIVE_COUNT]));
-	return strcmp(text, keepalive_default) ? json_string(text) : NULL;
+	return strcmp(text, KEEPALIVE_DEFAULT) ? json_string(text) : NULL;
 }
 
 static void format_keepalive(const struct option_spec *option, uint64_t value,
@@ -114,7 +109,7 @@ static void format_keepalive(const struct option_spec *option, uint64_t value,
 {
 	(void)option;
 	(void)value;
-	snprintf(buf, OPTION_TEXT_MAX, "%s", keepalive_default);
+	snprintf(buf, OPTION_TEXT_MAX, "%s", KEEPALIVE_DEFAULT);
 }
 
 const struct option_type option_keepalive = {

@@ -74,6 +74,9 @@ static int put_source(const struct ctx *ctx, const struct option_spec *option,
 		request_u32(req, KPROXY_A_SOURCE_MODE, option->name, text, i);
 		status = STATUS_DONE;
 	} else {
+		/* A file is compared with the reply of the kernel, which has it. */
+		request_u32(req, KPROXY_A_SOURCE_MODE, option->name, text,
+			    KPROXY_SOURCE_ADDRESS);
 		status = put_addresses(ctx, option, text, req);
 	}
 	request_nest_end(req, nest);

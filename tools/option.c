@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <netlink/attr.h>
 
@@ -15,6 +16,7 @@
 
 #include "alloc.h"
 #include "args.h"
+#include "compiler.h"
 #include "ctx.h"
 #include "field.h"
 #include "print.h"
@@ -444,8 +446,45 @@ int options_parse_change(const struct ctx *ctx, struct args *args,
 	uint64_t seen;
 
 	if (!args->argc)
-		return ctx_refuse(ctx, "an option to set is missing");
+		return ctx_refuse(ctx, "no option is given");
 	return parse_all(ctx, args, table, req, &seen);
+}
+
+static const struct {
+	const char *text;
+	const char *word;
+} booleans[] = {
+	{ "true", "on" }, { "yes", "on" }, { "on", "on" },
+	{ "false", "off" }, { "no", "off" }, { "off", "off" },
+};
+
+static bool has_word(const struct option_spec *option, const char *word)
+{
+	size_t i;
+
+	if (option->type == &option_keepalive)
+		return !strcmp(word, "off");
+	if (option->type != &option_word)
+		return false;
+	for (i = 0; option->words[i]; i++)
+		if (!strcmp(option->words[i], word))
+			return true;
+	return false;
+}
+
+const char *option_boolean(const struct option_spec *table, const char *name,
+			   const char *text)
+{
+	const struct option_spec *option = table ? find(table, name) : NULL;
+	size_t i;
+
+	if (!option)
+		return text;
+	for (i = 0; i < ARRAY_SIZE(booleans); i++)
+		if (!strcasecmp(booleans[i].text, text) &&
+		    has_word(option, booleans[i].word))
+			return booleans[i].word;
+	return text;
 }
 
 json_t *option_default(const struct option_spec *option)

@@ -59,6 +59,11 @@ extern const struct option_type option_choice;
 extern const struct option_type option_keepalive;
 extern const struct option_type option_source;
 
+/* Bounds of the times and of the count of keepalive, and its default. */
+#define KEEPALIVE_SECONDS_MAX 32767
+#define KEEPALIVE_COUNT_MAX 127
+#define KEEPALIVE_DEFAULT "60s,10s,6"
+
 /* The words of an option that is on or off. */
 extern const char *const option_switch[];
 
@@ -70,8 +75,7 @@ extern const char *const option_switch[];
  * @attr: its attribute in the object's attribute set
  * @always: shown also when it has its default
  * @required: a new object needs it
- * @runtime: set by programs and people at run time; a configuration file that
- *	does not name it leaves it as it is
+ * @runtime: a file that does not name it leaves it as it is
  * @value: how help writes the value, NULL for the list of @words
  * @words: for option_word: what the numbers from 0 on are called; for
  *	option_prefixes: what a list without a network is called
@@ -118,6 +122,14 @@ int options_parse_new(const struct ctx *ctx, struct args *args,
 /* The same for a change, which needs at least one option. */
 int options_parse_change(const struct ctx *ctx, struct args *args,
 			 const struct option_spec *table, struct request *req);
+
+/*
+ * A boolean of YAML as an option's own word: true and yes are on, false and no
+ * are off, in any case. Other text, and that of an option without such a word,
+ * is returned as it is.
+ */
+const char *option_boolean(const struct option_spec *table, const char *name,
+			   const char *text);
 
 /* Add those that the kernel sent to @row. @tb is of fields_parse(). */
 void options_show(const struct option_spec *table, struct nlattr **tb,

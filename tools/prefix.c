@@ -53,7 +53,7 @@ static const char *parse_prefix(const char *text, struct prefix *prefix)
 	const char *why;
 
 	if (!*text)
-		return "a network of the list is empty";
+		return "empty network in the list";
 	if (strchr(text, '%'))
 		return "a network has no scope";
 	if (!is_literal(text))
@@ -78,7 +78,7 @@ static const char *add_prefix(struct prefix *list, size_t n, const char *text)
 	size_t i;
 
 	if (n == KPROXY_PREFIXES_MAX)
-		return "there are too many networks before it";
+		return "too many networks";
 	why = parse_prefix(text, &list[n]);
 	for (i = 0; !why && i < n; i++)
 		if (!memcmp(&list[i], &list[n], sizeof(*list)))

@@ -30,6 +30,7 @@ struct mark {
  * struct request - a message to the kernel in the making
  * @msg: the message
  * @dump: asks for all objects that match
+ * @most: messages of the answer that are wanted, 0 for all
  * @full: an attribute did not fit
  * @interrupted: the objects changed while they were dumped
  * @marks: where its attributes came from, by ascending offset
@@ -39,6 +40,7 @@ struct mark {
 struct request {
 	struct nl_msg *msg;
 	bool dump;
+	size_t most;
 	bool full;
 	bool interrupted;
 	struct mark *marks;

@@ -64,7 +64,7 @@ bool signals_wait(int fd, int ms)
 
 	/*
 	 * A negative descriptor is ignored; where there is input, no signal is
-	 * let in.
+	 * delivered.
 	 */
 	if (ppoll(&in, 1, ms < 0 ? NULL : &time, &waiting) > 0)
 		let_in();

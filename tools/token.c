@@ -203,23 +203,64 @@ static const struct unit *find_unit(const char *name)
 	return NULL;
 }
 
+/*
+ * The digits behind a point: @n of @scale parts. Digits beyond the twelfth are
+ * parts of no unit that is a whole millisecond, unless they are 0.
+ */
+static const char *fraction(const char **text, uint64_t *n, uint64_t *scale)
+{
+	const char *end = *text + strspn(*text, TOKEN_DIGITS);
+
+	if (end == *text)
+		return "a digit must follow the point";
+	while (end[-1] == '0' && end - 1 > *text)
+		end--;
+	for (*n = 0, *scale = 1; *text < end; ++*text) {
+		if (*scale == 1000000000000)
+			return "a time is whole milliseconds";
+		*n = *n * 10 + (**text - '0');
+		*scale *= 10;
+	}
+	*text += strspn(*text, TOKEN_DIGITS);
+	return NULL;
+}
+
+/* Add @n of @scale parts of a unit. */
+static const char *add_fraction(uint64_t *ms, const struct unit *unit,
+				uint64_t n, uint64_t scale)
+{
+	uint64_t parts;
+
+	if (__builtin_mul_overflow(n, unit->ms, &parts) || parts % scale)
+		return "a time is whole milliseconds";
+	if (__builtin_add_overflow(*ms, parts / scale, ms))
+		return "time is too long";
+	return NULL;
+}
+
 const char *token_time(const char *text, uint64_t *ms)
 {
+	uint64_t n, parts = 0, scale = 1;
 	const struct unit *unit;
 	const char *end, *why;
-	uint64_t n;
 
 	if (strspn(text, TOKEN_DIGITS) == 0)
 		return "not a time, write it like 500ms, 2s, 10m or 1h";
 	why = leading_number(text, &n, &end);
 	if (why)
 		return why;
-	unit = *end || n ? find_unit(end) : &units[ARRAY_SIZE(units) - 1];
+	if (*end == '.') {
+		end++;
+		why = fraction(&end, &parts, &scale);
+		if (why)
+			return why;
+	}
+	unit = *end || n || parts ? find_unit(end) : &units[ARRAY_SIZE(units) - 1];
 	if (!unit)
 		return "a time needs a unit: ms, s, m, h or d";
 	if (__builtin_mul_overflow(n, unit->ms, ms))
 		return "time is too long";
-	return NULL;
+	return add_fraction(ms, unit, parts, scale);
 }
 
 void token_format_time(uint64_t ms, char *buf, size_t size)

@@ -4,22 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "cmd.h"
 #include "ctx.h"
 #include "view.h"
 
 #define USEC_PER_SEC 1000000
 
-uint64_t top_clock_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * (uint64_t)USEC_PER_SEC + now.tv_nsec / 1000;
-}
+/* A side is slow that is waited for during so much of the time. */
+#define SLOW_PERCENT 5
 
 static void set_number(json_t *row, const char *key, json_int_t value)
 {
@@ -69,6 +64,37 @@ static void add_rates(json_t *row, const json_t *before, bool first,
 	set_number(row, "rate", in + out);
 }
 
+/* Which part of the time since the last sample a side was waited for. */
+static json_int_t stalled(const json_t *row, const json_t *before,
+			  const char *key, uint64_t us)
+{
+	json_int_t part = per_second(print_number(row, key),
+				     print_number(before, key), us) /
+			  (USEC_PER_SEC / 100);
+
+	return part < 100 ? part : 100;
+}
+
+/*
+ * The side that was waited for longer. A session that was not in the last sample
+ * may have waited before, as all have in the first.
+ */
+static void add_slow_side(json_t *row, const json_t *before, uint64_t us)
+{
+	json_int_t client = 0, server = 0, most;
+	const char *side = "";
+
+	if (before) {
+		client = stalled(row, before, "stall_client_us", us);
+		server = stalled(row, before, "stall_server_us", us);
+	}
+	most = client > server ? client : server;
+	if (most >= SLOW_PERCENT)
+		side = client >= server ? "client" : "server";
+	json_object_set_new(row, "slow", json_string(side));
+	set_number(row, "wait", most);
+}
+
 static void complete_session(json_t *row)
 {
 	set_number(row, "retrans", print_number(row, "client_tcp.retrans") +
@@ -79,15 +105,16 @@ static void index_sessions(struct top_sample *sample,
 			   const struct top_sample *last)
 {
 	char id[sizeof("18446744073709551615")];
-	json_t *row;
+	json_t *row, *before;
 	size_t i;
 
 	sample->by_id = json_object();
 	json_array_foreach(sample->sessions, i, row) {
 		snprintf(id, sizeof(id), "%" JSON_INTEGER_FORMAT,
 			 print_number(row, "id"));
-		add_rates(row, json_object_get(last->by_id, id), !last->by_id,
-			  sample->us - last->us);
+		before = json_object_get(last->by_id, id);
+		add_rates(row, before, !last->by_id, sample->us - last->us);
+		add_slow_side(row, before, sample->us - last->us);
 		complete_session(row);
 		json_object_set(sample->by_id, id, row);
 	}
@@ -106,7 +133,7 @@ int top_sample_take(struct ctx *ctx, struct top_sample *sample)
 {
 	json_t *totals = json_array();
 	struct top_sample next = {
-		.us = top_clock_us(),
+		.us = clock_us(),
 		.pools = json_array(),
 		.sessions = json_array(),
 	};
@@ -294,6 +321,8 @@ static const struct column session_columns[] = {
 	{ .title = "LISTENER", .key = "listener" },
 	{ .title = "CLIENT", .key = "client" },
 	{ .title = "SERVER", .key = "server" },
+	{ .title = "SLOW", .key = "slow" },
+	NUMBER("WAIT%", "wait"),
 	BYTES("RATE/S", "rate"),
 	BYTES("IN/S", "in_per_s"),
 	BYTES("OUT/S", "out_per_s"),

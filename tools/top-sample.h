@@ -36,9 +36,6 @@ struct top_sample {
 	json_t *by_id;
 };
 
-/* The monotonic clock, in microseconds. */
-uint64_t top_clock_us(void);
-
 /**
  * top_sample_take() - ask the kernel, and compare with the time before
  * @ctx: where

@@ -81,6 +81,21 @@ int view_rows(struct ctx *ctx, const struct view *view, json_t *rows)
 	return fetch_rows(ctx, &none, view, rows);
 }
 
+int view_first(struct ctx *ctx, const struct view *view, size_t most,
+	       json_t *rows)
+{
+	struct request *req = request_new(view->cmd);
+	struct args none = {};
+	int status;
+
+	status = view->build(ctx, &none, req);
+	req->most = most;
+	if (!status)
+		status = view_fetch(ctx, req, view->decode, rows);
+	request_free(req);
+	return status;
+}
+
 int view_sample(struct ctx *ctx, const struct view *view, json_t *rows)
 {
 	struct request *req = request_new(view->cmd);

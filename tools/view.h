@@ -44,6 +44,10 @@ int view_show(struct ctx *ctx, struct args *args, const struct view *view);
 /* Fill @rows with all that @view shows. */
 int view_rows(struct ctx *ctx, const struct view *view, json_t *rows);
 
+/* Fill @rows with the first @most. */
+int view_first(struct ctx *ctx, const struct view *view, size_t most,
+	       json_t *rows);
+
 /*
  * The same for a sample that another soon follows: rows of a list that keeps
  * changing may be missing or there twice, without a warning.

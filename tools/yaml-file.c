@@ -2,53 +2,15 @@
 /* Read and write YAML by libyaml; config-read.c interprets it. */
 #include "yaml-file.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "alloc.h"
 #include "ctx.h"
-
-/* Room for a hundred thousand servers; a larger file is refused. */
-#define FILE_MAX (16 << 20)
+#include "text-file.h"
 
 /* Bytes of the text that are shown where it is not YAML. */
 #define TOKEN_MAX 24
-
-struct text {
-	char *data;
-	size_t len;
-};
-
-static int read_stream(struct ctx *ctx, FILE *in, struct text *text)
-{
-	size_t n;
-
-	do {
-		text->data = xgrow(text->data, text->len + BUFSIZ, 1);
-		n = fread(text->data + text->len, 1, BUFSIZ, in);
-		text->len += n;
-	} while (n && text->len <= FILE_MAX);
-	if (ferror(in))
-		return ctx_refuse(ctx, "%s", strerror(errno));
-	if (text->len > FILE_MAX)
-		return ctx_refuse(ctx, "larger than %d MiB", FILE_MAX >> 20);
-	return STATUS_DONE;
-}
-
-static int read_text(struct ctx *ctx, struct text *text)
-{
-	bool std = !strcmp(ctx->file, "-");
-	FILE *in = std ? stdin : fopen(ctx->file, "re");
-	int status;
-
-	if (!in)
-		return ctx_refuse(ctx, "%s", strerror(errno));
-	status = read_stream(ctx, in, text);
-	if (!std)
-		fclose(in);
-	return status;
-}
 
 static bool begins_character(char c)
 {
@@ -134,7 +96,7 @@ static int parse(struct ctx *ctx, yaml_parser_t *parser,
 		return refuse_yaml(ctx, parser, text);
 	if (!yaml_document_get_root_node(doc)) {
 		yaml_document_delete(doc);
-		return ctx_refuse(ctx, "the file is empty; \"{}\" is a configuration of nothing");
+		return ctx_refuse(ctx, "the file is empty; an empty configuration is {}");
 	}
 	status = parse_end(ctx, parser, text);
 	if (status)
@@ -149,7 +111,7 @@ int yaml_file_read(struct ctx *ctx, yaml_document_t *doc)
 	int status;
 
 	ctx->place = (struct place){};
-	status = read_text(ctx, &text);
+	status = text_file_read(ctx, &text);
 	if (!status) {
 		if (!yaml_parser_initialize(&parser))
 			alloc_failed();

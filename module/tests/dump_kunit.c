@@ -11,6 +11,7 @@
 #include "../netns.h"
 #include "../root.h"
 #include "../server.h"
+#include "../server-change.h"
 #include "../transaction.h"
 #include "../upstream-change.h"
 #include "../upstream.h"
@@ -42,7 +43,8 @@ static struct kproxy_view *begin(struct kunit *test, struct kproxy_net *kn,
 
 static void add_objects(struct kunit *test, struct kproxy_net *kn)
 {
-	const struct kproxy_server_options options = { .weight = 1 };
+	struct kproxy_upstream_options up_options;
+	struct kproxy_server_options options;
 	union kproxy_addr addr = { .v4.sin_family = AF_INET };
 	struct kproxy_view own, *view;
 	struct kproxy_upstream *up;
@@ -50,11 +52,12 @@ static void add_objects(struct kunit *test, struct kproxy_net *kn)
 	char name[16];
 	int err;
 
+	kproxy_upstream_options_init(&up_options);
+	kproxy_options_init(kproxy_server_numbers, &options);
 	for (i = 0; i < UPSTREAMS; i++) {
 		snprintf(name, sizeof(name), "kunit%u", i);
 		view = begin(test, kn, &own);
-		err = kproxy_upstream_add(view, name, &kproxy_upstream_defaults,
-					  NULL);
+		err = kproxy_upstream_add(view, name, &up_options, NULL);
 		KUNIT_EXPECT_EQ(test, 0,
 				kproxy_transaction_leave(view, err, NULL));
 		up = kproxy_upstream_find(kn, name, NULL);

@@ -63,9 +63,9 @@ bad_values() {
 		kp listener set web client-rate x
 	refused 1 'client-maxconn 4294967296: must be 0 to 4294967295' \
 		kp listener set web client-maxconn 4294967296
-	refused 2 'listener "web": .*network 10.1.0.0/16 stands there twice' \
+	refused 2 'listener "web": .*network 10.1.0.0/16 is listed twice' \
 		kp listener set web allow 10.1.0.0/16 deny 10.1.7.7/16,10.2.0.0/16
-	refused 2 'network fd00::/8 stands there twice' \
+	refused 2 'network fd00::/8 is listed twice' \
 		kp listener add x 10.1.0.1:8009 upstream app \
 		allow fd00::/8 deny fd00::/8
 	same "the listeners" "$(kp -j listener show)" "$before"

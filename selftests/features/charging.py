@@ -174,7 +174,7 @@ def each():
         kp("upstream del app")
 
 
-@scene("connections that are made ahead")
+@scene("idle connections")
 def ahead():
     servers, each_cpu = 4, COUNT // 8
     with group() as g:
@@ -296,7 +296,7 @@ def session_limit():
         close_door()
 
 
-@scene("nor connections made ahead, and it is not tried all the time")
+@scene("nor idle connections, and it is not tried all the time")
 def ahead_limit():
     with group() as g:
         g.kp("upstream add app")

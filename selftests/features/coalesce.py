@@ -58,7 +58,7 @@ def told_of(told):
     return collections.Counter(name for name, _, _ in told)
 
 
-def held(direction):
+def coalesced(direction):
     """Bursts, until some of them were coalesced and arrived all the same."""
     client, server = pair()
     source, sink = ((client, server) if direction == "client" else
@@ -74,8 +74,8 @@ def held(direction):
     if not told_of(told)["coalesce"]:
         # Half of it may be gone for comparing the bytes.
         if fastest > 4 * FAST:
-            raise Failed(f"{fastest / 1e6:.0f} Mbit/s, and never held back")
-        say(f"# {fastest / 1e6:.0f} Mbit/s are too slow to be held back")
+            raise Failed(f"{fastest / 1e6:.0f} Mbit/s, and never coalesced")
+        say(f"# {fastest / 1e6:.0f} Mbit/s are too slow to be coalesced")
     expect_alive(client, server)
     source.close()
     expect_eof(sink, "after the last burst")
@@ -85,12 +85,12 @@ def held(direction):
 
 @scene("bursts of a client arrive to their last byte, coalesced or not")
 def client_bursts():
-    held("client")
+    coalesced("client")
 
 
 @scene("bursts of a server do, too")
 def server_bursts():
-    held("server")
+    coalesced("server")
 
 
 @scene("small messages are never coalesced, also on a connection that was fast")
@@ -104,7 +104,7 @@ def small():
     with traced() as told:
         for _ in range(200):
             expect_alive(client, server)
-    expect(told_of(told)["coalesce"], 0, "times that a message was held")
+    expect(told_of(told)["coalesce"], 0, "times that a message was coalesced")
 
 
 @scene("a reset behind a burst comes after its last byte")

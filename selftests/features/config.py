@@ -173,6 +173,27 @@ def keeps():
     expect_alive(*pair())
 
 
+@scene("a server's state that was set at run time stays")
+def state_stays():
+    apply(BASE)
+    address = show("server")[0]["address"]
+    upstream = show("server")[0]["upstream"]
+    kp(f"server set {upstream} {address} state drain")
+    done = config("apply -", text=BASE)
+    expect(show("server")[0]["state"], "drain", "its state")
+    if not re.fullmatch(r"kproxy: -:\d+:\d+: server \"" + re.escape(address) +
+                        r"\": state drain is kept, the file does not "
+                        r"name it\n", done.stderr):
+        raise Failed(f"got {done.stderr!r}")
+    expect(config("apply --dry-run -", text=BASE).stdout, "", "the difference")
+    # What is saved names it, and a file that names another changes it.
+    done = config("apply -", text=saved())
+    expect(done.stderr, "", "what is said about a file that names it")
+    expect(show("server")[0]["state"], "drain", "its state")
+    apply(saved().replace("state: drain", "state: up"))
+    expect(show("server")[0]["state"], "up", "its state")
+
+
 @scene("a saved file that is applied changes nothing")
 def save_apply():
     for text in BASE, CHANGED, "{}":
@@ -218,8 +239,8 @@ def dry_run():
                  "server add app 10.2.0.3:9000 weight 7",
                  "upstream set app retries 5  # was retries 2",
                  "listener add more 10.1.0.1:8004 upstream spare",
-                 "listener set web address 10.1.0.1:8000,10.1.0.1:8003,"
-                 "[fd01::1]:8000 backlog 77 idle-timeout 5m  # was address "
+                 "listener set web listen 10.1.0.1:8000,10.1.0.1:8003,"
+                 "[fd01::1]:8000 backlog 77 idle-timeout 5m  # was listen "
                  "10.1.0.1:8000,[fd01::1]:8000 backlog 4096 idle-timeout 10m"):
         if line not in out.splitlines():
             raise Failed(f"no line {line!r} in {out!r}")
@@ -407,7 +428,7 @@ def invisible():
     expect(saved(), before, "the configuration")
     expect("10.1.0.1:8001" in listening(), False, "a staged address listens")
     expect(kp("upstream show new", check=False).returncode, 2, "show new")
-    denied(begin(open_netlink()), errno.EBUSY, "somebody else")
+    denied(begin(open_netlink()), errno.EBUSY, "another transaction")
     denied(begin(nl), errno.EBUSY, "already")
     done(nl.ask(COMMAND["transaction-commit"]), "commit")
     expect("10.1.0.1:8001" in listening(), True, "a new address listens")
@@ -440,13 +461,13 @@ def conflict():
     kp("server del app 10.2.0.2:9000")
     kp("upstream del app")
     kp("upstream add yours")
-    denied(stage_upstream(nl, "more"), errno.ESTALE, "somebody else")
+    denied(stage_upstream(nl, "more"), errno.ESTALE, "the configuration has changed")
     before = saved()
     denied(nl.ask(COMMAND["transaction-commit"]), errno.ESTALE,
-           "somebody else has changed the configuration")
+           "the configuration has changed")
     expect(saved(), before, "the configuration")
     expect(listening(), {}, "what listens")
-    denied(begin(nl, attr(1, generation)), errno.ESTALE, "somebody else")
+    denied(begin(nl, attr(1, generation)), errno.ESTALE, "the configuration has changed")
     done(begin(nl, attr(1, generation_of(begin_elsewhere()))), "begin")
     done(stage_upstream(nl, "more"), "upstream")
     done(nl.ask(COMMAND["transaction-abort"]), "abort")
@@ -519,7 +540,7 @@ def beside():
     done(nl.ask(COMMAND["listener-set"], attr(L["name"], "web"),
                 attr(L["upstream"], "new")), "set")
     program = foreign(8009)
-    expect(kp("listener set web address 10.1.0.1:8000,10.1.0.1:8009",
+    expect(kp("listener set web listen 10.1.0.1:8000,10.1.0.1:8009",
               check=False).returncode, 2, "status of a refused change")
     program.close()
     expect((saved(), listening()), (before, ports), "the configuration")
@@ -548,6 +569,7 @@ upstreams:
     congestion: reno
     dscp: 10
     pacing: 10mbit
+    source: 10.2.0.1
     servers:
       - {address: "10.2.0.2:9000", weight: 3, maxconn: 10}
       - {address: "10.2.0.3:9000", backup: "on", state: drain}
@@ -671,7 +693,7 @@ def killed_owner():
         os.write(writer, b"staged")
         time.sleep(1000)
     os.read(reader, 6)
-    denied(begin(open_netlink()), errno.EBUSY, "somebody else")
+    denied(begin(open_netlink()), errno.EBUSY, "another transaction")
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     os.close(reader)

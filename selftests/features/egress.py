@@ -53,7 +53,7 @@ def configured():
 
 
 def expect_served(listener, name):
-    """And by whichever connection: some are made ahead."""
+    """And by whichever connection: some are idle ones."""
     client = connect((FRONT[0], LISTENERS[name]))
     client.sendall(b"hello")
     waiting = []
@@ -128,7 +128,7 @@ def holds(policy):
                      "it is up for others")
             kp("upstream set free check off")
             drain(listener)
-            # Connections made ahead.
+            # Idle connections.
             jailed("upstream set jail preconnect 2")
             nothing_came(listener)
             expect(server_of("jail")["preconnect"]["ready"], 0, "ready")
@@ -186,11 +186,11 @@ def create():
     jailed("upstream add before")
     with bpf.attached(JAIL, bpf.SOCK_CREATE, bpf.returns(0)):
         done = jailed("upstream add denied", check=False)
-        expect((done.returncode, "may not make TCP sockets" in done.stderr),
+        expect((done.returncode, "not permitted to create TCP sockets" in done.stderr),
                (2, True), f"an upstream: {done.stderr.strip()}")
         done = jailed(f"listener add denied {FRONT[0]}:8009 upstream before",
                       check=False)
-        expect((done.returncode, "is forbidden to you" in done.stderr),
+        expect((done.returncode, "is denied by the cgroup" in done.stderr),
                (2, True), f"a listener: {done.stderr.strip()}")
         kp("upstream add allowed")
         kp(f"listener add allowed {FRONT[0]}:8009 upstream allowed")

@@ -42,13 +42,13 @@ def ends_as(reason, server=True):
     for of, ends in before.items():
         if of != "server" or server:
             ends[reason] = ends.get(reason, 0) + 1
-        expect(after[of], ends, f"{reason}: ends of the {of}")
+        expect(after[of], ends, f"{reason}: end reasons of the {of}")
 
 
 @scene("before a session has ended, no end is counted for any reason")
 def none():
     for of, row in counted().items():
-        expect(set(row["end_reasons"].values()), {0}, f"ends of the {of}")
+        expect(set(row["end_reasons"].values()), {0}, f"end reasons of the {of}")
         expect("none" in row["end_reasons"], False, "what goes on is no end")
         for side in SIDES:
             expect(row[f"stall_{side}_us"], 0, f"stall of the {of}")
@@ -103,7 +103,7 @@ def metrics():
     for of, row in rows.items():
         prefix = "kproxy_" if of == "totals" else f"kproxy_{of}_"
         for why, n in row["end_reasons"].items():
-            line = (f'{prefix}ends_total{{{labels[of]}reason="{why}"}} {n}')
+            line = (f'{prefix}sessions_ended_total{{{labels[of]}reason="{why}"}} {n}')
             expect(line in lines, True, line)
 
 

@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -528,6 +529,105 @@ def charged():
     expect_charged(0, 0)
     wait_for(lambda: not (group / "cgroup.procs").read_text(), "it is empty")
     group.rmdir()
+
+
+class Journal:
+    """A socket where systemd's journal would have one."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = f"{self.folder.name}/socket"
+        self.open()
+
+    def open(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(self.path)
+        self.sock.settimeout(limit(20))
+
+    def entry(self):
+        """The fields of the next entry, by the native protocol."""
+        data, fields = self.sock.recv(1 << 20), {}
+        while data:
+            line, _, data = data.partition(b"\n")
+            name, equals, value = line.partition(b"=")
+            if not equals:
+                size, = struct.unpack_from("<Q", data)
+                value, data = data[8:8 + size], data[8 + size + 1:]
+            expect(bool(re.fullmatch(rb"[A-Z][A-Z0-9_]{0,63}", name)), True,
+                   f"the name of a field, {name}")
+            expect(name in fields, False, f"{name} twice")
+            fields[name.decode()] = value.decode()
+        return fields
+
+    def close(self):
+        self.sock.close()
+        os.unlink(self.path)
+
+    def start(self, *words):
+        return subprocess.Popen(
+            ("kproxy", "-n", PROXY, "log", *words, "journal"),
+            env={**os.environ, "KPROXY_JOURNAL": self.path},
+            stderr=subprocess.PIPE, text=True)
+
+
+@scene("the journal gets each record as fields")
+def journal():
+    one_session(33)
+    journal = Journal()
+    process = journal.start("-f")
+    for _ in log():
+        last = journal.entry()
+    row = log()[-1]
+    expect({name: value for name, value in last.items()
+            if name.startswith("KPROXY_")},
+           {f"KPROXY_{key.upper()}": str(value) for key, value in row.items()
+            if value != ""}, "fields")
+    expect((last["PRIORITY"], last["SYSLOG_IDENTIFIER"]), ("6", "kproxy"),
+           "how it is filed")
+    expect(last["MESSAGE"],
+           f"web: {row['client']} to 10.2.0.2:9000, client_fin after "
+           f"{row['duration_ms']} ms, 33 bytes in, 0 out", "the message")
+    one_session(34)
+    expect(journal.entry()["KPROXY_BYTES_IN"], "34", "the next")
+    # It is started again, and comes back.
+    journal.close()
+    one_session(35)
+    time.sleep(limit(0.3))
+    expect(process.poll(), None, "status without a journal")
+    journal.open()
+    expect(journal.entry()["KPROXY_BYTES_IN"], "35", "what it has missed")
+    process.terminate()
+    expect((process.wait(limit(10)), process.stderr.read()), (0, ""), "its end")
+    process = journal.start()
+    for _ in log():
+        last = journal.entry()
+    expect((last["KPROXY_BYTES_IN"], process.wait(limit(10))), ("35", 0),
+           "without -f")
+    journal.close()
+    process = journal.start()
+    expect((process.wait(limit(20)), process.stderr.read()),
+           (2, "kproxy: log: cannot write to the journal: No such file or "
+            "directory\n"), "where there is none")
+
+
+@scene("the journal is told how many records were lost")
+def journal_lost():
+    journal = Journal()
+    process = journal.start("-f")
+    for _ in log():
+        journal.entry()
+    process.send_signal(signal.SIGSTOP)
+    burst(64 * os.cpu_count() + 70)
+    process.send_signal(signal.SIGCONT)
+    last = journal.entry()
+    while "KPROXY_LOST" not in last:
+        last = journal.entry()
+    expect(last["PRIORITY"], "4", "its priority")
+    expect(last["MESSAGE"], f"{last['KPROXY_LOST']} records were lost",
+           "the message")
+    process.kill()
+    process.wait()
+    journal.close()
 
 
 @scene("the module unloads under a reader, which goes on with the next one")

@@ -23,12 +23,12 @@ too_many() {
 	dmesg | tail -n 5 | grep -F "16385' invalid for parameter"
 }
 
-plan 17
+plan 19
 check "a log beyond its bound is refused" too_many
 load log_records=64
 no_debugfs
 topology
 simple_proxy
-scenes 16
+scenes 18
 mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
 finish

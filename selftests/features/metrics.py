@@ -58,8 +58,10 @@ class Family:
             return
         expect(bool(re.search("_(total|info|bucket|sum|count)$", self.name)),
                False, f"{self.name} is the name of a sample")
-        expect(self.unit, "seconds" if self.name.endswith("_seconds")
-               else None, f"unit of {self.name}")
+        unit = re.search("_(seconds|bytes)$", self.name)
+        expect(self.unit, unit and unit[1], f"unit of {self.name}")
+        expect(bool(unit), bool(re.search("bytes|seconds", self.name)),
+               f"{self.name} ends in its unit")
 
     def take(self, name, how):
         if not self.samples:
@@ -116,8 +118,8 @@ def totals():
     expect(found["kproxy_active_sessions", ""], 1, "live sessions")
     for key in ("sessions_total", "refused", "connect_failures", "bytes_in",
                 "bytes_out", "bytes_spliced", "bytes_copied"):
-        name = key if key.endswith("_total") else key + "_total"
-        expect(found["kproxy_" + name, ""], want[key], key)
+        name = re.sub("^bytes_(.*)", r"\1_bytes", key.removesuffix("_total"))
+        expect(found[f"kproxy_{name}_total", ""], want[key], key)
     for sock in ends:
         sock.close()
     wait_gone()
@@ -128,7 +130,7 @@ def objects():
     kp("server add app [fd02::2]:9000 weight 7 state drain")
     found = metrics()
     listener = show("listener show web")[0]["stats"]
-    expect(found["kproxy_listener_bytes_in_total", 'listener="web"'],
+    expect(found["kproxy_listener_in_bytes_total", 'listener="web"'],
            listener["bytes_in"], "bytes of the listener")
     for row in show("server show app"):
         labels = f'upstream="app",server="{row["address"]}"'

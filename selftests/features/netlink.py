@@ -193,7 +193,7 @@ def replies():
                    f"attributes of {op['name']}")
     kp("upstream set app preconnect 0")
     kp("route del web sni a.example")
-    kp("listener set web address 10.1.0.1:8000,[fd01::1]:8000")
+    kp("listener set web listen 10.1.0.1:8000,[fd01::1]:8000")
 
 
 # Bad input
@@ -229,7 +229,7 @@ def missing():
     expect_refused(nl.ask(COMMAND["route-add"], web, sni), errno.EINVAL,
                    "route-add", missing=R["upstream"])
     expect_refused(nl.ask(COMMAND["session-kill"]), errno.EINVAL,
-                   "session-kill of all", "which sessions")
+                   "session-kill of all", "at least one filter")
     expect(configuration(), before, "the configuration")
 
 
@@ -340,7 +340,7 @@ def refusals():
         attr(E["port"], struct.pack("=H", 8001))])
     expect_refused(nl.ask(COMMAND["listener-add"], name, mapped,
                           attr(L["upstream"], "app")),
-                   errno.EINVAL, "a mapped address", "can't be listened on",
+                   errno.EINVAL, "a mapped address", "cannot be listened on",
                    HEADERS + len(name))
     expect_refused(nl.ask(COMMAND["listener-add"], attr(L["name"], "web"),
                           where, attr(L["upstream"], "app")),
@@ -461,7 +461,7 @@ def refusals_of_others():
     here = attr(SOURCE["address"], [attr(E["ipv4"], bytes((10, 2, 0, 1)))])
     expect_refused(source(endpoint(SOURCE["address"], "10.2.0.1")),
                    errno.EINVAL, "a source with a port", "has no port")
-    expect_refused(source(here, here), errno.EINVAL, "a source twice", "twice")
+    expect_refused(source(here, here), errno.EINVAL, "a source twice", "duplicate")
     expect_refused(source(*[attr(SOURCE["address"], [
         attr(E["ipv4"], bytes((127, 0, 0, 1 + n)))])
         for n in range(CONSTANT["sources-max"] + 1)]),
@@ -499,7 +499,7 @@ def routes():
     expect(dict(attrs(answer.replies[0][4:]))[R["upstream"]], b"other\0",
            "the route's upstream")
     expect_refused(nl.ask(COMMAND["upstream-del"], attr(U["name"], "other")),
-                   errno.EBUSY, "the upstream of a route", "still leads to it")
+                   errno.EBUSY, "the upstream of a route", "still uses it")
     expect(nl.ask(COMMAND["transaction-begin"]).errno, 0, "a transaction")
     for n in range(1, CONSTANT["routes-max"]):
         expect(add(n).errno, 0, f"errno of route {n}")

@@ -154,7 +154,7 @@ def deleted():
         kp("listener del run-8080")
         expect(process.wait(limit(10)), 2, "status")
         says = process.stderr.read().splitlines()[0]
-        expect(says, 'kproxy: run "run-8080": somebody has deleted it',
+        expect(says, 'kproxy: run "run-8080": it was deleted meanwhile',
                "what it says")
     kp("upstream del run-8080", check=False)
 

@@ -133,7 +133,7 @@ def active():
             try:
                 waiting = []
                 for n in range(CLIENTS):
-                    wait_for(ready, "connections are made ahead")
+                    wait_for(ready, "there are idle connections")
                     here = connect()
                     here.sendall(b"who")
                     there = with_word(listener, waiting, b"who")
@@ -142,7 +142,7 @@ def active():
                     there.close()
                 row = show("server show app")[1]["preconnect"]
                 if not row["used"]:
-                    raise Failed("no connection that was made ahead was used")
+                    raise Failed("no idle connection was used")
             finally:
                 kp("server set app 10.2.0.2:9000 weight 1")
                 kp("upstream set app preconnect 0")
@@ -179,8 +179,8 @@ def with_word(listener, waiting, word):
 @scene("a program takes everything that it sees, listening sockets as well")
 def everything():
     with taker(bpf.PASSIVE, bpf.ACTIVE, bpf.LISTEN) as taken:
-        kp("listener set web address 10.1.0.1:8000")
-        kp("listener set web address 10.1.0.1:8000,[fd01::1]:8000")
+        kp("listener set web listen 10.1.0.1:8000")
+        kp("listener set web listen 10.1.0.1:8000,[fd01::1]:8000")
         taken.expect_ours_kept(bpf.OUR_LISTENER)
         serve_all()
         taken.expect_ours_kept(least=2 * CLIENTS)
@@ -243,10 +243,10 @@ def moved():
             listener = listen()
             socks = [connect() for _ in range(CLIENTS)]
             for n in range(3):
-                kp(f"listener set web address {both},10.1.0.1:8001")
+                kp(f"listener set web listen {both},10.1.0.1:8001")
                 for sock in socks:
                     sock.sendall(b"w")
-                kp(f"listener set web address {both}")
+                kp(f"listener set web listen {both}")
         finally:
             kp("listener set web maxconn 0")
         for _ in socks:

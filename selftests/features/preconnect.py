@@ -293,7 +293,7 @@ def refused():
                           ("source client", "preconnect 1")):
         kp(f"upstream set app {first}")
         done = kp(f"upstream set app {second}", check=False)
-        expect("does not go with" in done.stderr and done.returncode, 2,
+        expect("cannot be combined" in done.stderr and done.returncode, 2,
                f"{second}: {done.stderr.strip()}")
         kp("upstream set app preconnect 0 source default")
     done = kp("upstream set app preconnect 257", check=False)

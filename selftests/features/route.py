@@ -204,7 +204,7 @@ def in_use():
         done = kp("upstream del spare", check=False)
         expect((done.returncode, done.stderr),
                (2, 'kproxy: upstream "spare": a route of listener "web" still '
-                   'leads to it\n'), "deleting it")
+                   'uses it\n'), "deleting it")
         kp("listener add more 10.1.0.1:8001 upstream app")
         kp("route add more sni a.example upstream spare")
         kp("route del web sni a.example")
@@ -595,8 +595,8 @@ def refused_files():
             (config(("a.example", "none")),
              'route "web": upstream none: the file has no such upstream'),
             (config(("a.example", "app"), ("A.example", "app")),
-             'route "web": sni A.example: the listener has a route for it '
-             'already'),
+             'route "web": sni A.example: the listener already has a route for '
+             'it'),
             (config(("a..b", "app")), 'route "web": sni a..b: a server name'),
             (CONFIG.replace("ROUTES", "routes: [{sni: a.b}]"),
              'route "web": upstream NAME is missing'),

@@ -117,6 +117,27 @@ def slow():
     wait_gone()
 
 
+@scene("the side that is waited for is called slow")
+def slow_side():
+    idle = pair()
+    for fast, side in ((0, "server"), (1, "client")):
+        ends = pair(client={"rcvbuf": 4096}, server={"rcvbuf": 4096})
+        # A session that does not move is the same in two samples.
+        fill_quickly(ends[fast], Stream(1))
+        row = json.loads(top("sort wait"))["sessions"][0]
+        expect((row["client"], row["slow"]),
+               ("%s:%d" % ends[0].getsockname(), side), "the slow side")
+        expect_between(row["wait"], 90, 100, "percent")
+        row = json.loads(top("sort wait"))["sessions"][1]
+        expect((row["client"], row["slow"], row["wait"]),
+               ("%s:%d" % idle[0].getsockname(), "", 0), "an idle one")
+        for sock in ends:
+            sock.close()
+        wait_for(lambda: len(sessions()) == 1, "that session is gone")
+    close_all()
+    wait_gone()
+
+
 @scene("as text, when it is not on a terminal")
 def text():
     with Traffic():

@@ -95,7 +95,7 @@ limit_objects() {
 		fails kproxy upstream add more
 		fails kproxy server add app 127.0.0.1:9100
 		fails kproxy listener add more 127.0.0.1:81 upstream app
-		fails kproxy listener set web address 127.0.0.1:80,127.0.0.2:80
+		fails kproxy listener set web listen 127.0.0.1:80,127.0.0.2:80
 		fails kproxy route add web sni n4 upstream app
 		# A refusal costs nothing, and a deletion makes room.
 		for i in 1 2 3; do

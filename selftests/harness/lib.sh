@@ -257,12 +257,13 @@ lacks() { # PATTERN FILE
 # refused STATUS PATTERN COMMAND...: it fails with this status, prints nothing
 # but one line on standard error, and that matches.
 refused() {
-	local want=$1 pattern=$2 got=0
+	local want=$1 pattern=$2 got=0 lines
 
 	shift 2
 	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null || got=$?
-	if ((got != want)) || [[ -s $tmp/out ]] ||
-		(($(wc -l <"$tmp/err") != 1)) || ! grep -qE -- "$pattern" "$tmp/err"; then
+	mapfile -t lines <"$tmp/err"
+	if ((got != want || ${#lines[@]} != 1)) || [[ -s $tmp/out ]] ||
+		[[ ! ${lines[0]} =~ $pattern ]]; then
 		echo "want status $want and one line like: $pattern"
 		echo "of: $*"
 		echo "got status $got, standard output:"

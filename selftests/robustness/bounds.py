@@ -214,7 +214,7 @@ def staged_uses():
     begin(nl)
     stage("listener-set", attr(L["name"], "l0"), attr(L["upstream"], "new"))
     stage("upstream-del", *delete)
-    expect(try_commit()[1], 'upstream "old": a route of listener "l1" still leads to it',
+    expect(try_commit()[1], 'upstream "old": a route of listener "l1" still uses it',
            "the refusal")
     # An aborted one is forgotten.
     begin(nl)
@@ -223,7 +223,7 @@ def staged_uses():
     begin(nl)
     stage("listener-set", attr(L["name"], "l0"), attr(L["upstream"], "new"))
     stage("upstream-del", *delete)
-    expect(try_commit()[1], 'upstream "old": a route of listener "l1" still leads to it',
+    expect(try_commit()[1], 'upstream "old": a route of listener "l1" still uses it',
            "the refusal after an abort")
     # The route goes, the listener stays; and comes back.
     begin(nl)
@@ -236,7 +236,7 @@ def staged_uses():
     stage("route-del", *route)
     stage("route-add", *route, attr(R["upstream"], "old"))
     stage("upstream-del", *delete)
-    expect(try_commit()[1], 'upstream "old": a route of listener "l1" still leads to it',
+    expect(try_commit()[1], 'upstream "old": a route of listener "l1" still uses it',
            "the refusal")
     # A refused request leaves nothing behind.
     begin(nl)
@@ -270,7 +270,7 @@ def staged_max():
     refusals = many(nl, "upstream-set", [words] * most, refused=True)
     expect(refusals, most - 1, "refusals")
     answer = nl.ask(COMMAND["upstream-set"], *words)
-    want = "it is changed twice" if QUICK else \
+    want = "changed twice" if QUICK else \
         f"a transaction has at most {most} requests"
     if want not in (answer.message or ""):
         raise Failed(f"it said {answer}")
@@ -550,7 +550,7 @@ def established_at(sock):
     return time.monotonic() - struct.unpack_from("I", info, 56)[0] / 1000
 
 
-@scene("connections made ahead in one namespace do not delay another's")
+@scene("idle connections of one namespace do not delay another's")
 def preconnect_fairness():
     """All of the first are asked for before the one of the second."""
     count, ports = 1000 if QUICK else 4000, 8

@@ -137,7 +137,7 @@ def applied():
     expect(apply(text, "--dry-run"), "", "what there is to do before")
     destroy("src", "10.1.0.1")
     expect(apply(text, "--dry-run"),
-           "listener set web address 10.1.0.1:8000,[fd01::1]:8000"
+           "listener set web listen 10.1.0.1:8000,[fd01::1]:8000"
            "  # was dead 10.1.0.1:8000\n", "what there is to do")
     apply(text)
     expect(dead(), None, "dead addresses")
@@ -158,7 +158,7 @@ def applied():
 def given():
     begin()
     destroy()
-    kp(f"listener set web address {','.join(BOTH)}")
+    kp(f"listener set web listen {','.join(BOTH)}")
     expect(dead(), None, "dead addresses")
     expect_served()
     expect_served(FRONT6)

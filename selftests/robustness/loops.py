@@ -17,7 +17,7 @@ topology
 simple_proxy
 """
 
-# Most sessions in a row, as module/session.c has it.
+# Most chained sessions, as module/session.c has it.
 HOPS = 8
 
 
@@ -58,12 +58,12 @@ def expect_bounded(names, to, clients=1, **options):
     before = counted(*names)
     socks = [knock(to, **options) for _ in range(clients)]
     for sock in filter(None, socks):
-        expect_reset(sock, "the client of a circle")
+        expect_reset(sock, "the client of a loop")
         sock.close()
     wait_gone()
     after = counted(*names)
     expect((after[0] - before[0], after[1] - before[1]),
-           (HOPS * clients, clients), "sessions and refusals of a circle")
+           (HOPS * clients, clients), "sessions and refusals of a loop")
 
 
 @scene("a listener that is its own server")
@@ -117,7 +117,7 @@ def early_bytes():
                     sock.sendall(b"round" * 1000)
             with contextlib.suppress(ConnectionResetError):
                 if sock:
-                    raise Failed(f"a circle answered {sock.recv(1)}")
+                    raise Failed(f"a loop answered {sock.recv(1)}")
             # And a client that does not wait for it.
             hit_and_run(("10.1.0.1", 8100))
         wait_gone()
@@ -191,7 +191,7 @@ def others():
         if most > 1 + 11 * HOPS:
             raise Failed(f"{most} sessions at once: they pile up")
         wait_for(lambda: len(show("session show")) == 1,
-                 "the circle is empty")
+                 "the loop is empty")
     expect_echo(client, b"still here")
     client.close()
     echo.close()

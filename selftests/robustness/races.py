@@ -40,7 +40,7 @@ HANGS = 12
 UP, DRAIN, DOWN = range(3)
 CPUS = sorted(os.sched_getaffinity(0))
 
-# What an emulated processor is too slow for: nothing is held back there.
+# What an emulated processor is too slow for: nothing is coalesced there.
 NEVER = {"coalesce", "coalesce_timer"}
 # Two CPUs must meet by chance, which a short walk may miss.
 RARE = {"data_busy", "pump_owned", "life_owner"}

@@ -64,7 +64,7 @@ prints '(default 10m)' listener help
 prints 'keepalive IDLE,INTERVAL,COUNT|off' listener help
 prints '(default 60s,10s,6)' upstream help
 prints 'balance roundrobin|leastconn|random|maglev' up h
-prints 'allow CIDR[,CIDR]...      networks whose clients are let in (default all)' \
+prints 'allow CIDR[,CIDR]...      networks whose clients are admitted (default all)' \
 	listener help
 prints 'accept-proxy off|on' listener help
 prints 'balance roundrobin' up h
@@ -123,7 +123,7 @@ refused 1 'listener "web": deny host: not a network, write ADDR/LEN' \
 	l set web deny host
 refused 1 'listener "web": deny 10.9.9.9/8: is given twice' \
 	l set web deny 10.0.0.0/8,10.9.9.9/8
-refused 1 'listener "web": allow "": a network of the list is empty' \
+refused 1 'listener "web": allow "": empty network in the list' \
 	l set web allow ,
 refused 1 'listener "web": accept-proxy yes: must be off or on' \
 	l set web accept-proxy yes
@@ -145,15 +145,15 @@ refused 1 'listener "web": upstream a/b: a name is 1 to 63 of A-Za-z0-9._-' \
 refused 1 'listener "web": nodelay yes: must be off or on' l set web nodelay yes
 refused 1 'listener "web": keepalive 60s: must be IDLE,INTERVAL,COUNT, as 60s,10s,6, or off' \
 	l set web keepalive 60s
-refused 1 'listener "web": keepalive 500ms,10s,6: a time of it is 1s to 32767s, in whole seconds' \
+refused 1 'listener "web": keepalive 500ms,10s,6: times must be 1s to 32767s, in whole seconds' \
 	l set web keepalive 500ms,10s,6
-refused 1 'listener "web": keepalive 60s,10h,6: a time of it is 1s to 32767s, in whole seconds' \
+refused 1 'listener "web": keepalive 60s,10h,6: times must be 1s to 32767s, in whole seconds' \
 	l set web keepalive 60s,10h,6
-refused 1 'listener "web": keepalive 60s,10s,128: its count is 1 to 127' \
+refused 1 'listener "web": keepalive 60s,10s,128: count must be 1 to 127' \
 	l set web keepalive 60s,10s,128
-refused 1 'listener "web": keepalive 60s,10s: its count is 1 to 127' \
+refused 1 'listener "web": keepalive 60s,10s: count must be 1 to 127' \
 	l set web keepalive 60s,10s
-refused 1 'listener "web": keepalive 60s,10s,6,: it has three parts' \
+refused 1 'listener "web": keepalive 60s,10s,6,: must have three parts, as 60s,10s,6' \
 	l set web keepalive 60s,10s,6,
 refused 1 'listener "web": rcvbuf 64q: the unit of a size is k, m or g' \
 	l set web rcvbuf 64q
@@ -170,11 +170,18 @@ refused 1 'upstream "app": mark 4294967296: must be 0 to 4294967295' \
 	u set app mark 4294967296
 refused 1 'upstream "app": pacing 10m: a rate needs a unit: bit, kbit, mbit, gbit or tbit' \
 	u set app pacing 10m
-refused 1 'listener "web": an option to set is missing' l set web
-refused 1 'listener "web": an address of the list is empty' \
+refused 1 'listener "web": no option is given' l set web
+refused 1 'listener "web": empty address in the list' \
 	l add web '*:80,' upstream app
 refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
 	l add web '*:80,10.0.0.1:80,10.0.0.1:80' upstream app
+refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
+	l set web listen '10.0.0.1:80,10.0.0.1:80'
+# What "listen" was called before.
+refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
+	l set web address '10.0.0.1:80,10.0.0.1:80'
+refused 1 'listener "web": address 10.0.0.1:80: is given twice' \
+	l set web addresses '10.0.0.1:80,10.0.0.1:80'
 refused 1 'listener "web": unexpected "now"' l del web now
 refused 1 'listener "web": rate 0: must be 1/s to 4294967295/s' \
 	l drain web rate 0
@@ -190,7 +197,7 @@ refused 1 'upstream "app": retries 65: must be 0 to 64' u add app retries 65
 refused 1 'server: UPSTREAM is missing, try "kproxy server help"' server add
 refused 1 'server: upstream "a b": a name is 1 to 63 of A-Za-z0-9._-' \
 	server add 'a b' 10.0.0.1:80
-refused 1 'server "*:80": a server cannot be any address' \
+refused 1 'server "*:80": a server needs a specific address' \
 	server add app '*:80'
 refused 1 'server "10.0.0.1:80": weight 257: must be 0 to 256' \
 	server add app 10.0.0.1:80 weight 257
@@ -232,7 +239,7 @@ refused 1 'stats: unexpected "x"' stats show x
 refused 1 'pool: unexpected "x"' pool show x
 
 refused 1 '/no/such: No such file or directory' -b /no/such
-refused 1 'unexpected "l" beside a batch file' -b /dev/null l s
+refused 1 'unexpected "l" with a batch file' -b /dev/null l s
 batch_refused 1 '4: unknown object "x", try "kproxy help"' \
 	'# comment\n\n  # more\n  x y # z\nversion\n'
 batch_refused 1 '1: listener "a b": a name is 1 to 63 of A-Za-z0-9._-' \
@@ -272,6 +279,8 @@ file_accepted 'a listener may have routes' \
 	'upstreams: {a: }\nlisteners: {w: {upstream: a, listen: "*:80", routes: [{upstream: a, sni: "*.b"}]}, v: {upstream: a, listen: "*:81", routes: }}\n'
 file_accepted 'an alias stands for what it names' \
 	'upstreams:\n  a: &a\n    servers: [{address: "10.0.0.1:80"}]\n  b: *a\n'
+file_accepted 'booleans of YAML, and parts of a unit' \
+	'upstreams: {a: {check: false, keepalive: no, nodelay: No, interval: 1.5s, servers: [{address: "10.0.0.1:80", backup: TRUE}]}}\nlisteners: {w: {upstream: a, listen: "*:80", accept-proxy: yes, transparent: off}}\n'
 file_accepted 'JSON is YAML' \
 	'{"upstreams": {"a": {"retries": 1,\n\t"servers": [{"address": "[::1]:80"}]}}}'
 awk 'BEGIN { print "upstreams:"
@@ -282,11 +291,11 @@ awk 'BEGIN { print "upstreams:"
 ./kproxy config check "$dir/many" 2>"$dir/err"
 result $((! $?)) 'twice 10,000 servers are a configuration'
 sed '/u10000/,+1d' "$dir/many" >"$dir/toomany"
-refused 1 "$dir/toomany:16388:18: server \"10.0.65.134:80\": upstream \"u0\" has 16384 servers, which is the most" \
+refused 1 "$dir/toomany:16388:18: server \"10.0.65.134:80\": upstream \"u0\": at most 16384 servers" \
 	config check "$dir/toomany"
 
-file_refused '' ' the file is empty; "{}" is a configuration of nothing' ''
-file_refused '' ' the file is empty; "{}" is a configuration of nothing' '# x\n'
+file_refused '' ' the file is empty; an empty configuration is {}' ''
+file_refused '' ' the file is empty; an empty configuration is {}' '# x\n'
 file_refused 2:1: ' a second document "---"' '{}\n---\n{}\n'
 file_refused 2:1: ' not YAML: did not find expected node content' \
 	'upstreams: [\n'
@@ -312,6 +321,8 @@ file_refused 4:5: ' upstream "a": "retries" is given twice' \
 	'upstreams:\n  a:\n    retries: 1\n    retries: 1\n'
 file_refused 3:13: ' upstream "a": retries "": not a number' \
 	'upstreams:\n  a:\n    retries:\n'
+file_refused 3:12: ' upstream "a": check true: must be off or tcp' \
+	'upstreams:\n  a:\n    check: true\n'
 file_refused 3:14: ' upstream "a": "retries" must be a word or a list of words' \
 	'upstreams:\n  a:\n    retries: {b: c}\n'
 file_refused 3:14: ' upstream "a": "servers" must be a list' \
@@ -322,9 +333,9 @@ file_refused 4:9: ' server: "address" is missing' \
 	'upstreams:\n  a:\n    servers:\n      - weight: 1\n'
 file_refused 5:17: ' server "10.0.0.1:80": weight 257: must be 0 to 256' \
 	'upstreams:\n  a:\n    servers:\n      - address: 10.0.0.1:80\n        weight: 257\n'
-file_refused 5:18: ' server "10.0.0.1:80": upstream "a" has it already' \
+file_refused 5:18: ' server "10.0.0.1:80": upstream "a" already has it' \
 	'upstreams:\n  a:\n    servers:\n      - address: 10.0.0.1:80\n      - address: "[::ffff:10.0.0.1]:80"\n'
-file_refused 4:18: ' server "*:80": a server cannot be any address' \
+file_refused 4:18: ' server "*:80": a server needs a specific address' \
 	'upstreams:\n  a:\n    servers:\n      - address: "*:80"\n'
 file_refused 2:3: ' listener "w": "listen" is missing' 'listeners:\n  w:\n'
 file_refused 2:3: ' listener "w": option "upstream" is missing' \
@@ -339,7 +350,7 @@ file_refused 3:13: ' listener "w": "listen" must not be empty' \
 	'listeners:\n  w:\n    listen: []\n'
 file_refused 3:14: ' listener "w": "*:80,*:81": more than one item' \
 	'listeners:\n  w:\n    listen: ["*:80,*:81"]\n'
-file_refused 4:37: ' listener "v": address *:80: listener "w" has it already' \
+file_refused 4:37: ' listener "v": address *:80: already used by listener "w"' \
 	'upstreams: {a: }\nlisteners:\n  w: {upstream: a, listen: "*:80"}\n  v: {upstream: a, listen: ["*:81", "*:80"]}\n'
 # file_refused PLACE LINE ROUTES: those of a listener.
 routes_refused() {
@@ -356,7 +367,7 @@ routes_refused 6:20: ' route "w": sni b.: a server name is letters, digits, - an
 	'[{sni: b., upstream: a}]'
 routes_refused 6:33: ' route "w": upstream c: the file has no such upstream' \
 	'[{sni: b, upstream: c}]'
-routes_refused 6:43: ' route "w": sni B: the listener has a route for it already' \
+routes_refused 6:43: ' route "w": sni B: the listener already has a route for it' \
 	'[{sni: b, upstream: a}, {sni: B, upstream: a}]'
 refused 1 '/no/such: No such file or directory' config check /no/such
 refused 1 '/dev/zero: larger than 16 MiB' config check /dev/zero

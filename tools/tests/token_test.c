@@ -25,7 +25,16 @@ static const struct test_case times[] = {
 	{ "10m", "10m" }, { "1h", "1h" }, { "1d", "24h" }, { "7d", "168h" },
 	{ "2000ms", "2s" }, { "90s", "90s" }, { "60m", "1h" },
 	{ "1500ms", "1500ms" }, { "10", no_unit }, { "10x", no_unit },
-	{ "1m30s", no_unit }, { "1.5s", no_unit }, { "2 s", no_unit },
+	{ "1m30s", no_unit }, { "1.5", no_unit }, { "2 s", no_unit },
+	{ "1.5s", "1500ms" }, { "0.25m", "15s" },
+	{ "0.0s", "0" }, { "1.50h", "90m" },
+	{ "0.0010000000000000000s", "1ms" },
+	{ "1.5ms", "! a time is whole milliseconds" },
+	{ "0.0005s", "! a time is whole milliseconds" },
+	{ "0.0000000000001d", "! a time is whole milliseconds" },
+	{ "1.s", "! a digit must follow the point" },
+	{ "1..5s", "! a digit must follow the point" },
+	{ ".5s", bad_time }, { "1.5.5s", no_unit },
 	{ "", bad_time }, { "s", bad_time }, { "-1s", bad_time },
 	{ "+1s", bad_time }, { " 1s", bad_time },
 	{ "18446744073709551615d", "! time is too long" },
@@ -98,7 +107,7 @@ static const struct test_case snis[] = {
 static const char bad_port[] = "! port must be 1 to 65535";
 static const char no_port[] = "! a port is missing, write ADDR:PORT";
 static const char no_brackets[] =
-	"! an IPv6 address stands in brackets: [ADDR]:PORT";
+	"! an IPv6 address needs brackets: [ADDR]:PORT";
 static const char no_scope[] =
 	"! a link-local address needs a scope: [ADDR%DEV]:PORT";
 
@@ -111,7 +120,7 @@ static const struct test_case endpoints[] = {
 	{ "[fe80::1%1]:80", "[fe80::1%lo]:80" },
 	{ "[fe80::1%999999]:80", "[fe80::1%999999]:80" },
 	{ "[fe80::1]:80", no_scope },
-	{ "[fe80::1%nosuchdev]:80", "! there is no such interface" },
+	{ "[fe80::1%nosuchdev]:80", "! no such interface" },
 	{ "[fe80::1%]:80", "! not the name of an interface" },
 	{ "[fe80::1%0123456789abcdef]:80", "! not the name of an interface" },
 	{ "[2001:db8::1%lo]:80", "! only a link-local address has a scope" },
@@ -129,8 +138,8 @@ static const struct test_case endpoints[] = {
 	{ "10.1:80", "! not an IPv4 address" },
 	{ "80:80", "! not an IPv4 address" },
 	{ "0x7f000001:80", "! not an IPv4 address" },
-	{ "a b:80", "! not an address and not a host name" },
-	{ "10.0.0.1/8:80", "! not an address and not a host name" },
+	{ "a b:80", "! neither an address nor a host name" },
+	{ "10.0.0.1/8:80", "! neither an address nor a host name" },
 };
 
 static const struct test_case prefixes[] = {
@@ -143,7 +152,7 @@ static const struct test_case prefixes[] = {
 	{ "2001:db8::/129", "! prefix length must be 0 to 128" },
 	{ "10.0.0.0/", "! prefix length must be 0 to 32" },
 	{ "10.0.0.0/8/8", "! prefix length must be 0 to 32" },
-	{ "/8", "! address is empty" }, { "*", "! not an address and not a host name" },
+	{ "/8", "! address is empty" }, { "*", "! neither an address nor a host name" },
 };
 
 /* Words are shown in <>. */

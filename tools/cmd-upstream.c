@@ -50,6 +50,7 @@ static const struct option_spec options[] = {
 	  .max = KPROXY_TIME_MAX, .def = 30000,
 	  .help = "how long it is out" },
 	{ .name = "check", .type = &option_check, .value = "off|tcp|send|PRESET",
+	  .words = check_words,
 	  .attr = KPROXY_A_UPSTREAM_CHECK, .def = KPROXY_CHECK_OFF,
 	  .help = "how servers are checked; presets: http [HOST][/PATH], redis, smtp, mysql, postgres" },
 	{ .name = "check-send", .type = &option_text, .value = "TEXT",

@@ -52,7 +52,7 @@ static const struct preset presets[] = {
 
 static const struct bytes http_expect = BYTES("HTTP/1.[01] [23]");
 
-static const char *const words[] = {
+const char *const check_words[] = {
 	[KPROXY_CHECK_OFF] = "off",
 	[KPROXY_CHECK_TCP] = "tcp",
 	[KPROXY_CHECK_SEND] = "send",
@@ -209,8 +209,8 @@ static int put_check(const struct ctx *ctx, const struct option_spec *option,
 	const struct preset *preset;
 	uint32_t i;
 
-	for (i = 0; words[i]; i++) {
-		if (strcmp(words[i], text))
+	for (i = 0; check_words[i]; i++) {
+		if (strcmp(check_words[i], text))
 			continue;
 		request_u32(req, option->attr, option->name, text, i);
 		return STATUS_DONE;
@@ -231,8 +231,8 @@ static json_t *get_check(const struct option_spec *option, struct nlattr *attr)
 
 	if (value == option->def)
 		return NULL;
-	if (value < sizeof(words) / sizeof(*words) - 1)
-		return json_string(words[value]);
+	if (value < sizeof(check_words) / sizeof(*check_words) - 1)
+		return json_string(check_words[value]);
 	return json_sprintf("%u", value);
 }
 
@@ -240,7 +240,7 @@ static void format_check(const struct option_spec *option, uint64_t value,
 			 char *buf)
 {
 	(void)option;
-	snprintf(buf, OPTION_TEXT_MAX, "%s", words[value]);
+	snprintf(buf, OPTION_TEXT_MAX, "%s", check_words[value]);
 }
 
 /* "http" may be followed by a word that says where. */

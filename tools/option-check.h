@@ -8,6 +8,7 @@ struct nlattr;
 
 /* How servers are checked: a word, or a preset of a text and a pattern. */
 extern const struct option_type option_check;
+extern const char *const check_words[];
 /* Any bytes, with the escapes of C. At most .max. */
 extern const struct option_type option_text;
 /* The same for a pattern, in which \*, \?, \[, \] and \\ are kept. */

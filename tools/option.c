@@ -19,6 +19,7 @@
 #include "compiler.h"
 #include "ctx.h"
 #include "field.h"
+#include "option-check.h"
 #include "print.h"
 #include "request.h"
 #include "text.h"
@@ -464,7 +465,7 @@ static bool has_word(const struct option_spec *option, const char *word)
 
 	if (option->type == &option_keepalive)
 		return !strcmp(word, "off");
-	if (option->type != &option_word)
+	if (option->type != &option_word && option->type != &option_check)
 		return false;
 	for (i = 0; option->words[i]; i++)
 		if (!strcmp(option->words[i], word))

@@ -191,7 +191,7 @@ refused 1 'listener "web": deadline 5: a time needs a unit: ms, s, m, h or d' \
 refused 1 'listener "web": unexpected "now"' l del web kill now
 refused 1 'listener "a\x0ab": a name is 1 to 63 of A-Za-z0-9._-' l s "a
 b"
-refused 1 'upstream "app": balance fair: must be roundrobin or leastconn or random or maglev' \
+refused 1 'upstream "app": balance fair: must be roundrobin or leastconn or random or maglev or latency' \
 	u add app balance fair
 refused 1 'upstream "app": retries 65: must be 0 to 64' u add app retries 65
 refused 1 'server: UPSTREAM is missing, try "kproxy server help"' server add
@@ -321,7 +321,7 @@ file_refused 4:5: ' upstream "a": "retries" is given twice' \
 	'upstreams:\n  a:\n    retries: 1\n    retries: 1\n'
 file_refused 3:13: ' upstream "a": retries "": not a number' \
 	'upstreams:\n  a:\n    retries:\n'
-file_refused 3:12: ' upstream "a": check true: must be off or tcp' \
+file_refused 3:12: ' upstream "a": check true: must be off, tcp, send, http, redis, smtp, mysql or postgres' \
 	'upstreams:\n  a:\n    check: true\n'
 file_refused 3:14: ' upstream "a": "retries" must be a word or a list of words' \
 	'upstreams:\n  a:\n    retries: {b: c}\n'

@@ -7,6 +7,7 @@
  * A server that was slow gets no sessions by which it could show that it is slow no
  * longer. So an average that gets no new values is halved every 10 seconds.
  */
+#include <linux/bits.h>
 #include <linux/jiffies.h>
 #include <linux/minmax.h>
 
@@ -19,7 +20,7 @@
 #define HALF (10 * HZ)
 
 /* Longer times are all the same: 8 seconds. */
-#define DELAY_MAX (1U << 23)
+#define DELAY_MAX BIT(23)
 
 /* Of a cost, see balance.c: no product of what is compared needs more than 64 bits. */
 #define COST_SHIFT 12
@@ -79,8 +80,10 @@ static unsigned int latency_pick(const struct kproxy_balancer *b, u32 hash)
 	one = kproxy_delay_get(b->entries[first].delay);
 	other = kproxy_delay_get(b->entries[second].delay);
 	/* Until both are known, only the sessions count. */
-	if (!one || !other)
-		one = other = 1;
+	if (!one || !other) {
+		one = 1;
+		other = 1;
+	}
 	return latency_load(&b->entries[second], other) <
 	       latency_load(&b->entries[first], one) ? second : first;
 }

@@ -44,6 +44,8 @@ struct build {
 	struct kproxy_choice *c;
 	const struct kproxy_view *view;
 	const struct kproxy_upstream_options *options;
+	/* the upstream's option, at the beginning of the build */
+	bool fail_open;
 	/* servers that checks have found down belong to it as well */
 	bool open;
 	/* a share is growing */
@@ -79,8 +81,8 @@ static unsigned int build_count(const struct build *build, unsigned int *counts)
 }
 
 /*
- * A server's weight, in parts of SHARE_STEPS while servers' shares may grow. That of
- * one that came back is as much less as it has been back for less than slow-start.
+ * A server's weight; with slow-start, in parts of KPROXY_SHARE_FULL, as many as its
+ * share has grown to.
  */
 static unsigned int build_weight(struct build *build,
 				 struct kproxy_server *server,
@@ -186,7 +188,7 @@ static int build_both(struct build *build, struct kproxy_tiers *tiers,
 
 	err = build_tiers(build, tiers, counts);
 	tiers->open = tiers->nr;
-	if (err || !READ_ONCE(build->options->fail_open))
+	if (err || !build->fail_open)
 		return err;
 	build->open = true;
 	return build_tiers(build, tiers, open);
@@ -228,9 +230,12 @@ static struct kproxy_tiers *choice_new(struct build *build)
 		return ERR_PTR(-ENOMEM);
 	open = counts + KPROXY_PRIORITIES;
 	room = build_count(build, counts);
-	build->open = true;
-	room += build_count(build, open);
-	build->open = false;
+	build->fail_open = READ_ONCE(build->options->fail_open);
+	if (build->fail_open) {
+		build->open = true;
+		room += build_count(build, open);
+		build->open = false;
+	}
 	if (room)
 		tiers = build_all(build, room, counts, open);
 	else

@@ -8,6 +8,7 @@
 
 struct kproxy_listener;
 struct kproxy_net;
+struct kproxy_server;
 struct kproxy_session;
 struct kproxy_upstream;
 union kproxy_addr;

@@ -12,6 +12,7 @@
  * therefore found after as many choices as there are groups. No choice reads
  * more than 2 * GROUP servers and the 256 groups of the largest upstream.
  */
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -105,7 +106,7 @@ static unsigned int best_group(const struct kproxy_balancer *b,
 
 static unsigned int leastconn_pick(const struct kproxy_balancer *b, u32 hash)
 {
-	u32 turn = atomic_fetch_inc(b->turns);
+	u32 turn = kproxy_turns_next(b->turns, jiffies);
 	unsigned int first = kproxy_balance_turn(b, turn);
 
 	if (b->nr <= GROUP)

@@ -7,10 +7,10 @@
  * step is close to the golden section of the ring, because that spreads the
  * turns of a heavy entry most evenly among the others.
  *
- * The only state is a counter that all CPUs share. With a counter per CPU, a
- * few clients would not be served in the order that the configuration suggests.
+ * The only state is the number of the turn (turns.c).
  */
 #include <linux/gcd.h>
+#include <linux/jiffies.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
 
@@ -78,7 +78,7 @@ unsigned int kproxy_balance_turn(const struct kproxy_balancer *b, u32 turn)
 
 static unsigned int roundrobin_pick(const struct kproxy_balancer *b, u32 hash)
 {
-	return kproxy_balance_turn(b, atomic_fetch_inc(b->turns));
+	return kproxy_balance_turn(b, kproxy_turns_next(b->turns, jiffies));
 }
 
 const struct kproxy_balance_ops kproxy_balance_roundrobin = {

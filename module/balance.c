@@ -33,7 +33,7 @@ static const siphash_key_t hash_key = {
 /**
  * kproxy_balance_new() - allocate a balancer
  * @method: the balance method
- * @turns: counts turns; outlives the balancer
+ * @turns: numbers the choices; outlives the balancer
  * @nr: number of servers, at least one
  *
  * Context: process, may sleep.
@@ -41,7 +41,8 @@ static const siphash_key_t hash_key = {
  * memory is short.
  */
 struct kproxy_balancer *kproxy_balance_new(enum kproxy_balance method,
-					   atomic_t *turns, unsigned int nr)
+					   struct kproxy_turns *turns,
+					   unsigned int nr)
 {
 	struct kproxy_balancer *b;
 

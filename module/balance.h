@@ -3,11 +3,13 @@
 #define _KPROXY_BALANCE_H
 
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/types.h>
 #include <uapi/linux/kproxy.h>
 
 struct kproxy_balancer;
 struct kproxy_server;
+struct kproxy_turns_cpu;
 union kproxy_addr;
 
 /* Moving average of how long a server takes to answer. */
@@ -18,6 +20,14 @@ struct kproxy_delay {
 	u32 at;
 };
 
+/* Numbers the choices of an owner, whatever balancer is built for it. */
+struct kproxy_turns {
+	/* a CPU's share of them; NULL: they are taken one by one */
+	struct kproxy_turns_cpu __percpu *cpus;
+	/* turns that were taken so far */
+	atomic_t taken ____cacheline_aligned_in_smp;
+};
+
 /* A balance method. */
 struct kproxy_balance_ops {
 	/*
@@ -26,8 +36,8 @@ struct kproxy_balance_ops {
 	 */
 	int (*build)(struct kproxy_balancer *b);
 	/*
-	 * Return the index of an entry, for a client of this hash. Any context,
-	 * on any number of CPUs at once.
+	 * Return the index of an entry, for a client of this hash. Process
+	 * context, on any number of CPUs at once.
 	 */
 	unsigned int (*pick)(const struct kproxy_balancer *b, u32 hash);
 	/* whether pick() uses the hash */
@@ -56,8 +66,8 @@ struct kproxy_balance_entry {
  */
 struct kproxy_balancer {
 	const struct kproxy_balance_ops *ops;
-	/* turns taken so far, by all balancers built for the same owner */
-	atomic_t *turns;
+	/* of the owner, the same for all balancers built for it */
+	struct kproxy_turns *turns;
 	/* private to the method, from kvmalloc() */
 	void *table;
 	/* sum of all shares, and distance between turns in them */
@@ -73,7 +83,11 @@ struct kproxy_balancer {
 #undef METHOD
 
 struct kproxy_balancer *kproxy_balance_new(enum kproxy_balance method,
-					   atomic_t *turns, unsigned int nr);
+					   struct kproxy_turns *turns,
+					   unsigned int nr);
+void kproxy_turns_init(struct kproxy_turns *turns);
+void kproxy_turns_destroy(struct kproxy_turns *turns);
+u32 kproxy_turns_next(struct kproxy_turns *turns, unsigned long now);
 int kproxy_balance_build(struct kproxy_balancer *b);
 void kproxy_balance_free(struct kproxy_balancer *b);
 unsigned int kproxy_balance_at(const struct kproxy_balancer *b, u32 share);
@@ -85,7 +99,7 @@ u32 kproxy_delay_get(const struct kproxy_delay *delay);
 u32 kproxy_balance_hash(const union kproxy_addr *addr);
 u32 kproxy_balance_rehash(u32 hash);
 
-/* Choose an entry. Context: any. */
+/* Choose an entry. Context: process. */
 static inline unsigned int kproxy_balance_pick(const struct kproxy_balancer *b,
 					       u32 hash)
 {

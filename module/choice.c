@@ -340,6 +340,7 @@ void kproxy_choice_init(struct kproxy_choice *c)
 	mutex_init(&c->lock);
 	INIT_DELAYED_WORK(&c->work, choice_work);
 	kproxy_queue_init(&c->queue);
+	kproxy_turns_init(&c->turns);
 }
 
 /**

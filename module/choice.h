@@ -9,9 +9,9 @@
 #include <linux/workqueue.h>
 #include <uapi/linux/kproxy.h>
 
+#include "balance.h"
 #include "queue.h"
 
-struct kproxy_balancer;
 struct kproxy_server;
 struct kproxy_upstream;
 struct kproxy_upstream_options;
@@ -59,11 +59,11 @@ struct kproxy_choice {
 	/* Sessions for which no server has room. */
 	struct kproxy_queue queue;
 
-	/* What choosing writes. */
-	atomic_t turns ____cacheline_aligned_in_smp;
+	/* What choosing writes is on a line of its own. */
+	struct kproxy_turns turns;
 };
 
-/* What is known of a session that needs a server. */
+/* The session for which a server is chosen. */
 struct kproxy_pick {
 	/* for those ways that hash it */
 	const union kproxy_addr *client;

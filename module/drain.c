@@ -42,7 +42,7 @@ static bool drain_step(struct kproxy_listener *l)
 	struct kproxy_drain *drain = &l->drain;
 	unsigned int due, more, killed;
 
-	if (!atomic_read(&l->sessions))
+	if (!atomic_read(&l->obj.sessions))
 		return false;
 	due = drain_due(drain, jiffies_to_msecs(jiffies - drain->began));
 	kproxy_fault_point(KPROXY_POINT_DRAIN_STEP);
@@ -132,7 +132,7 @@ void kproxy_drain_start(struct kproxy_listener *l, unsigned int rate,
 		.rate = rate,
 		.deadline = deadline,
 		.began = jiffies,
-		.total = atomic_read(&l->sessions),
+		.total = atomic_read(&l->obj.sessions),
 	};
 	kproxy_session_walk_init(&l->drain.walk, kn);
 	list_add_tail(&l->obj.node, &kn->draining);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The listening sockets of a listener, one for each address. Its data_ready
- * queues work on the CPU that received the client's last ACK. The work accepts
- * the clients in the backlog and hands each to a session. There is no thread.
+ * queues work on the CPU that received the client's last ACK. Each CPU has a work
+ * of its own, so several accept at once. The work accepts the clients in the
+ * backlog; each begins its session on the CPU that receives from it (start.c).
+ * There is no thread.
  *
  * A socket is created and bound when its change is made, listens when the
  * change is prepared, and accepts when the change is published. If another
@@ -22,8 +24,8 @@
 #include "owner.h"
 #include "quota.h"
 #include "root.h"
-#include "session.h"
 #include "shared.h"
+#include "start.h"
 
 /* Clients accepted in one go, before others get the worker. */
 #define ACCEPT_BATCH 64
@@ -39,8 +41,18 @@ static void lsock_kick(struct kproxy_listen_sock *lsock, unsigned long delay)
 /* Softirq; the listening socket is not locked. */
 static void lsock_data_ready(struct kproxy_sock *ks)
 {
+	struct kproxy_listen_sock *lsock =
+		container_of(ks, struct kproxy_listen_sock, ks);
+
 	kproxy_fault_point(KPROXY_POINT_LSOCK_READY);
-	lsock_kick(container_of(ks, struct kproxy_listen_sock, ks), 0);
+	/*
+	 * While clients wait for their rate or for memory, leave it to the work
+	 * that is set for then. It is no longer pending when it looks at the
+	 * queue, with a barrier in between, where the client is by now.
+	 */
+	smp_mb();
+	if (likely(!delayed_work_pending(&lsock->accept)))
+		queue_work(kproxy_wq, &this_cpu_ptr(lsock->cpus)->accept);
 }
 
 static void lsock_ignore(struct kproxy_sock *ks)
@@ -58,7 +70,7 @@ static bool listener_full(const struct kproxy_listener *l)
 {
 	unsigned int max = READ_ONCE(l->options.maxconn);
 
-	return max && atomic_read(&l->sessions) >= max;
+	return max && atomic_read(&l->obj.sessions) >= max;
 }
 
 /*
@@ -71,14 +83,14 @@ static bool listener_enter(struct kproxy_listener *l)
 	int sessions;
 
 	if (!max) {
-		atomic_inc(&l->sessions);
+		atomic_inc(&l->obj.sessions);
 		return true;
 	}
-	sessions = atomic_read(&l->sessions);
+	sessions = atomic_read(&l->obj.sessions);
 	do {
 		if ((unsigned int)sessions >= max)
 			return false;
-	} while (!atomic_try_cmpxchg(&l->sessions, &sessions, sessions + 1));
+	} while (!atomic_try_cmpxchg(&l->obj.sessions, &sessions, sessions + 1));
 	return true;
 }
 
@@ -165,7 +177,7 @@ static int lsock_accept_one(struct kproxy_listen_sock *lsock)
 	if (err) {
 		listener_give_back(l);
 	} else if (likely(room) && listener_allows(l, client->sk)) {
-		kproxy_session_start(l, &lsock->ks, client);
+		kproxy_start(lsock, client);
 	} else {
 		listener_give_back(l);
 		kproxy_listener_refused(l);
@@ -187,31 +199,29 @@ static void lsock_report_death(const struct kproxy_listen_sock *lsock)
 		queue_work(kproxy_wq, &lsock->listener->obj.kn->deaths);
 }
 
-static void lsock_accept(struct work_struct *work)
+/* Return true if more may wait, and others are to get the worker first. */
+static bool lsock_accept(struct kproxy_listen_sock *lsock)
 {
-	struct kproxy_listen_sock *lsock =
-		container_of(to_delayed_work(work),
-			     struct kproxy_listen_sock, accept);
 	struct kproxy_listener *l = lsock->listener;
 	unsigned long wait;
 	int n, err;
 
 	if (unlikely(kproxy_lsock_dead(lsock))) {
 		lsock_report_death(lsock);
-		return;
+		return false;
 	}
 	for (n = 0; n < ACCEPT_BATCH; n++) {
 		/* The end of a session brings us back. */
 		if (lsock_empty(lsock) || listener_full(l))
-			return;
+			return false;
 		wait = listener_take(l);
 		if (wait) {
 			lsock_kick(lsock, wait);
-			return;
+			return false;
 		}
 		if (!listener_enter(l)) {
 			listener_give_back(l);
-			return;
+			return false;
 		}
 		err = lsock_accept_one(lsock);
 		if (err == -EBUSY) {
@@ -223,10 +233,53 @@ static void lsock_accept(struct work_struct *work)
 			if (err != -EAGAIN)
 				lsock_kick(lsock, ACCEPT_PAUSE);
 			kproxy_listener_session_ended(l);
-			return;
+			return false;
 		}
 	}
-	lsock_kick(lsock, 0);
+	return true;
+}
+
+static void lsock_accept_work(struct work_struct *work)
+{
+	struct kproxy_listen_sock_cpu *cpu =
+		container_of(work, struct kproxy_listen_sock_cpu, accept);
+
+	if (lsock_accept(cpu->lsock))
+		queue_work(kproxy_wq, &cpu->accept);
+}
+
+static void lsock_accept_later_work(struct work_struct *work)
+{
+	struct kproxy_listen_sock *lsock =
+		container_of(to_delayed_work(work),
+			     struct kproxy_listen_sock, accept);
+
+	if (lsock_accept(lsock))
+		lsock_kick(lsock, 0);
+}
+
+/*
+ * Wait until nothing accepts, nothing can be queued that would, and clients that
+ * were accepted have their sessions.
+ */
+static void lsock_disable(struct kproxy_listen_sock *lsock)
+{
+	int cpu;
+
+	disable_delayed_work_sync(&lsock->accept);
+	for_each_possible_cpu(cpu)
+		disable_work_sync(&per_cpu_ptr(lsock->cpus, cpu)->accept);
+	kproxy_fault_point(KPROXY_POINT_LSOCK_FLUSH);
+	kproxy_start_flush(lsock);
+}
+
+static void lsock_enable(struct kproxy_listen_sock *lsock)
+{
+	int cpu;
+
+	enable_delayed_work(&lsock->accept);
+	for_each_possible_cpu(cpu)
+		enable_work(&per_cpu_ptr(lsock->cpus, cpu)->accept);
 }
 
 /*
@@ -292,7 +345,7 @@ static void lsock_close(struct kproxy_listen_sock *lsock)
 		return;
 	kproxy_sock_detach(&lsock->ks);
 	kproxy_fault_point(KPROXY_POINT_LSOCK_CLOSE);
-	disable_delayed_work_sync(&lsock->accept);
+	lsock_disable(lsock);
 	kproxy_fault_point(KPROXY_POINT_LSOCK_CLOSED);
 	kproxy_sock_abort(&lsock->ks);
 }
@@ -311,13 +364,48 @@ void kproxy_lsock_take_over(struct kproxy_listen_sock *lsock)
 {
 	struct kproxy_listen_sock *donor = lsock->donor;
 
-	/* The donor's work uses its socket. */
-	disable_delayed_work_sync(&donor->accept);
+	/* The donor's works use its socket. */
+	lsock_disable(donor);
 	kproxy_fault_point(KPROXY_POINT_LSOCK_TAKE);
 	kproxy_sock_pass(&donor->ks, &lsock->ks, &lsock_ops);
 	kproxy_fault_point(KPROXY_POINT_LSOCK_ATTACH);
 	lsock->donor = NULL;
 	lsock->claims = false;
+}
+
+static int lsock_init(struct kproxy_listen_sock *lsock)
+{
+	struct kproxy_listen_sock_cpu *one;
+	int cpu;
+
+	lsock->cpus = alloc_percpu_gfp(struct kproxy_listen_sock_cpu,
+				       GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!lsock->cpus)
+		return -ENOMEM;
+	INIT_DELAYED_WORK(&lsock->accept, lsock_accept_later_work);
+	disable_delayed_work(&lsock->accept);
+	for_each_possible_cpu(cpu) {
+		one = per_cpu_ptr(lsock->cpus, cpu);
+		one->lsock = lsock;
+		kproxy_start_init(one);
+		INIT_WORK(&one->accept, lsock_accept_work);
+		disable_work(&one->accept);
+	}
+	return 0;
+}
+
+static void lsocks_free(struct kproxy_listen_sock *lsocks)
+{
+	unsigned int i;
+
+	for (i = 0; i < lsocks->nr; i++)
+		free_percpu(lsocks[i].cpus);
+	kfree(lsocks);
+}
+
+static void lsocks_free_rcu(struct rcu_head *rcu)
+{
+	lsocks_free(container_of(rcu, struct kproxy_listen_sock, rcu));
 }
 
 /**
@@ -339,11 +427,14 @@ kproxy_lsocks_new(struct kproxy_listener *l, const union kproxy_addr *addrs,
 	lsocks = kcalloc(n, sizeof(*lsocks), GFP_KERNEL_ACCOUNT);
 	if (!lsocks)
 		return NULL;
+	lsocks->nr = n;
 	for (i = 0; i < n; i++) {
 		lsocks[i].listener = l;
 		lsocks[i].addr = addrs[i];
-		INIT_DELAYED_WORK(&lsocks[i].accept, lsock_accept);
-		disable_delayed_work(&lsocks[i].accept);
+		if (lsock_init(&lsocks[i])) {
+			lsocks_free(lsocks);
+			return NULL;
+		}
 	}
 	return lsocks;
 }
@@ -363,14 +454,14 @@ void kproxy_lsocks_accept(struct kproxy_listen_sock *lsocks, unsigned int n,
 {
 	while (n--) {
 		if (fresh)
-			enable_delayed_work(&lsocks[n].accept);
+			lsock_enable(&lsocks[n]);
 		mod_delayed_work(kproxy_wq, &lsocks[n].accept, 0);
 	}
 }
 
 /**
  * kproxy_lsocks_close() - close and free listening sockets
- * @lsocks: the listening sockets, the caller's no more; NULL if @n is 0
+ * @lsocks: the listening sockets, freed here; NULL if @n is 0
  * @n: how many
  *
  * Clients that wait there are reset. What a listening socket has claimed may be
@@ -381,14 +472,18 @@ void kproxy_lsocks_accept(struct kproxy_listen_sock *lsocks, unsigned int n,
  */
 void kproxy_lsocks_close(struct kproxy_listen_sock *lsocks, unsigned int n)
 {
-	while (n--) {
-		lsock_close(&lsocks[n]);
-		kproxy_quota_uncharge(lsocks[n].listener->obj.quota,
+	unsigned int i;
+
+	if (!n)
+		return;
+	for (i = 0; i < n; i++) {
+		lsock_close(&lsocks[i]);
+		kproxy_quota_uncharge(lsocks[i].listener->obj.quota,
 				      KPROXY_QUOTA_OBJECTS, 1);
-		if (lsocks[n].claims)
-			lsocks[n].donor->donates = false;
+		if (lsocks[i].claims)
+			lsocks[i].donor->donates = false;
 	}
-	kfree_rcu_mightsleep(lsocks);
+	call_rcu(&lsocks->rcu, lsocks_free_rcu);
 }
 
 static struct kproxy_listen_sock *

@@ -31,14 +31,11 @@ to_listener_change(struct kproxy_change *change)
 
 static void listener_use(struct kproxy_listener *l, struct kproxy_upstream *up)
 {
-	struct kproxy_upstream *old;
+	struct kproxy_upstream *old = kproxy_listener_configured_upstream(l);
 
 	if (up)
 		kproxy_upstream_hold(up);
-	spin_lock(&l->lock);
-	old = l->upstream;
-	l->upstream = up;
-	spin_unlock(&l->lock);
+	rcu_assign_pointer(l->upstream, up);
 	if (old)
 		kproxy_upstream_put(old);
 }
@@ -46,8 +43,10 @@ static void listener_use(struct kproxy_listener *l, struct kproxy_upstream *up)
 /* Count the user of the current upstream. */
 static void listener_count_now(const struct kproxy_listener *l, int one)
 {
-	if (l->upstream)
-		l->upstream->users += one;
+	struct kproxy_upstream *up = kproxy_listener_configured_upstream(l);
+
+	if (up)
+		up->users += one;
 }
 
 static void listener_count_routes(const struct kproxy_listener *l, int one)
@@ -104,7 +103,7 @@ static void listener_publish(struct kproxy_change *change)
 	/* Its first client must be led by them. */
 	if (c->add)
 		kproxy_route_publish(l, c->next.view);
-	if (c->upstream != l->upstream)
+	if (c->upstream != kproxy_listener_configured_upstream(l))
 		listener_use(l, c->upstream);
 	if (fresh)
 		kproxy_exchange_publish(c);

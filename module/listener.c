@@ -172,7 +172,7 @@ void kproxy_listener_refused(struct kproxy_listener *l)
  */
 void kproxy_listener_session_ended(struct kproxy_listener *l)
 {
-	atomic_dec(&l->sessions);
+	atomic_dec(&l->obj.sessions);
 	/* Pairs with the work's start: it sees this count, or we its limit. */
 	smp_mb__after_atomic();
 	if (!READ_ONCE(l->options.maxconn))
@@ -180,6 +180,20 @@ void kproxy_listener_session_ended(struct kproxy_listener *l)
 	spin_lock(&l->lock);
 	kproxy_lsocks_kick(l->lsocks, l->nr_lsocks);
 	spin_unlock(&l->lock);
+}
+
+/**
+ * kproxy_listener_configured_upstream() - the current upstream of a listener
+ * @l: the listener, the lock of its namespace's configuration held
+ *
+ * Context: any.
+ * Return: the upstream, not held; NULL for a listener that is not current.
+ */
+struct kproxy_upstream *
+kproxy_listener_configured_upstream(const struct kproxy_listener *l)
+{
+	return rcu_dereference_protected(l->upstream,
+					 lockdep_is_held(&l->obj.kn->lock));
 }
 
 /**
@@ -193,10 +207,11 @@ struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l)
 {
 	struct kproxy_upstream *up;
 
-	spin_lock(&l->lock);
-	up = l->upstream;
-	if (up)
-		kproxy_upstream_hold(up);
-	spin_unlock(&l->lock);
+	rcu_read_lock();
+	/* One that is about to be freed was replaced. */
+	do
+		up = rcu_dereference(l->upstream);
+	while (up && !kproxy_upstream_tryhold(up));
+	rcu_read_unlock();
 	return up;
 }

@@ -2,6 +2,8 @@
 #ifndef _KPROXY_LISTENER_H
 #define _KPROXY_LISTENER_H
 
+#include <linux/cache.h>
+#include <linux/llist.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -60,11 +62,23 @@ struct kproxy_drain {
 	struct kproxy_session_walk walk;
 };
 
+/* One CPU's part of a listening socket. */
+struct kproxy_listen_sock_cpu {
+	struct kproxy_listen_sock *lsock;
+	/* accepts when a client has come here */
+	struct work_struct accept;
+	/* clients that other CPUs have accepted, how many, and who starts them */
+	struct llist_head handed;
+	atomic_t nr_handed;
+	struct work_struct start;
+};
+
 /* One address of a listener, with its listening socket. */
 struct kproxy_listen_sock {
 	struct kproxy_sock ks;
 	struct kproxy_listener *listener;
-	/* accepts what waits; runs once at a time */
+	struct kproxy_listen_sock_cpu __percpu *cpus;
+	/* accepts what waits, later or when there is room again */
 	struct delayed_work accept;
 	union kproxy_addr addr;
 	/* Under the configuration lock: whose socket it is to take over. */
@@ -73,6 +87,10 @@ struct kproxy_listen_sock {
 	bool donates;
 	/* Its death is announced. Under the configuration lock; a hint elsewhere. */
 	bool death_reported;
+
+	/* How many there are in the array, of the first of them. */
+	unsigned int nr;
+	struct rcu_head rcu;
 };
 
 /* Accepts clients on some addresses for an upstream. */
@@ -81,20 +99,14 @@ struct kproxy_listener {
 	/* Constant. */
 	struct kproxy_stats __percpu *stats;
 
-	/* live sessions, and clients that are being accepted */
-	atomic_t sessions;
-
+	/* Under the configuration lock, read under RCU; held. */
+	struct kproxy_upstream __rcu *upstream;
 	/*
-	 * Protects @rate; and @upstream, which is held, and @lsocks: they are
-	 * changed under the configuration lock, too.
+	 * Changed under the configuration lock and @lock; freed after a grace
+	 * period.
 	 */
-	spinlock_t lock;
-	struct kproxy_upstream *upstream;
-	/* freed after a grace period */
 	struct kproxy_listen_sock *lsocks;
 	unsigned int nr_lsocks;
-	/* of accepted clients */
-	struct kproxy_rate rate;
 
 	/* Under the configuration lock; options and, by RCU, routes read by any. */
 	struct kproxy_listener_options options;
@@ -105,6 +117,12 @@ struct kproxy_listener {
 	struct kproxy_drain drain;
 
 	struct rcu_head rcu;
+
+	/* What accepting within limits writes. */
+	/* Protects @rate, and changes of @lsocks. */
+	spinlock_t lock ____cacheline_aligned_in_smp;
+	/* of accepted clients */
+	struct kproxy_rate rate;
 };
 
 extern const struct kproxy_option kproxy_listener_numbers[];
@@ -121,5 +139,7 @@ void kproxy_lsocks_kick(struct kproxy_listen_sock *lsocks, unsigned int n);
 void kproxy_listener_refused(struct kproxy_listener *l);
 void kproxy_listener_session_ended(struct kproxy_listener *l);
 struct kproxy_upstream *kproxy_listener_upstream(struct kproxy_listener *l);
+struct kproxy_upstream *
+kproxy_listener_configured_upstream(const struct kproxy_listener *l);
 
 #endif /* _KPROXY_LISTENER_H */

@@ -63,7 +63,8 @@ static int put_listener(struct sk_buff *skb, const void *object)
 	unsigned int i;
 
 	if (nla_put_string(skb, KPROXY_A_LISTENER_NAME, l->obj.name) ||
-	    nla_put_string(skb, KPROXY_A_LISTENER_UPSTREAM, l->upstream->obj.name))
+	    nla_put_string(skb, KPROXY_A_LISTENER_UPSTREAM,
+			   kproxy_listener_configured_upstream(l)->obj.name))
 		return -EMSGSIZE;
 	for (i = 0; i < l->nr_lsocks; i++)
 		if (kproxy_netlink_put_addr(skb, KPROXY_A_LISTENER_ADDRESS,
@@ -76,7 +77,7 @@ static int put_listener(struct sk_buff *skb, const void *object)
 		return -EMSGSIZE;
 	kproxy_stats_sum(l->stats, &sum);
 	return kproxy_netlink_put_counters(skb, KPROXY_A_LISTENER_STATS, &sum,
-					   atomic_read(&l->sessions));
+					   atomic_read(&l->obj.sessions));
 }
 
 /**
@@ -240,7 +241,7 @@ static int set_listener_to(struct kproxy_view *view, struct kproxy_listener *l,
 			   union kproxy_addr *addrs)
 {
 	struct kproxy_listener_options options = l->options;
-	struct kproxy_upstream *up = l->upstream;
+	struct kproxy_upstream *up = kproxy_listener_configured_upstream(l);
 	int n, err;
 
 	if (info->attrs[KPROXY_A_LISTENER_UPSTREAM]) {

@@ -47,9 +47,9 @@ void kproxy_net_totals(struct kproxy_net *kn, struct kproxy_stats *sum,
 	mutex_lock(&kn->lock);
 	kproxy_stats_sum(kn->stats, &now);
 	for (i = 0; i < KPROXY_COUNTS; i++)
-		sum->count[i] = now.count[i] - kn->base.count[i];
+		sum->count[i] = now.count[i] - kn->base->count[i];
 	if (reset)
-		kn->base = now;
+		*kn->base = now;
 	mutex_unlock(&kn->lock);
 }
 
@@ -68,7 +68,10 @@ int kproxy_net_setup(struct kproxy_net *kn)
 	kn->names = kcalloc(1 << KPROXY_NAME_BITS, sizeof(*kn->names),
 			    GFP_KERNEL_ACCOUNT);
 	kn->stats = kproxy_stats_new();
-	if (!kn->names || !kn->stats ||
+	kn->base = kzalloc(sizeof(*kn->base), GFP_KERNEL_ACCOUNT);
+	kn->cpus = alloc_percpu_gfp(struct kproxy_net_cpu,
+				    GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!kn->names || !kn->stats || !kn->base || !kn->cpus ||
 	    kproxy_quota_new(kn->net, &kn->quota))
 		goto err_memory;
 	if (kproxy_session_table_init(kn))
@@ -84,6 +87,10 @@ err_table:
 err_memory:
 	kproxy_quota_put(kn->quota);
 	kn->quota = NULL;
+	free_percpu(kn->cpus);
+	kn->cpus = NULL;
+	kfree(kn->base);
+	kn->base = NULL;
 	kproxy_stats_free(kn->stats);
 	kn->stats = NULL;
 	kfree(kn->names);
@@ -144,6 +151,8 @@ static void __net_exit netns_exit(struct net *net)
 	kproxy_admission_destroy(&kn->admission);
 	kproxy_session_table_destroy(kn);
 	kproxy_log_close(kn->log);
+	free_percpu(kn->cpus);
+	kfree(kn->base);
 	kproxy_stats_free(kn->stats);
 	kfree(kn->names);
 	kproxy_quota_put(kn->quota);

@@ -2,6 +2,8 @@
 #ifndef _KPROXY_OBJECT_H
 #define _KPROXY_OBJECT_H
 
+#include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
@@ -64,8 +66,6 @@ struct kproxy_object {
 	u64 id;
 	char name[KPROXY_NAME_MAX + 1];
 
-	refcount_t refs;
-
 	/*
 	 * Under the configuration lock. Both lists contain the objects of all
 	 * views; @node is in the order of the ids.
@@ -73,6 +73,11 @@ struct kproxy_object {
 	struct list_head node;
 	struct hlist_node by_name;
 	struct kproxy_states states;
+
+	/* What each session writes, on one line. */
+	refcount_t refs ____cacheline_aligned_in_smp;
+	/* a listener's live sessions, and clients that are being accepted */
+	atomic_t sessions;
 };
 
 struct kproxy_next *kproxy_next(const struct kproxy_states *states,

@@ -27,6 +27,18 @@ enum kproxy_pump_result {
 	KPROXY_PUMP_BROKEN,
 };
 
+/* What the session wants of a direction. */
+enum kproxy_pump_flag {
+	/* The pump work is to run it. */
+	KPROXY_PUMP_WANTED,
+	/* That run was deferred because the to socket's lock was busy. */
+	KPROXY_PUMP_DEFERRED,
+	/* Its bytes are being coalesced. */
+	KPROXY_PUMP_COALESCING,
+	/* The coalesce timer fired before enough bytes had come. */
+	KPROXY_PUMP_IN_VAIN,
+};
+
 /*
  * One direction of a session. Written under the to socket's lock by the CPU
  * that pumps, read locklessly by any. Has its own cache lines; most runs touch
@@ -58,6 +70,8 @@ struct kproxy_pump {
 	s64 stall;
 	/* by cmpxchg(): how much of @stall is in the counters */
 	u64 stall_counted;
+	/* enum kproxy_pump_flag, atomic bits */
+	unsigned long flags;
 	/* TCP's clock when coalescing began; under the from socket's lock */
 	u32 coalescing_since;
 	struct kproxy_coalesce coalesce;

@@ -2,6 +2,7 @@
 #ifndef _KPROXY_ROOT_H
 #define _KPROXY_ROOT_H
 
+#include <linux/cache.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rhashtable.h>
@@ -20,31 +21,42 @@ struct sock;
 /* Size of the hash table of names, in bits. */
 #define KPROXY_NAME_BITS 8
 
+/* What sessions write of a namespace; one CPU's, by that CPU alone. */
+struct kproxy_net_cpu {
+	/* the id to give next, and how many are left of the CPU's range */
+	u64 next_id;
+	unsigned int ids;
+	/* sessions published here, less those whose memory was given up here */
+	long live;
+};
+
 /* Everything that kproxy has in one network namespace. */
 struct kproxy_net {
 	struct net *net;
 	/*
 	 * Set under @lock before the first object is added, then constant:
-	 * @stats, @names, @sessions, @admission and @quota are
-	 * allocated. Read by any through kproxy_net_used().
+	 * @stats, @base, @cpus, @names, @sessions, @admission and
+	 * @quota are allocated. Read by any through kproxy_net_used().
 	 */
 	bool used;
 	/* NULL: no limits */
 	struct kproxy_quota *quota;
 	struct kproxy_stats __percpu *stats;
-	/* by id; its own locks, readers under RCU */
-	struct rhashtable sessions;
+	struct kproxy_net_cpu __percpu *cpus;
+	/* Who ends the last session wakes up whoever waits for that. */
+	bool ending;
+	/* Opened under @lock with a listener, read by any; then constant. */
+	struct kproxy_log *log;
+	/* by id; its own locks, readers under RCU; its count is on another line */
+	struct rhashtable sessions ____cacheline_aligned_in_smp;
 	/* its own lock */
 	struct kproxy_admission admission;
-	/* the id given last */
+
+	/* the last id of the ranges that CPUs have */
 	atomic64_t last_id;
-	/* sessions whose memory may still refer to this */
-	atomic_t live;
 
 	/* Serialises changes of the configuration; innermost of none. */
 	struct mutex lock;
-	/* Opened under @lock with a listener, read by any; then constant. */
-	struct kproxy_log *log;
 	/* Under @lock, of all views, in the order of their ids. */
 	struct list_head listeners;
 	struct list_head upstreams;
@@ -70,7 +82,7 @@ struct kproxy_net {
 	/* announces listening sockets that were destroyed */
 	struct work_struct deaths;
 	/* Under @lock: what the counters were when they were reset. */
-	struct kproxy_stats base;
+	struct kproxy_stats *base;
 	/*
 	 * When stalls were counted last and for how long that stays valid, in
 	 * jiffies. Written under @stalls_lock, which serialises the counting.

@@ -3,6 +3,7 @@
 #define _KPROXY_SERVER_H
 
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
@@ -72,8 +73,9 @@ struct kproxy_server {
 	struct kproxy_states states;
 	struct hlist_node by_addr;
 	struct kproxy_server_health health;
-	struct kproxy_check check;
 	struct kproxy_preconnect preconnect;
+	/* Its work writes, and no session reads. */
+	struct kproxy_check check;
 
 	/* What each session writes. */
 	refcount_t refs ____cacheline_aligned_in_smp;

@@ -44,6 +44,7 @@ void kproxy_session_put(struct kproxy_session *s)
 {
 	struct kproxy_net *kn = s->kn;
 	struct kproxy_server *server;
+	bool ending;
 
 	if (!refcount_dec_and_test(&s->refs))
 		return;
@@ -54,9 +55,16 @@ void kproxy_session_put(struct kproxy_session *s)
 	kproxy_listener_put(s->listener);
 	mutex_destroy(&s->life);
 	call_rcu(&s->rcu, session_free_rcu);
+	ending = READ_ONCE(kn->ending);
+	/* Pairs with that of kproxy_session_kill_all(): all is done before. */
+	smp_mb();
+	this_cpu_dec(kn->cpus->live);
 	/* The namespace may go away right after; its address is all we use. */
-	if (atomic_dec_and_test(&kn->live))
-		wake_up_var(&kn->live);
+	if (likely(!ending))
+		return;
+	/* wake_up_var() looks for waiters after the count. */
+	smp_mb();
+	wake_up_var(&kn->ending);
 }
 
 /**

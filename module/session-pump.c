@@ -33,7 +33,7 @@ static const unsigned int bytes_counter[KPROXY_SIDES] = {
 	[KPROXY_SERVER] = KPROXY_A_COUNTERS_BYTES_OUT,
 };
 
-/* Who does not take it is the other side. */
+/* Bytes from one side stall when the other side has no room for them. */
 static const unsigned int stall_counter[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_A_COUNTERS_STALL_SERVER_US,
 	[KPROXY_SERVER] = KPROXY_A_COUNTERS_STALL_CLIENT_US,
@@ -49,7 +49,7 @@ static const unsigned int stall_counter[KPROXY_SIDES] = {
  */
 void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side from)
 {
-	set_bit(KPROXY_SESSION_WANTED + from, &s->flags);
+	set_bit(KPROXY_PUMP_WANTED, &s->pumps[from].flags);
 	/* Don't dirty the cache line again: both directions read it. */
 	if (!test_bit(KPROXY_SESSION_KICKED, &s->flags))
 		set_bit(KPROXY_SESSION_KICKED, &s->flags);
@@ -64,7 +64,7 @@ void kproxy_session_kick(struct kproxy_session *s, enum kproxy_side from)
  */
 void kproxy_session_kick_both(struct kproxy_session *s)
 {
-	set_bit(KPROXY_SESSION_WANTED + KPROXY_CLIENT, &s->flags);
+	set_bit(KPROXY_PUMP_WANTED, &s->pumps[KPROXY_CLIENT].flags);
 	kproxy_session_kick(s, KPROXY_SERVER);
 }
 
@@ -183,8 +183,8 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 	enum kproxy_pump_result result;
 	bool full;
 
-	if (unlikely(test_bit(KPROXY_SESSION_COALESCING + from, &s->flags)))
-		clear_bit(KPROXY_SESSION_COALESCING + from, &s->flags);
+	if (unlikely(test_bit(KPROXY_PUMP_COALESCING, &s->pumps[from].flags)))
+		clear_bit(KPROXY_PUMP_COALESCING, &s->pumps[from].flags);
 	result = kproxy_pump_run(&s->pumps[from], s->socks[from].sk,
 				 s->socks[!from].sk, &kproxy_pool, &moved);
 	session_account(s, from, &moved);
@@ -256,10 +256,10 @@ static bool session_coalesces(struct kproxy_session *s, enum kproxy_side from)
 	if (sock_flag(sk, SOCK_DONE) ||
 	    kproxy_sock_unread(sk) >= READ_ONCE(pump->coalesce.bytes))
 		return false;
-	if (test_bit(KPROXY_SESSION_COALESCING + from, &s->flags))
+	if (test_bit(KPROXY_PUMP_COALESCING, &s->pumps[from].flags))
 		return true;
 	WRITE_ONCE(pump->coalescing_since, tcp_sk(sk)->tcp_mstamp);
-	set_bit(KPROXY_SESSION_COALESCING + from, &s->flags);
+	set_bit(KPROXY_PUMP_COALESCING, &s->pumps[from].flags);
 	/*
 	 * Pairs with the barrier in kproxy_session_coalesce_timer(): either
 	 * this sees that the timer is not queued, or the timer sees the bit.
@@ -307,7 +307,7 @@ enum hrtimer_restart kproxy_session_coalesce_timer(struct hrtimer *timer)
 	 */
 	smp_mb();
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
-		if (!test_bit(KPROXY_SESSION_COALESCING + side, &s->flags))
+		if (!test_bit(KPROXY_PUMP_COALESCING, &s->pumps[side].flags))
 			continue;
 		kproxy_fault_point(KPROXY_POINT_COALESCE_TIMER);
 		left = session_coalesce_left(s, side);
@@ -315,7 +315,7 @@ enum hrtimer_restart kproxy_session_coalesce_timer(struct hrtimer *timer)
 			next = min(next, left);
 			continue;
 		}
-		set_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags);
+		set_bit(KPROXY_PUMP_IN_VAIN, &s->pumps[side].flags);
 		kproxy_session_kick(s, side);
 	}
 	/* Not HRTIMER_RESTART: another CPU may have started it again. */
@@ -370,7 +370,7 @@ void kproxy_session_data_ready(struct kproxy_session *s,
 
 busy:
 	kproxy_fault_point(KPROXY_POINT_DATA_BUSY);
-	set_bit(KPROXY_SESSION_DEFERRED + from, &s->flags);
+	set_bit(KPROXY_PUMP_DEFERRED, &s->pumps[from].flags);
 	kproxy_session_kick(s, from);
 	local_bh_enable();
 }
@@ -451,15 +451,15 @@ static void session_pump_wanted(struct kproxy_session *s)
 		u64 before = kproxy_pump_bytes(&s->pumps[side]);
 		bool deferred;
 
-		if (!test_and_clear_bit(KPROXY_SESSION_WANTED + side, &s->flags))
+		if (!test_and_clear_bit(KPROXY_PUMP_WANTED, &s->pumps[side].flags))
 			continue;
-		deferred = test_and_clear_bit(KPROXY_SESSION_DEFERRED + side,
-					      &s->flags);
+		deferred = test_and_clear_bit(KPROXY_PUMP_DEFERRED,
+					      &s->pumps[side].flags);
 		kproxy_stats_inc(s->net_stats,
 				 deferred ? KPROXY_A_COUNTERS_PUMPS_DEFERRED :
 					    KPROXY_A_COUNTERS_PUMPS_INLINE);
 		session_run(s, side);
-		if (test_and_clear_bit(KPROXY_SESSION_IN_VAIN + side, &s->flags))
+		if (test_and_clear_bit(KPROXY_PUMP_IN_VAIN, &s->pumps[side].flags))
 			session_coalesced_in_vain(s, side, before);
 	}
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
@@ -525,8 +525,8 @@ void kproxy_session_pump_work(struct work_struct *work)
  */
 void kproxy_session_pump(struct kproxy_session *s)
 {
-	set_bit(KPROXY_SESSION_WANTED + KPROXY_CLIENT, &s->flags);
-	set_bit(KPROXY_SESSION_WANTED + KPROXY_SERVER, &s->flags);
+	set_bit(KPROXY_PUMP_WANTED, &s->pumps[KPROXY_CLIENT].flags);
+	set_bit(KPROXY_PUMP_WANTED, &s->pumps[KPROXY_SERVER].flags);
 	local_bh_disable();
 	session_pump_locked(s);
 	local_bh_enable();

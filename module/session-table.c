@@ -3,7 +3,9 @@
  * The sessions of a namespace, by number: find them, walk them, and kill those
  * that a filter selects.
  */
+#include <linux/cpumask.h>
 #include <linux/jiffies.h>
+#include <linux/percpu.h>
 #include <linux/rhashtable.h>
 #include <linux/sched.h>
 #include <linux/wait_bit.h>
@@ -465,6 +467,23 @@ void kproxy_session_kill_down(const struct kproxy_upstream *up)
 	session_kill_walk(up->obj.kn, test_down, up, KPROXY_REASON_SERVER_DOWN);
 }
 
+/*
+ * Whether the memory of a session may still refer to the namespace, in which no
+ * session begins any more: a sum of counts that only fall is 0 when all are
+ * gone.
+ */
+static bool sessions_live(const struct kproxy_net *kn)
+{
+	long live = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		live += READ_ONCE(per_cpu_ptr(kn->cpus, cpu)->live);
+	/* Pairs with that of kproxy_session_put(). */
+	smp_mb();
+	return live;
+}
+
 /**
  * kproxy_session_kill_server() - reset the sessions of a server
  * @server: the server, held, which gets no new sessions
@@ -487,9 +506,11 @@ void kproxy_session_kill_server(const struct kproxy_server *server)
  */
 void kproxy_session_kill_all(struct kproxy_net *kn)
 {
+	/* One that has not seen this does not wake us up, so look now and then. */
+	WRITE_ONCE(kn->ending, true);
 	do {
 		session_kill_walk(kn, test_any, NULL, KPROXY_REASON_SHUTDOWN);
 		kproxy_fault_point(KPROXY_POINT_KILL_ALL);
-	} while (!wait_var_event_timeout(&kn->live, !atomic_read(&kn->live),
+	} while (!wait_var_event_timeout(&kn->ending, !sessions_live(kn),
 					 HZ / 10));
 }

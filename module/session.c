@@ -42,7 +42,7 @@
 
 /*
  * Most chained sessions, each the client of the next. A server may be a
- * listener of ours, but one that leads back to itself must come to an end.
+ * listener of ours; a loop of listeners must end.
  */
 #define HOPS_MAX 8
 
@@ -237,7 +237,7 @@ static bool session_reroute(struct kproxy_session *s)
 
 	if (!up)
 		return false;
-	/* Who lists sessions reads it under RCU. */
+	/* Lists of sessions read it under RCU. */
 	WRITE_ONCE(s->upstream, up);
 	kproxy_upstream_put(old);
 	return up != old;
@@ -432,7 +432,7 @@ static void session_life_work(struct work_struct *work)
 	mutex_lock(&s->life);
 	state = READ_ONCE(s->state);
 	if (kproxy_state_final(state)) {
-		/* Who has made it final and not said why comes back here. */
+		/* The reason may not be stored yet; whoever stores it requeues this work. */
 		if (test_bit_acquire(KPROXY_SESSION_FINAL, &s->flags))
 			session_end(s, state == KPROXY_DONE);
 	} else if (state == KPROXY_GREETING) {
@@ -541,6 +541,24 @@ static unsigned int client_hops(const struct sock *client)
 	return hops;
 }
 
+/* Ids that a CPU takes at once, so that nearly all are given without sharing. */
+#define ID_RANGE 64
+
+static u64 session_id(struct kproxy_net *kn)
+{
+	struct kproxy_net_cpu *cpu = get_cpu_ptr(kn->cpus);
+	u64 id;
+
+	if (!cpu->ids) {
+		cpu->next_id = atomic64_fetch_add(ID_RANGE, &kn->last_id) + 1;
+		cpu->ids = ID_RANGE;
+	}
+	cpu->ids--;
+	id = cpu->next_id++;
+	put_cpu_ptr(kn->cpus);
+	return id;
+}
+
 static struct kproxy_session *session_new(struct kproxy_listener *l,
 					  struct kproxy_upstream *up,
 					  const struct sock *client,
@@ -563,7 +581,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	kproxy_coalesce_init(&s->pumps[KPROXY_CLIENT].coalesce);
 	kproxy_coalesce_init(&s->pumps[KPROXY_SERVER].coalesce);
 	refcount_set(&s->refs, 1);
-	s->id = atomic64_inc_return(&kn->last_id);
+	s->id = session_id(kn);
 	s->hops = hops;
 	s->began = jiffies;
 	s->began_mono = ktime_get();
@@ -595,15 +613,16 @@ static int session_publish(struct kproxy_session *s)
 	err = kproxy_session_table_insert(s);
 	if (err)
 		return err;
-	atomic_inc(&s->kn->live);
+	this_cpu_inc(s->kn->cpus->live);
 	kproxy_listener_hold(s->listener);
 	trace_kproxy_accept(s);
 	return 0;
 }
 
 /*
- * The life of a new session is locked: 0; -EBUSY, and it has to wait; or it may
- * not begin. Who has to greet first is only found and counted as alive.
+ * Begin a new session, whose life is locked. Return 0; -EBUSY if it has to wait
+ * for a server; another error if it is refused. A session that begins with a
+ * greeting is only entered into the table and counted as live.
  */
 static int session_begin(struct kproxy_session *s)
 {

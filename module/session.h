@@ -36,23 +36,19 @@ enum kproxy_side {
 	KPROXY_SIDES
 };
 
+/*
+ * Written when a session begins, ends or runs out of memory: every run of a
+ * pump reads them. What changes more often is among the flags of a pump.
+ */
 enum kproxy_session_flag {
-	/* The pump work is to run the client's, the server's direction. */
-	KPROXY_SESSION_WANTED,
-	/* That run was deferred because the to socket's lock was busy. */
-	KPROXY_SESSION_DEFERRED = KPROXY_SESSION_WANTED + KPROXY_SIDES,
 	/* The client's, the server's socket has failed. */
-	KPROXY_SESSION_FAILED = KPROXY_SESSION_DEFERRED + KPROXY_SIDES,
+	KPROXY_SESSION_FAILED,
 	/* The client's, the server's socket has reached TCP_CLOSE. */
 	KPROXY_SESSION_CLOSED = KPROXY_SESSION_FAILED + KPROXY_SIDES,
 	/* A failed socket's received bytes are being flushed to its peer. */
 	KPROXY_SESSION_FLUSHING = KPROXY_SESSION_CLOSED + KPROXY_SIDES,
-	/* The client's, the server's bytes are being coalesced. */
-	KPROXY_SESSION_COALESCING,
-	/* The coalesce timer fired before enough bytes had come. */
-	KPROXY_SESSION_IN_VAIN = KPROXY_SESSION_COALESCING + KPROXY_SIDES,
 	/* Memory was short; the session's timer retries the pumps. */
-	KPROXY_SESSION_RETRY = KPROXY_SESSION_IN_VAIN + KPROXY_SIDES,
+	KPROXY_SESSION_RETRY,
 	/* A process owns a socket; the life work waits until it is released. */
 	KPROXY_SESSION_OWNED,
 	/* The client's socket delays its ACKs: kproxy_sock_delay_acks(). */

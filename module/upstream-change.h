@@ -24,7 +24,7 @@ struct kproxy_upstream_change {
 	bool set;
 	/* enum kproxy_upstream_restart */
 	u32 restart;
-	/* whether connections are made ahead */
+	/* whether there are idle connections */
 	bool connections;
 	/* a server was taken down */
 	bool down;

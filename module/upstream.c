@@ -64,6 +64,7 @@ static void upstream_free(struct kproxy_object *obj)
 
 	kproxy_owner_free(up->owner);
 	kproxy_check_text_put(up->options.check_text);
+	kproxy_turns_destroy(&up->choice.turns);
 	kfree_rcu(up, rcu);
 }
 

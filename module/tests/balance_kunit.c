@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the tests of all methods share, and the tests of round robin. */
+#include <linux/bitmap.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -187,6 +188,50 @@ static void nobody_is_ever_far_from_its_share(struct kunit *test)
 	}
 }
 
+static void destroy_turns(void *turns)
+{
+	kproxy_turns_destroy(turns);
+}
+
+/*
+ * A number is given once, in order while choices are few, and none is lost for
+ * long, wherever the test runs.
+ */
+static void turns_are_numbered_once(struct kunit *test)
+{
+	static const unsigned int many = 20000, slack = 64;
+	struct balance_fixture *f = test->priv;
+	struct kproxy_turns *turns = &f->turns;
+	unsigned int i, turn, taken;
+	unsigned long *seen;
+
+	seen = kunit_kcalloc(test, BITS_TO_LONGS(many + slack * nr_cpu_ids),
+			     sizeof(*seen), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, seen);
+	kproxy_turns_init(turns);
+	KUNIT_ASSERT_NOT_NULL(test, turns->cpus);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, destroy_turns, turns));
+	/* One in a tick: each takes the next number, on whatever CPU. */
+	for (i = 0; i < 100; i++) {
+		turn = kproxy_turns_next(turns, i);
+		KUNIT_EXPECT_EQ(test, turn, i);
+		__set_bit(turn, seen);
+	}
+	/* A hundred in a tick. */
+	for (; i < many; i++) {
+		turn = kproxy_turns_next(turns, 1000 + i / 100);
+		KUNIT_ASSERT_LT(test, turn, many + slack * nr_cpu_ids);
+		KUNIT_EXPECT_FALSE(test, test_bit(turn, seen));
+		__set_bit(turn, seen);
+	}
+	KUNIT_EXPECT_EQ(test, bitmap_weight(seen, many + slack * nr_cpu_ids),
+			many);
+	taken = atomic_read(&turns->taken);
+	KUNIT_EXPECT_GE(test, taken, many);
+	KUNIT_EXPECT_LE(test, taken, many + slack * nr_cpu_ids);
+}
+
 /* The count of turns survives a rebuild. */
 static void a_change_goes_on_with_the_next_turn(struct kunit *test)
 {
@@ -279,6 +324,7 @@ static struct kunit_case balance_cases[] = {
 	KUNIT_CASE(equal_weights_go_in_turn),
 	KUNIT_CASE(shares_are_exact_in_each_round),
 	KUNIT_CASE(odd_weights_are_exact_too),
+	KUNIT_CASE(turns_are_numbered_once),
 	KUNIT_CASE(turns_of_the_heavy_are_spread),
 	KUNIT_CASE(nobody_is_ever_far_from_its_share),
 	KUNIT_CASE(a_change_goes_on_with_the_next_turn),

@@ -20,7 +20,7 @@ struct dummy {
 struct balance_fixture {
 	struct dummy *servers;
 	unsigned int nr;
-	atomic_t turns;
+	struct kproxy_turns turns;
 };
 
 int balance_fixture_init(struct kunit *test);

@@ -194,7 +194,7 @@ int kproxy_idle_connect(struct kproxy_server *server,
 	spin_unlock_bh(&pc->lock);
 	kproxy_fault_point(KPROXY_POINT_IDLE_LISTED);
 	kproxy_sock_attach_new(&idle->ks, socket, &idle_ops);
-	err = kproxy_source_connect(server, socket, NULL);
+	err = kproxy_source_connect(server, socket, &server->addr, NULL);
 	if (!err || err == -EINPROGRESS)
 		return 0;
 	spin_lock_bh(&pc->lock);

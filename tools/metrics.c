@@ -83,11 +83,16 @@ static void print_sample(FILE *out, const struct family *family,
 {
 	const struct label *label = family->labels;
 	const char *before = "{";
+	const json_t *label_value;
 
 	fprintf(out, "%s%s%s", family->prefix, metric, suffix);
 	for (; label->name; label++) {
+		label_value = json_object_get(row, label->key);
+		/* A server need not have a name. */
+		if (!label_value)
+			continue;
 		fprintf(out, "%s%s=\"", before, label->name);
-		print_label(out, json_object_get(row, label->key));
+		print_label(out, label_value);
 		fputc('"', out);
 		before = ",";
 	}
@@ -320,7 +325,8 @@ static void print_server(FILE *out, const struct format *format,
 static const struct label no_labels[] = { {} };
 static const struct label listener_labels[] = { { "listener", "name" }, {} };
 static const struct label server_labels[] = {
-	{ "upstream", "upstream" }, { "server", "address" }, {}
+	{ "upstream", "upstream" }, { "server", "address" },
+	{ "name", "name" }, {}
 };
 
 static const struct label pool_labels[] = { { "cpu", "cpu" }, {} };

@@ -24,14 +24,31 @@ static unsigned int random_other(const struct kproxy_balancer *b,
 				 share : share + entry->weight);
 }
 
+/**
+ * kproxy_balance_two() - choose two entries at random, by weight
+ * @b: the balancer
+ * @first: where one is stored
+ * @second: where another one is stored
+ *
+ * Context: any.
+ * Return: false, with nothing stored, if there is only one.
+ */
+bool kproxy_balance_two(const struct kproxy_balancer *b, unsigned int *first,
+			unsigned int *second)
+{
+	if (b->nr == 1)
+		return false;
+	*first = kproxy_balance_at(b, get_random_u32_below(b->total));
+	*second = random_other(b, *first);
+	return true;
+}
+
 static unsigned int random_pick(const struct kproxy_balancer *b, u32 hash)
 {
 	unsigned int first, second;
 
-	if (b->nr == 1)
+	if (!kproxy_balance_two(b, &first, &second))
 		return 0;
-	first = kproxy_balance_at(b, get_random_u32_below(b->total));
-	second = random_other(b, first);
 	if (kproxy_balance_load(&b->entries[second]) <
 	    kproxy_balance_load(&b->entries[first]))
 		return second;

@@ -12,6 +12,7 @@
 #include <linux/gcd.h>
 #include <linux/jiffies.h>
 #include <linux/math64.h>
+#include <linux/minmax.h>
 
 #include "balance.h"
 

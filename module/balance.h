@@ -5,13 +5,20 @@
 #include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/types.h>
-#include <linux/workqueue.h>
 #include <uapi/linux/kproxy.h>
 
 struct kproxy_balancer;
 struct kproxy_server;
 struct kproxy_turns_cpu;
 union kproxy_addr;
+
+/* Moving average of how long a server takes to answer. */
+struct kproxy_delay {
+	/* microseconds, 0 for unknown */
+	u32 us;
+	/* jiffies of the last value */
+	u32 at;
+};
 
 /* Numbers the choices of an owner, whatever balancer is built for it. */
 struct kproxy_turns {
@@ -44,6 +51,8 @@ struct kproxy_balance_entry {
 	const union kproxy_addr *addr;
 	/* its live sessions; changes at any time */
 	const atomic_t *sessions;
+	/* how long it takes to answer; changes at any time */
+	struct kproxy_delay *delay;
 	/* its share, and the sum of the shares before it */
 	u32 weight;
 	u32 before;
@@ -64,8 +73,6 @@ struct kproxy_balancer {
 	/* sum of all shares, and distance between turns in them */
 	u32 total;
 	u32 step;
-	/* used by the owner to free it after a grace period */
-	struct rcu_work free;
 	unsigned int nr;
 	struct kproxy_balance_entry entries[] __counted_by(nr);
 };
@@ -85,6 +92,10 @@ int kproxy_balance_build(struct kproxy_balancer *b);
 void kproxy_balance_free(struct kproxy_balancer *b);
 unsigned int kproxy_balance_at(const struct kproxy_balancer *b, u32 share);
 unsigned int kproxy_balance_turn(const struct kproxy_balancer *b, u32 turn);
+bool kproxy_balance_two(const struct kproxy_balancer *b, unsigned int *first,
+			unsigned int *second);
+void kproxy_delay_add(struct kproxy_delay *delay, u64 us);
+u32 kproxy_delay_get(const struct kproxy_delay *delay);
 u32 kproxy_balance_hash(const union kproxy_addr *addr);
 u32 kproxy_balance_rehash(u32 hash);
 

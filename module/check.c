@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Active checks: a server is up if it accepts a connection. No process waits
- * for a check. A work item begins it; the socket's callback or the timeout runs
- * the work again, which ends the check and schedules the next.
+ * Active checks: a server is up if it accepts a connection and, if the upstream
+ * has a text for that, replies as expected. No process waits for a check. A
+ * work item begins it; the socket's callbacks or the timeout run the work
+ * again, which sends the text, looks at the reply, ends the check and schedules
+ * the next.
+ *
+ * A reply stays in the socket, whose buffer is small, and only its beginning is
+ * ever read. However little comes at a time, and however often, the next look
+ * at it comes after an eighth of the time that the check has taken so far.
  *
  * The first check of a server comes at a random time within an interval, so
  * that the checks of thousands of servers added at once are spread out. Each
@@ -10,28 +16,48 @@
  * that run at a time is limited per namespace.
  */
 #include <linux/jiffies.h>
+#include <linux/net.h>
 #include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
 #include "addr.h"
 #include "check.h"
+#include "check-text.h"
 #include "compat.h"
+#include "choice.h"
 #include "connect.h"
+#include "events.h"
 #include "fault.h"
+#include "greeting.h"
 #include "health.h"
 #include "root.h"
 #include "server.h"
+#include "source.h"
 #include "upstream.h"
 
 /* Works of a namespace that may run at a time, a few microseconds each. */
 #define CHECK_WORKS 8
 
+/* Receive buffer of a check that reads a reply; the kernel doubles it. */
+#define CHECK_RCVBUF 16384
+
 enum check_flag {
-	/* The server has answered. */
-	CHECK_ANSWERED,
-	/* The server has accepted or refused the connection. */
-	CHECK_DONE,
+	/* The server has accepted the connection. */
+	CHECK_CONNECTED,
+	/* The connection has failed. */
+	CHECK_FAILED,
+	/* The work was queued for what has happened to the socket. */
+	CHECK_KICKED,
+};
+
+/* What is known of a check that is under way. */
+enum check_verdict {
+	CHECK_PENDING,
+	CHECK_GOOD,
+	CHECK_BAD,
 };
 
 static struct kproxy_check *sock_check(struct kproxy_sock *ks)
@@ -55,6 +81,12 @@ static struct workqueue_struct *check_wq(struct kproxy_check *check)
 	return check_server(check)->upstream->obj.kn->check_wq;
 }
 
+static void check_kick(struct kproxy_check *check, unsigned long delay)
+{
+	if (!test_and_set_bit(CHECK_KICKED, &check->flags))
+		mod_delayed_work(check_wq(check), &check->work, delay);
+}
+
 /* The socket is locked. Its peer may close it right after it has connected. */
 static void check_changed(struct kproxy_sock *ks)
 {
@@ -62,12 +94,23 @@ static void check_changed(struct kproxy_sock *ks)
 	struct sock *sk = ks->sk;
 
 	if (sk->sk_state == TCP_ESTABLISHED && !kproxy_sock_is_own_peer(sk))
-		set_bit(CHECK_ANSWERED, &check->flags);
-	else if (sk->sk_state != TCP_ESTABLISHED && !sk->sk_err && sk->sk_state != TCP_CLOSE)
+		set_bit(CHECK_CONNECTED, &check->flags);
+	else if (sk->sk_state == TCP_ESTABLISHED || sk->sk_err ||
+		 sk->sk_state == TCP_CLOSE)
+		set_bit(CHECK_FAILED, &check->flags);
+	else if (!check->text)
 		return;
 	kproxy_fault_point(KPROXY_POINT_CHECK_CHANGED);
-	if (!test_and_set_bit(CHECK_DONE, &check->flags))
-		mod_delayed_work(check_wq(check), &check->work, 0);
+	check_kick(check, 0);
+}
+
+/* The socket is locked. */
+static void check_data_ready(struct kproxy_sock *ks)
+{
+	struct kproxy_check *check = sock_check(ks);
+
+	if (check->text)
+		check_kick(check, 1 + (jiffies - check->began) / 8);
 }
 
 static void check_ignore(struct kproxy_sock *ks)
@@ -75,7 +118,7 @@ static void check_ignore(struct kproxy_sock *ks)
 }
 
 static const struct kproxy_sock_ops check_ops = {
-	.data_ready = check_ignore,
+	.data_ready = check_data_ready,
 	.write_space = check_ignore,
 	.changed = check_changed,
 };
@@ -117,32 +160,52 @@ static void check_result(struct kproxy_check *check, bool answered)
 	if (!kproxy_check_judge(check, answered, READ_ONCE(options->rise),
 				READ_ONCE(options->fall)))
 		return;
-	if (answered)
-		clear_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
-	else
+	if (!answered) {
 		set_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
+	} else {
+		atomic_set(&server->health.failures, 0);
+		if (test_bit(KPROXY_SERVER_UNHEALTHY, &server->flags))
+			kproxy_choice_came_back(server);
+		clear_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
+	}
 	kproxy_health_changed(server);
+	if (!answered && READ_ONCE(options->on_down) == KPROXY_ON_DOWN_RESET &&
+	    kproxy_server_is_down(server))
+		kproxy_events->server_down(server);
 }
 
-/* Run the work @ms milliseconds after the check began, or at once. */
-static void check_again(struct kproxy_check *check, unsigned int ms)
+/* When @ms milliseconds have passed since the check began, from now on. */
+static unsigned long check_left(const struct kproxy_check *check,
+				unsigned int ms)
 {
 	unsigned long due = check->began + msecs_to_jiffies(ms);
 	unsigned long now = jiffies;
 
-	queue_delayed_work(check_wq(check), &check->work,
-			   time_after(due, now) ? due - now : 0);
+	return time_after(due, now) ? due - now : 0;
 }
 
 static void check_close(struct kproxy_check *check)
 {
 	kproxy_sock_detach(&check->ks);
 	kproxy_sock_abort(&check->ks);
+	kproxy_check_text_put(check->text);
+	check->text = NULL;
+}
+
+/* Where checks of the server connect to. */
+static void check_address(struct kproxy_check *check, union kproxy_addr *addr)
+{
+	u16 port = READ_ONCE(check_options(check)->check_port);
+
+	*addr = check_server(check)->addr;
+	if (port)
+		addr->v4.sin_port = htons(port);
 }
 
 static int check_connect(struct kproxy_check *check)
 {
 	struct kproxy_server *server = check_server(check);
+	union kproxy_addr addr;
 	struct socket *socket;
 	int err;
 
@@ -150,9 +213,13 @@ static int check_connect(struct kproxy_check *check)
 				  KPROXY_CONNECT_FOR_NOBODY, &socket);
 	if (err)
 		return err;
+	check->text = kproxy_upstream_check_text(server->upstream);
+	if (check->text)
+		sock_set_rcvbuf(socket->sk, CHECK_RCVBUF);
 	kproxy_sock_attach_new(&check->ks, socket, &check_ops);
 	kproxy_fault_point(KPROXY_POINT_CHECK_CONNECT);
-	err = kproxy_source_connect(server, socket, NULL);
+	check_address(check, &addr);
+	err = kproxy_source_connect(server, socket, &addr, NULL);
 	if (err == -EINPROGRESS)
 		return 0;
 	check_close(check);
@@ -166,30 +233,102 @@ static void check_begin(struct kproxy_check *check)
 
 	check->began = jiffies;
 	check->flags = 0;
+	check->sent = false;
 	err = check_connect(check);
 	if (!err) {
-		check_again(check, READ_ONCE(options->timeout));
+		queue_delayed_work(check_wq(check), &check->work,
+				   check_left(check, READ_ONCE(options->timeout)));
 		return;
 	}
 	if (kproxy_health_blames(err))
 		check_result(check, false);
-	check_again(check, READ_ONCE(options->interval));
+	queue_delayed_work(check_wq(check), &check->work,
+			   check_left(check, READ_ONCE(options->interval)));
 }
 
-static void check_end(struct kproxy_check *check)
+/* A server that wants a PROXY header gets one that says it is a check. */
+static bool check_send(struct kproxy_check *check)
+{
+	unsigned int version = READ_ONCE(check_options(check)->send_proxy);
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+	struct kvec vec[2];
+	size_t all;
+
+	vec[0].iov_base = (void *)kproxy_greeting_local(version,
+							&vec[0].iov_len);
+	vec[1].iov_base = (void *)kproxy_check_text_send(check->text);
+	vec[1].iov_len = check->text->send_len;
+	all = vec[0].iov_len + vec[1].iov_len;
+	return !all ||
+	       kernel_sendmsg(check->ks.socket, &msg, vec, 2, all) == all;
+}
+
+/* How much of a reply there is, as far as it is read; or an error. */
+static int check_peek(struct kproxy_check *check, char *reply)
+{
+	struct kvec vec = { .iov_base = reply,
+			    .iov_len = KPROXY_CHECK_REPLY_MAX };
+	struct msghdr msg = {};
+
+	return kernel_recvmsg(check->ks.socket, &msg, &vec, 1, vec.iov_len,
+			      MSG_PEEK | MSG_DONTWAIT);
+}
+
+static enum check_verdict check_read(struct kproxy_check *check)
+{
+	const struct sock *sk = check->ks.sk;
+	/* Read this first: bytes that arrive later cause another look. */
+	bool ended = sock_flag(sk, SOCK_DONE) ||
+		     test_bit(CHECK_FAILED, &check->flags);
+	enum check_verdict verdict = CHECK_PENDING;
+	char *reply;
+	int len;
+
+	reply = kmalloc(KPROXY_CHECK_REPLY_MAX + 1, GFP_KERNEL);
+	if (!reply)
+		return CHECK_PENDING;
+	len = check_peek(check, reply);
+	if (len > 0 && kproxy_check_text_matches(check->text, reply, len))
+		verdict = CHECK_GOOD;
+	else if (ended || len == KPROXY_CHECK_REPLY_MAX)
+		verdict = CHECK_BAD;
+	kfree(reply);
+	return verdict;
+}
+
+static enum check_verdict check_look(struct kproxy_check *check)
+{
+	if (!test_bit(CHECK_CONNECTED, &check->flags))
+		return test_bit(CHECK_FAILED, &check->flags) ? CHECK_BAD :
+							       CHECK_PENDING;
+	if (!check->text)
+		return CHECK_GOOD;
+	if (!check->sent && !check_send(check))
+		return CHECK_BAD;
+	check->sent = true;
+	return check_read(check);
+}
+
+static void check_continue(struct kproxy_check *check)
 {
 	const struct kproxy_upstream_options *options = check_options(check);
-	unsigned int timeout = READ_ONCE(options->timeout);
+	unsigned long left = check_left(check, READ_ONCE(options->timeout));
+	enum check_verdict verdict;
 
-	if (!test_bit(CHECK_DONE, &check->flags) &&
-	    time_before(jiffies, check->began + msecs_to_jiffies(timeout))) {
-		check_again(check, timeout);
+	clear_bit(CHECK_KICKED, &check->flags);
+	/* What happens from here on queues the work again. */
+	smp_mb__after_atomic();
+	verdict = check_look(check);
+	if (verdict == CHECK_PENDING && left) {
+		queue_delayed_work(check_wq(check), &check->work, left);
 		return;
 	}
 	kproxy_fault_point(KPROXY_POINT_CHECK_END);
 	check_close(check);
-	check_result(check, test_bit(CHECK_ANSWERED, &check->flags));
-	check_again(check, READ_ONCE(options->interval));
+	check_result(check, verdict == CHECK_GOOD);
+	/* A callback may have queued it before the socket was closed. */
+	mod_delayed_work(check_wq(check), &check->work,
+			 check_left(check, READ_ONCE(options->interval)));
 }
 
 static void check_work(struct work_struct *work)
@@ -198,7 +337,7 @@ static void check_work(struct work_struct *work)
 						  struct kproxy_check, work);
 
 	if (check->ks.socket)
-		check_end(check);
+		check_continue(check);
 	else
 		check_begin(check);
 }

@@ -8,6 +8,7 @@
 
 #include "sock.h"
 
+struct kproxy_check_text;
 struct kproxy_net;
 struct kproxy_server;
 
@@ -22,6 +23,10 @@ struct kproxy_check {
 	struct kproxy_sock ks;
 	/* jiffies when the check began */
 	unsigned long began;
+	/* what the check under way sends and expects, NULL: only to connect */
+	struct kproxy_check_text *text;
+	/* it was sent */
+	bool sent;
 	/* results in a row that contradict @health */
 	unsigned int contrary;
 	enum kproxy_health health;

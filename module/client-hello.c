@@ -25,6 +25,7 @@
 #define SESSION_MAX 32
 #define SERVER_NAME 0
 #define HOST_NAME 0
+#define ALPN 16
 
 /* Limit of the stream to parse, however short its records are. */
 #define STREAM_MAX (2 * KPROXY_HELLO_MAX)
@@ -43,6 +44,7 @@ enum step {
 	STEP_EXTENSION,
 	STEP_NAMES,
 	STEP_NAME,
+	STEP_PROTOCOLS,
 };
 
 struct parser {
@@ -274,13 +276,14 @@ static int step_extension(struct parser *p)
 		err = take_u16(p, &len);
 	if (err)
 		return err;
-	if (type != SERVER_NAME)
+	if (type != (p->h.what == KPROXY_HELLO_SNI ? SERVER_NAME : ALPN))
 		return skip(p, len, STEP_EXTENSION);
 	if (len > p->h.left)
 		return -EPROTO;
 	/* Nothing after this extension matters. */
 	p->h.left = len;
-	p->h.step = STEP_NAMES;
+	p->h.step = p->h.what == KPROXY_HELLO_SNI ? STEP_NAMES :
+						    STEP_PROTOCOLS;
 	return 0;
 }
 
@@ -334,6 +337,39 @@ static int step_name(struct parser *p)
 	return kind == HOST_NAME ? take_name(p, len) : skip(p, len, STEP_NAME);
 }
 
+/* End the list before the first protocol that has not all been taken. */
+static int end_protocols(u8 *list, u16 taken, bool all)
+{
+	u16 at = 0;
+
+	while (at < taken) {
+		if (!list[at])
+			return -EPROTO;
+		if (at + 1 + list[at] > taken)
+			break;
+		at += 1 + list[at];
+	}
+	if (!at || (all && at < taken))
+		return -EPROTO;
+	list[at] = 0;
+	return FOUND;
+}
+
+static int step_protocols(struct parser *p)
+{
+	u16 len, taken;
+	int err;
+
+	err = take_u16(p, &len);
+	if (err)
+		return err;
+	if (len != p->h.left)
+		return -EPROTO;
+	taken = min(len, (u16)(KPROXY_HELLO_NAME_SIZE - 1));
+	err = take(p, (u8 *)p->name, taken);
+	return err ?: end_protocols((u8 *)p->name, taken, taken == len);
+}
+
 static int (*const steps[])(struct parser *p) = {
 	[STEP_MESSAGE] = step_message,
 	[STEP_VERSION] = step_version,
@@ -344,19 +380,20 @@ static int (*const steps[])(struct parser *p) = {
 	[STEP_EXTENSION] = step_extension,
 	[STEP_NAMES] = step_names,
 	[STEP_NAME] = step_name,
+	[STEP_PROTOCOLS] = step_protocols,
 };
 
 /**
- * kproxy_hello_parse() - find the server name that a TLS client requests
+ * kproxy_hello_parse() - find what a TLS client requests
  * @hello: the parser's state; calling again after a result gives the same
  *	result
  * @read: reads from the client's stream
  * @arg: for @read
- * @name: where the name is stored, in lower case, KPROXY_HELLO_NAME_SIZE bytes
+ * @name: where it is stored, KPROXY_HELLO_NAME_SIZE bytes
  *
  * Context: that of @read.
  * Return: 0; -EAGAIN if more bytes are needed; -ENOENT if the client names no
- * server; -EPROTO if it does not speak TLS; or another error of @read.
+ * server or protocol; -EPROTO if it does not speak TLS; or another error of @read.
  */
 int kproxy_hello_parse(struct kproxy_hello *hello, kproxy_hello_read read,
 		       void *arg, char *name)

@@ -7,10 +7,21 @@
 /* Longest ClientHello to parse, without record headers. */
 #define KPROXY_HELLO_MAX 16384
 
-/* Longest name, and its terminating zero. */
+/* Longest name, and its terminating zero; also for the list of protocols. */
 #define KPROXY_HELLO_NAME_SIZE 256
 
-/* State of the parser; zeroed before the first call. */
+/* What is looked for in a ClientHello. */
+enum kproxy_hello_what {
+	/* the server name, in lower case */
+	KPROXY_HELLO_SNI,
+	/*
+	 * The protocols of ALPN, each behind its length in a byte, a zero behind the
+	 * last. As many as there is room for.
+	 */
+	KPROXY_HELLO_ALPN,
+};
+
+/* State of the parser; zeroed before the first call, except for @what. */
 struct kproxy_hello {
 	/* offset of the stream's next byte */
 	u32 at;
@@ -20,6 +31,8 @@ struct kproxy_hello {
 	u16 skip;
 	u16 left;
 	u8 step;
+	/* enum kproxy_hello_what */
+	u8 what;
 };
 
 /*

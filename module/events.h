@@ -22,6 +22,8 @@ struct kproxy_event_ops {
 	void (*upstream)(const struct kproxy_upstream *up, u8 cmd);
 	void (*server)(const struct kproxy_server *server, u8 cmd);
 	void (*server_health)(const struct kproxy_server *server);
+	/* its sessions are to be reset */
+	void (*server_down)(const struct kproxy_server *server);
 	void (*session)(const struct kproxy_session *s, u8 cmd);
 };
 

@@ -131,29 +131,32 @@ static int look_read(void *arg, u32 at, u8 *to, u32 len)
 }
 
 /**
- * kproxy_greeting_name() - find the server name that a TLS client requests
+ * kproxy_greeting_hello() - find what a TLS client requests
  * @greeting: its state
  * @socket: the client's socket, not owned by a process
- * @name: where it is stored, in lower case, KPROXY_HELLO_NAME_SIZE bytes
+ * @what: what is looked for
+ * @text: where it is stored, KPROXY_HELLO_NAME_SIZE bytes
  *
  * Nothing is taken from the socket, so this can be called again.
  *
  * Context: process, may sleep.
- * Return: 0; -EAGAIN if more bytes are needed; another errno if there is no
- * name.
+ * Return: 0; -EAGAIN if more bytes are needed; -ENOENT if the client requests none;
+ * another errno if it does not speak TLS.
  */
-int kproxy_greeting_name(struct kproxy_greeting *greeting,
-			 struct socket *socket, char *name)
+int kproxy_greeting_hello(struct kproxy_greeting *greeting,
+			  struct socket *socket, enum kproxy_hello_what what,
+			  char *text)
 {
 	struct sock *sk = socket->sk;
 	struct look look = { .sk = sk };
 	u32 offset;
 	int err;
 
+	greeting->hello[what].what = what;
 	lock_sock(sk);
 	/* Drops packets that a merge has left empty. */
 	look.skb = tcp_recv_skb(sk, tcp_sk(sk)->copied_seq, &offset);
-	err = kproxy_hello_parse(&greeting->hello, look_read, &look, name);
+	err = kproxy_hello_parse(&greeting->hello[what], look_read, &look, text);
 	/* The client has sent its FIN. */
 	if (err == -EAGAIN && sock_flag(sk, SOCK_DONE))
 		err = -EPROTO;
@@ -190,4 +193,31 @@ int kproxy_greeting_write(struct kproxy_pool *pool, unsigned int version,
 		    kproxy_proxy_build_v1(data, source, destination) :
 		    kproxy_proxy_build_v2(data, source, destination);
 	return 0;
+}
+
+/**
+ * kproxy_greeting_local() - the PROXY header of a connection without a client
+ * @version: enum kproxy_send_proxy
+ * @len: where its length in bytes is stored, 0 if there is none
+ *
+ * Context: any.
+ * Return: the header.
+ */
+const void *kproxy_greeting_local(unsigned int version, size_t *len)
+{
+	static const char v1[] = "PROXY UNKNOWN\r\n";
+	static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0";
+
+	switch (version) {
+	case KPROXY_SEND_PROXY_V1:
+		*len = strlen(v1);
+		return v1;
+	case KPROXY_SEND_PROXY_V2:
+		/* The last byte is a zero, too. */
+		*len = sizeof(v2);
+		return v2;
+	default:
+		*len = 0;
+		return v1;
+	}
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Health of servers as seen by sessions. A server is ejected after a number of
+ * Health of servers as seen by sessions. One that has failed a session is avoided by
+ * the next ones, unless there is no other. A server is ejected after a number of
  * failed connects in a row: it gets no new sessions for a while. After that the
  * count starts at 0. check.c has the health found by checks.
  */
@@ -15,6 +16,9 @@
 #include "server.h"
 #include "upstream.h"
 
+/* How long a server that has failed a session is not tried first. */
+#define RETRY_AFTER HZ
+
 /* Softirq. The time of an ejection is over. */
 static void health_back(struct timer_list *timer)
 {
@@ -22,6 +26,7 @@ static void health_back(struct timer_list *timer)
 		timer_container_of(server, timer, health.back);
 
 	atomic_set(&server->health.failures, 0);
+	kproxy_choice_came_back(server);
 	clear_bit(KPROXY_SERVER_EJECTED, &server->flags);
 	kproxy_health_changed(server);
 }
@@ -61,7 +66,7 @@ void kproxy_health_stop(struct kproxy_server *server)
  * kproxy_health_get() - return the health of a server
  * @server: the server
  *
- * A failed check takes precedence over an ejection.
+ * What was set takes precedence over checks, and being down over an ejection.
  *
  * Context: any.
  * Return: its health.
@@ -69,7 +74,11 @@ void kproxy_health_stop(struct kproxy_server *server)
 enum kproxy_health kproxy_health_get(const struct kproxy_server *server)
 {
 	enum kproxy_health checked = READ_ONCE(server->check.health);
+	enum kproxy_health_set set = READ_ONCE(server->options.health);
 
+	if (set != KPROXY_HEALTH_SET_AUTO)
+		checked = set == KPROXY_HEALTH_SET_UP ? KPROXY_HEALTH_UP :
+							KPROXY_HEALTH_DOWN;
 	if (checked != KPROXY_HEALTH_DOWN &&
 	    test_bit(KPROXY_SERVER_EJECTED, &server->flags))
 		return KPROXY_HEALTH_EJECTED;
@@ -114,6 +123,7 @@ void kproxy_health_failed(struct kproxy_server *server)
 		&server->upstream->options;
 	unsigned int limit = READ_ONCE(options->eject);
 
+	WRITE_ONCE(server->health.retry, jiffies + RETRY_AFTER);
 	if (atomic_inc_return(&server->health.failures) < limit || !limit)
 		return;
 	if (test_bit(KPROXY_SERVER_GONE, &server->flags) ||
@@ -123,6 +133,29 @@ void kproxy_health_failed(struct kproxy_server *server)
 	mod_timer(&server->health.back, jiffies +
 		  msecs_to_jiffies(READ_ONCE(options->eject_time)));
 	kproxy_health_changed(server);
+}
+
+/**
+ * kproxy_health_trusts() - check whether a session should try a server first
+ * @server: the server, held
+ *
+ * A server that has failed the last session is tried by one session a second, until
+ * one has connected to it; the others choose it only if there is no other. Where
+ * servers are ejected, each session counts.
+ *
+ * Context: any.
+ * Return: false if others are to be preferred.
+ */
+bool kproxy_health_trusts(struct kproxy_server *server)
+{
+	unsigned long due;
+
+	if (likely(!atomic_read(&server->health.failures)) ||
+	    READ_ONCE(server->upstream->options.eject))
+		return true;
+	due = READ_ONCE(server->health.retry);
+	return time_after_eq(jiffies, due) &&
+	       cmpxchg(&server->health.retry, due, jiffies + RETRY_AFTER) == due;
 }
 
 /**

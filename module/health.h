@@ -13,6 +13,8 @@ struct kproxy_server;
 struct kproxy_server_health {
 	/* failed connects in a row */
 	atomic_t failures;
+	/* jiffies when a session may try again; by cmpxchg() or a store */
+	unsigned long retry;
 	/* ends the server's ejection */
 	struct timer_list back;
 };
@@ -25,5 +27,6 @@ void kproxy_health_changed(struct kproxy_server *server);
 void kproxy_health_connected(struct kproxy_server *server);
 void kproxy_health_failed(struct kproxy_server *server);
 bool kproxy_health_blames(int err);
+bool kproxy_health_trusts(struct kproxy_server *server);
 
 #endif /* _KPROXY_HEALTH_H */

@@ -29,7 +29,7 @@ enum idle_state {
 	IDLE_READY,
 	/* It has failed or was closed. */
 	IDLE_DEAD,
-	/* It is in no list, and belongs to whoever took it out. */
+	/* It is in no list; the caller that removed it owns it. */
 	IDLE_GONE,
 };
 
@@ -141,7 +141,7 @@ static void idle_abort(struct kproxy_idle *idle)
 }
 
 static struct kproxy_idle *idle_new(struct kproxy_server *server,
-			     struct kproxy_preconnect_cpu *pc)
+				    struct kproxy_preconnect_cpu *pc)
 {
 	const struct sock *owner = server->upstream->owner;
 	struct mem_cgroup *memcg;
@@ -194,7 +194,7 @@ int kproxy_idle_connect(struct kproxy_server *server,
 	spin_unlock_bh(&pc->lock);
 	kproxy_fault_point(KPROXY_POINT_IDLE_LISTED);
 	kproxy_sock_attach_new(&idle->ks, socket, &idle_ops);
-	err = kproxy_source_connect(server, socket, NULL);
+	err = kproxy_source_connect(server, socket, &server->addr, NULL);
 	if (!err || err == -EINPROGRESS)
 		return 0;
 	spin_lock_bh(&pc->lock);

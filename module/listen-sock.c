@@ -461,7 +461,7 @@ void kproxy_lsocks_accept(struct kproxy_listen_sock *lsocks, unsigned int n,
 
 /**
  * kproxy_lsocks_close() - close and free listening sockets
- * @lsocks: the listening sockets, the caller's no more; NULL if @n is 0
+ * @lsocks: the listening sockets, freed here; NULL if @n is 0
  * @n: how many
  *
  * Clients that wait there are reset. What a listening socket has claimed may be

@@ -89,8 +89,21 @@ static const struct netlink_range_validation kproxy_a_upstream_timeout_range = {
 	.max	= KPROXY_TIME_MAX,
 };
 
+static const struct netlink_range_validation kproxy_a_upstream_check_port_range = {
+	.max	= 65535ULL,
+};
+
+static const struct netlink_range_validation kproxy_a_upstream_slow_start_range = {
+	.max	= KPROXY_TIME_MAX,
+};
+
 static const struct netlink_range_validation kproxy_a_server_maxconn_range = {
 	.max	= KPROXY_MAXCONN_MAX,
+};
+
+static const struct netlink_range_validation kproxy_a_route_port_range = {
+	.min	= 1ULL,
+	.max	= 65535ULL,
 };
 
 static const struct netlink_range_validation kproxy_a_splice_idle_timeout_range = {
@@ -195,13 +208,13 @@ static const struct nla_policy kproxy_upstream_get_nl_policy[KPROXY_A_UPSTREAM_N
 };
 
 /* KPROXY_CMD_UPSTREAM_ADD - do */
-static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_PRECONNECT + 1] = {
+static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_FAIL_OPEN + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
-	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
+	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 4),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
 	[KPROXY_A_UPSTREAM_EJECT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_range),
 	[KPROXY_A_UPSTREAM_EJECT_TIME] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_time_range),
-	[KPROXY_A_UPSTREAM_CHECK] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_CHECK] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_UPSTREAM_INTERVAL] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_interval_range),
 	[KPROXY_A_UPSTREAM_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_timeout_range),
 	[KPROXY_A_UPSTREAM_RISE] = NLA_POLICY_RANGE(NLA_U32, 1, 1000),
@@ -220,16 +233,23 @@ static const struct nla_policy kproxy_upstream_add_nl_policy[KPROXY_A_UPSTREAM_P
 	[KPROXY_A_UPSTREAM_SEND_PROXY] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_UPSTREAM_SOURCE] = NLA_POLICY_NESTED(kproxy_source_nl_policy),
 	[KPROXY_A_UPSTREAM_PRECONNECT] = NLA_POLICY_MAX(NLA_U32, KPROXY_PRECONNECT_MAX),
+	[KPROXY_A_UPSTREAM_CHECK_SEND] = { .type = NLA_BINARY, },
+	[KPROXY_A_UPSTREAM_CHECK_EXPECT] = { .type = NLA_BINARY, },
+	[KPROXY_A_UPSTREAM_CHECK_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_check_port_range),
+	[KPROXY_A_UPSTREAM_FAILBACK] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_ON_DOWN] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_SLOW_START] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_slow_start_range),
+	[KPROXY_A_UPSTREAM_FAIL_OPEN] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* KPROXY_CMD_UPSTREAM_SET - do */
-static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_PRECONNECT + 1] = {
+static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_FAIL_OPEN + 1] = {
 	[KPROXY_A_UPSTREAM_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
-	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 3),
+	[KPROXY_A_UPSTREAM_BALANCE] = NLA_POLICY_MAX(NLA_U32, 4),
 	[KPROXY_A_UPSTREAM_RETRIES] = NLA_POLICY_MAX(NLA_U32, 64),
 	[KPROXY_A_UPSTREAM_EJECT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_range),
 	[KPROXY_A_UPSTREAM_EJECT_TIME] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_eject_time_range),
-	[KPROXY_A_UPSTREAM_CHECK] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_CHECK] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_UPSTREAM_INTERVAL] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_interval_range),
 	[KPROXY_A_UPSTREAM_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_timeout_range),
 	[KPROXY_A_UPSTREAM_RISE] = NLA_POLICY_RANGE(NLA_U32, 1, 1000),
@@ -248,6 +268,13 @@ static const struct nla_policy kproxy_upstream_set_nl_policy[KPROXY_A_UPSTREAM_P
 	[KPROXY_A_UPSTREAM_SEND_PROXY] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_UPSTREAM_SOURCE] = NLA_POLICY_NESTED(kproxy_source_nl_policy),
 	[KPROXY_A_UPSTREAM_PRECONNECT] = NLA_POLICY_MAX(NLA_U32, KPROXY_PRECONNECT_MAX),
+	[KPROXY_A_UPSTREAM_CHECK_SEND] = { .type = NLA_BINARY, },
+	[KPROXY_A_UPSTREAM_CHECK_EXPECT] = { .type = NLA_BINARY, },
+	[KPROXY_A_UPSTREAM_CHECK_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_check_port_range),
+	[KPROXY_A_UPSTREAM_FAILBACK] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_ON_DOWN] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_UPSTREAM_SLOW_START] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_upstream_slow_start_range),
+	[KPROXY_A_UPSTREAM_FAIL_OPEN] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* KPROXY_CMD_UPSTREAM_DEL - do */
@@ -267,23 +294,29 @@ static const struct nla_policy kproxy_server_get_dump_nl_policy[KPROXY_A_SERVER_
 };
 
 /* KPROXY_CMD_SERVER_ADD - do */
-static const struct nla_policy kproxy_server_add_nl_policy[KPROXY_A_SERVER_BACKUP + 1] = {
+static const struct nla_policy kproxy_server_add_nl_policy[KPROXY_A_SERVER_HEALTH_SET + 1] = {
 	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_SERVER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_SERVER_WEIGHT] = NLA_POLICY_MAX(NLA_U32, KPROXY_WEIGHT_MAX),
 	[KPROXY_A_SERVER_STATE] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_SERVER_MAXCONN] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_server_maxconn_range),
 	[KPROXY_A_SERVER_BACKUP] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_SERVER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SERVER_PRIORITY] = NLA_POLICY_MAX(NLA_U32, KPROXY_PRIORITY_MAX),
+	[KPROXY_A_SERVER_HEALTH_SET] = NLA_POLICY_MAX(NLA_U32, 2),
 };
 
 /* KPROXY_CMD_SERVER_SET - do */
-static const struct nla_policy kproxy_server_set_nl_policy[KPROXY_A_SERVER_BACKUP + 1] = {
+static const struct nla_policy kproxy_server_set_nl_policy[KPROXY_A_SERVER_HEALTH_SET + 1] = {
 	[KPROXY_A_SERVER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_SERVER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_SERVER_WEIGHT] = NLA_POLICY_MAX(NLA_U32, KPROXY_WEIGHT_MAX),
 	[KPROXY_A_SERVER_STATE] = NLA_POLICY_MAX(NLA_U32, 2),
 	[KPROXY_A_SERVER_MAXCONN] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_server_maxconn_range),
 	[KPROXY_A_SERVER_BACKUP] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_SERVER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SERVER_PRIORITY] = NLA_POLICY_MAX(NLA_U32, KPROXY_PRIORITY_MAX),
+	[KPROXY_A_SERVER_HEALTH_SET] = NLA_POLICY_MAX(NLA_U32, 2),
 };
 
 /* KPROXY_CMD_SERVER_DEL - do */
@@ -325,9 +358,13 @@ static const struct nla_policy kproxy_listener_drain_nl_policy[KPROXY_A_LISTENER
 };
 
 /* KPROXY_CMD_ROUTE_GET - do */
-static const struct nla_policy kproxy_route_get_do_nl_policy[KPROXY_A_ROUTE_SNI + 1] = {
+static const struct nla_policy kproxy_route_get_do_nl_policy[KPROXY_A_ROUTE_PORT + 1] = {
 	[KPROXY_A_ROUTE_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_ROUTE_SNI] = { .type = NLA_NUL_STRING, .len = KPROXY_SNI_MAX, },
+	[KPROXY_A_ROUTE_ALPN] = { .type = NLA_NUL_STRING, .len = KPROXY_ALPN_MAX, },
+	[KPROXY_A_ROUTE_FROM] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_ROUTE_FROM_PREFIX] = NLA_POLICY_MAX(NLA_U32, 128),
+	[KPROXY_A_ROUTE_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_route_port_range),
 };
 
 /* KPROXY_CMD_ROUTE_GET - dump */
@@ -336,16 +373,24 @@ static const struct nla_policy kproxy_route_get_dump_nl_policy[KPROXY_A_ROUTE_LI
 };
 
 /* KPROXY_CMD_ROUTE_ADD - do */
-static const struct nla_policy kproxy_route_add_nl_policy[KPROXY_A_ROUTE_UPSTREAM + 1] = {
+static const struct nla_policy kproxy_route_add_nl_policy[KPROXY_A_ROUTE_PORT + 1] = {
 	[KPROXY_A_ROUTE_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_ROUTE_SNI] = { .type = NLA_NUL_STRING, .len = KPROXY_SNI_MAX, },
 	[KPROXY_A_ROUTE_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_ROUTE_ALPN] = { .type = NLA_NUL_STRING, .len = KPROXY_ALPN_MAX, },
+	[KPROXY_A_ROUTE_FROM] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_ROUTE_FROM_PREFIX] = NLA_POLICY_MAX(NLA_U32, 128),
+	[KPROXY_A_ROUTE_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_route_port_range),
 };
 
 /* KPROXY_CMD_ROUTE_DEL - do */
-static const struct nla_policy kproxy_route_del_nl_policy[KPROXY_A_ROUTE_SNI + 1] = {
+static const struct nla_policy kproxy_route_del_nl_policy[KPROXY_A_ROUTE_PORT + 1] = {
 	[KPROXY_A_ROUTE_LISTENER] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_ROUTE_SNI] = { .type = NLA_NUL_STRING, .len = KPROXY_SNI_MAX, },
+	[KPROXY_A_ROUTE_ALPN] = { .type = NLA_NUL_STRING, .len = KPROXY_ALPN_MAX, },
+	[KPROXY_A_ROUTE_FROM] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
+	[KPROXY_A_ROUTE_FROM_PREFIX] = NLA_POLICY_MAX(NLA_U32, 128),
+	[KPROXY_A_ROUTE_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_route_port_range),
 };
 
 /* KPROXY_CMD_SPLICE - do */
@@ -416,7 +461,7 @@ const struct genl_split_ops kproxy_nl_ops[30] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_upstream_add_doit,
 		.policy		= kproxy_upstream_add_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_PRECONNECT,
+		.maxattr	= KPROXY_A_UPSTREAM_FAIL_OPEN,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -424,7 +469,7 @@ const struct genl_split_ops kproxy_nl_ops[30] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_upstream_set_doit,
 		.policy		= kproxy_upstream_set_nl_policy,
-		.maxattr	= KPROXY_A_UPSTREAM_PRECONNECT,
+		.maxattr	= KPROXY_A_UPSTREAM_FAIL_OPEN,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -454,7 +499,7 @@ const struct genl_split_ops kproxy_nl_ops[30] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_server_add_doit,
 		.policy		= kproxy_server_add_nl_policy,
-		.maxattr	= KPROXY_A_SERVER_BACKUP,
+		.maxattr	= KPROXY_A_SERVER_HEALTH_SET,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -462,7 +507,7 @@ const struct genl_split_ops kproxy_nl_ops[30] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_server_set_doit,
 		.policy		= kproxy_server_set_nl_policy,
-		.maxattr	= KPROXY_A_SERVER_BACKUP,
+		.maxattr	= KPROXY_A_SERVER_HEALTH_SET,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -540,7 +585,7 @@ const struct genl_split_ops kproxy_nl_ops[30] = {
 		.cmd		= KPROXY_CMD_ROUTE_GET,
 		.doit		= kproxy_nl_route_get_doit,
 		.policy		= kproxy_route_get_do_nl_policy,
-		.maxattr	= KPROXY_A_ROUTE_SNI,
+		.maxattr	= KPROXY_A_ROUTE_PORT,
 		.flags		= GENL_CMD_CAP_DO,
 	},
 	{
@@ -557,7 +602,7 @@ const struct genl_split_ops kproxy_nl_ops[30] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_route_add_doit,
 		.policy		= kproxy_route_add_nl_policy,
-		.maxattr	= KPROXY_A_ROUTE_UPSTREAM,
+		.maxattr	= KPROXY_A_ROUTE_PORT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -565,7 +610,7 @@ const struct genl_split_ops kproxy_nl_ops[30] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_route_del_doit,
 		.policy		= kproxy_route_del_nl_policy,
-		.maxattr	= KPROXY_A_ROUTE_SNI,
+		.maxattr	= KPROXY_A_ROUTE_PORT,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

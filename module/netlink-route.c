@@ -19,13 +19,38 @@ struct told_route {
 	const struct kproxy_route *route;
 };
 
+static int put_from(struct sk_buff *skb, const struct kproxy_route_key *key)
+{
+	union kproxy_addr addr;
+	unsigned int len;
+
+	kproxy_route_get_from(key, &addr, &len);
+	if (kproxy_netlink_put_addr(skb, KPROXY_A_ROUTE_FROM, &addr) ||
+	    nla_put_u32(skb, KPROXY_A_ROUTE_FROM_PREFIX, len))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* What is not given is left out. */
+static int put_key(struct sk_buff *skb, const struct kproxy_route_key *key)
+{
+	if ((*key->sni &&
+	     nla_put_string(skb, KPROXY_A_ROUTE_SNI, key->sni)) ||
+	    (*key->alpn &&
+	     nla_put_string(skb, KPROXY_A_ROUTE_ALPN, key->alpn)) ||
+	    (key->from_len && put_from(skb, key)) ||
+	    (key->port && nla_put_u32(skb, KPROXY_A_ROUTE_PORT, key->port)))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int put_route(struct sk_buff *skb, const void *object)
 {
 	const struct told_route *told = object;
 
 	if (nla_put_string(skb, KPROXY_A_ROUTE_LISTENER,
 			   told->listener->obj.name) ||
-	    nla_put_string(skb, KPROXY_A_ROUTE_SNI, told->route->sni) ||
+	    put_key(skb, &told->route->key) ||
 	    nla_put_string(skb, KPROXY_A_ROUTE_UPSTREAM,
 			   told->route->upstream->obj.name))
 		return -EMSGSIZE;
@@ -50,28 +75,102 @@ void kproxy_netlink_route_event(const struct kproxy_listener *l,
 			      GFP_KERNEL);
 }
 
-/* Read the names that a request about one route must have. */
-static int get_key(const struct genl_info *info, char *pattern)
+static int get_sni(const struct genl_info *info, struct kproxy_route_key *key)
 {
-	const struct nlattr *sni;
-	const char *listener;
-	int err;
+	const struct nlattr *sni = info->attrs[KPROXY_A_ROUTE_SNI];
 
-	err = kproxy_netlink_name(info, KPROXY_A_ROUTE_LISTENER, &listener);
-	if (err)
-		return err;
-	if (GENL_REQ_ATTR_CHECK(info, KPROXY_A_ROUTE_SNI))
-		return -EINVAL;
-	sni = info->attrs[KPROXY_A_ROUTE_SNI];
-	if (kproxy_route_pattern(pattern, nla_data(sni)))
+	if (!sni || kproxy_route_pattern(key->sni, nla_data(sni)))
 		return 0;
 	NL_SET_ERR_MSG_ATTR(info->extack, sni,
 			    "a server name is letters, digits, - and _ with dots between, perhaps after \"*.\"");
 	return -EINVAL;
 }
 
+static int get_alpn(const struct genl_info *info, struct kproxy_route_key *key)
+{
+	const struct nlattr *alpn = info->attrs[KPROXY_A_ROUTE_ALPN];
+
+	if (!alpn)
+		return 0;
+	strscpy(key->alpn, nla_data(alpn), sizeof(key->alpn));
+	if (*key->alpn)
+		return 0;
+	NL_SET_ERR_MSG_ATTR(info->extack, alpn, "the protocol is empty");
+	return -EINVAL;
+}
+
+static int get_from(const struct genl_info *info, struct kproxy_route_key *key)
+{
+	const struct nlattr *from = info->attrs[KPROXY_A_ROUTE_FROM];
+	const struct nlattr *prefix = info->attrs[KPROXY_A_ROUTE_FROM_PREFIX];
+	unsigned int most, len;
+	union kproxy_addr addr;
+	int err;
+
+	if (!from && !prefix)
+		return 0;
+	if (!from) {
+		NL_SET_ERR_MSG_ATTR(info->extack, prefix,
+				    "a length needs a network");
+		return -EINVAL;
+	}
+	err = kproxy_netlink_get_addr(from, &addr, info->extack);
+	if (err)
+		return err;
+	most = addr.sa.sa_family == AF_INET ? 32 : 128;
+	len = prefix ? nla_get_u32(prefix) : most;
+	if (addr.sa.sa_family == AF_UNSPEC || kproxy_addr_port(&addr) ||
+	    len > most) {
+		NL_SET_ERR_MSG_ATTR(info->extack, from,
+				    "a network is an address and the length of its prefix");
+		return -EINVAL;
+	}
+	kproxy_route_set_from(key, &addr, len);
+	return 0;
+}
+
+/* The first attribute of those that tell a route from others. */
+static int key_attr(const struct genl_info *info)
+{
+	static const int attrs[] = {
+		KPROXY_A_ROUTE_SNI, KPROXY_A_ROUTE_ALPN, KPROXY_A_ROUTE_FROM,
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(attrs); i++)
+		if (info->attrs[attrs[i]])
+			return attrs[i];
+	return KPROXY_A_ROUTE_PORT;
+}
+
+/* Read what tells a route from others, and the name of its listener. */
+static int get_key(const struct genl_info *info, struct kproxy_route_key *key)
+{
+	const struct nlattr *port = info->attrs[KPROXY_A_ROUTE_PORT];
+	const char *listener;
+	int err;
+
+	memset(key, 0, sizeof(*key));
+	err = kproxy_netlink_name(info, KPROXY_A_ROUTE_LISTENER, &listener);
+	if (!err)
+		err = get_sni(info, key);
+	if (!err)
+		err = get_alpn(info, key);
+	if (!err)
+		err = get_from(info, key);
+	if (err)
+		return err;
+	if (port)
+		key->port = nla_get_u32(port);
+	if (*key->sni || *key->alpn || key->from_len || key->port)
+		return 0;
+	NL_SET_ERR_MSG(info->extack,
+		       "a route needs a server name, a protocol, a network or a port");
+	return -EINVAL;
+}
+
 static int add_route(struct kproxy_view *view, const struct genl_info *info,
-		     const char *pattern)
+		     const struct kproxy_route_key *key)
 {
 	struct kproxy_upstream *up;
 	struct kproxy_listener *l;
@@ -84,23 +183,23 @@ static int add_route(struct kproxy_view *view, const struct genl_info *info,
 					  KPROXY_A_ROUTE_UPSTREAM);
 	if (!up)
 		return -ENOENT;
-	return kproxy_route_add(view, l, pattern, up, info->extack);
+	return kproxy_route_add(view, l, key, up, info->extack);
 }
 
 int kproxy_nl_route_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	char pattern[KPROXY_SNI_MAX + 1];
+	struct kproxy_route_key key;
 	struct kproxy_view *view, own;
 	int err;
 
-	err = get_key(info, pattern);
+	err = get_key(info, &key);
 	if (err)
 		return err;
 	if (GENL_REQ_ATTR_CHECK(info, KPROXY_A_ROUTE_UPSTREAM))
 		return -EINVAL;
 	view = kproxy_netlink_begin(info, &own);
-	err = add_route(view, info, pattern);
-	err = kproxy_netlink_end(info, view, KPROXY_A_ROUTE_SNI, err);
+	err = add_route(view, info, &key);
+	err = kproxy_netlink_end(info, view, key_attr(info), err);
 	kproxy_netlink_unlock(view->kn);
 	return err;
 }
@@ -109,7 +208,7 @@ int kproxy_nl_route_add_doit(struct sk_buff *skb, struct genl_info *info)
 static struct kproxy_route *find_route(struct kproxy_net *kn,
 				       const struct kproxy_view *view,
 				       const struct genl_info *info,
-				       const char *pattern,
+				       const struct kproxy_route_key *key,
 				       struct kproxy_listener **l)
 {
 	struct kproxy_route *route;
@@ -118,27 +217,28 @@ static struct kproxy_route *find_route(struct kproxy_net *kn,
 					  KPROXY_A_ROUTE_LISTENER);
 	if (!*l)
 		return NULL;
-	route = kproxy_route_find(*l, pattern, view);
+	route = kproxy_route_find(*l, key, view);
 	if (!route)
-		NL_SET_ERR_MSG_ATTR(info->extack,
-				    info->attrs[KPROXY_A_ROUTE_SNI],
-				    "the listener has no route for this name");
+		NL_SET_ERR_MSG_ATTR_FMT(info->extack,
+					info->attrs[key_attr(info)],
+					"the listener has no route for %s",
+					kproxy_route_what(key));
 	return route;
 }
 
 int kproxy_nl_route_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	char pattern[KPROXY_SNI_MAX + 1];
+	struct kproxy_route_key key;
 	struct kproxy_view *view, own;
 	struct kproxy_listener *l;
 	struct kproxy_route *route;
 	int err;
 
-	err = get_key(info, pattern);
+	err = get_key(info, &key);
 	if (err)
 		return err;
 	view = kproxy_netlink_begin(info, &own);
-	route = find_route(view->kn, view, info, pattern, &l);
+	route = find_route(view->kn, view, info, &key, &l);
 	err = route ? kproxy_route_del(view, l, route, info->extack) : -ENOENT;
 	err = kproxy_netlink_end(info, view, 0, err);
 	kproxy_netlink_unlock(view->kn);
@@ -147,17 +247,17 @@ int kproxy_nl_route_del_doit(struct sk_buff *skb, struct genl_info *info)
 
 int kproxy_nl_route_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	char pattern[KPROXY_SNI_MAX + 1];
+	struct kproxy_route_key key;
 	struct told_route told;
 	struct kproxy_listener *l;
 	struct kproxy_net *kn;
 	int err;
 
-	err = get_key(info, pattern);
+	err = get_key(info, &key);
 	if (err)
 		return err;
 	kn = kproxy_netlink_lock(info);
-	told.route = find_route(kn, NULL, info, pattern, &l);
+	told.route = find_route(kn, NULL, info, &key, &l);
 	told.listener = l;
 	err = told.route ? kproxy_netlink_reply(info, put_route, &told) :
 			   -ENOENT;
@@ -167,7 +267,7 @@ int kproxy_nl_route_get_doit(struct sk_buff *skb, struct genl_info *info)
 
 /*
  * Where a dump goes on. As long as the configuration has not changed, it is at this
- * place of this listener; otherwise behind the last name of the listener that has
+ * place of this listener; otherwise behind the last route of the listener that has
  * the id.
  */
 struct route_dump {
@@ -175,7 +275,7 @@ struct route_dump {
 	u64 changes;
 	const struct kproxy_listener *at;
 	u32 place;
-	char last[KPROXY_SNI_MAX + 1];
+	struct kproxy_route_key last;
 };
 
 struct dump_ctx {
@@ -198,15 +298,16 @@ int kproxy_nl_route_get_done(struct netlink_callback *cb)
 	return 0;
 }
 
-/* Return: how many routes have names that do not come after @last. */
-static u32 place_behind(const struct kproxy_routes *routes, const char *last)
+/* Return: how many routes do not come after @last. */
+static u32 place_behind(const struct kproxy_routes *routes,
+			const struct kproxy_route_key *last)
 {
 	u32 low = 0, high = routes ? routes->n : 0;
 
 	while (low < high) {
 		u32 middle = (low + high) / 2;
 
-		if (strcmp(routes->route[middle]->sni, last) <= 0)
+		if (kproxy_route_compare(&routes->route[middle]->key, last) <= 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -227,9 +328,9 @@ static int dump_listener(struct sk_buff *skb, struct netlink_callback *cb,
 	if (l->obj.id > dump->listener) {
 		dump->listener = l->obj.id;
 		dump->place = 0;
-		dump->last[0] = '\0';
+		memset(&dump->last, 0, sizeof(dump->last));
 	} else if (dump->changes != l->obj.kn->changes) {
-		dump->place = place_behind(routes, dump->last);
+		dump->place = place_behind(routes, &dump->last);
 	}
 	dump->at = l;
 	while (!err && routes && dump->place < routes->n) {
@@ -243,8 +344,7 @@ static int dump_listener(struct sk_buff *skb, struct netlink_callback *cb,
 			dump->place++;
 	}
 	if (err && dump->place)
-		strscpy(dump->last, routes->route[dump->place - 1]->sni,
-			sizeof(dump->last));
+		dump->last = routes->route[dump->place - 1]->key;
 	return err;
 }
 

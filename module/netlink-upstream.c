@@ -3,6 +3,7 @@
 #include <net/genetlink.h>
 #include <uapi/linux/kproxy.h>
 
+#include "check-text.h"
 #include "netlink.h"
 #include "netlink-gen.h"
 #include "netns.h"
@@ -57,7 +58,9 @@ static int get_upstream_options(const struct genl_info *info,
 	int err;
 
 	kproxy_netlink_get_options(info, kproxy_upstream_numbers, options);
-	err = kproxy_netlink_get_source(info, &options->source);
+	err = kproxy_netlink_get_check(info, options);
+	if (!err)
+		err = kproxy_netlink_get_source(info, &options->source);
 	if (!err)
 		err = check_upstream_options(info, options);
 	if (err)
@@ -73,6 +76,7 @@ static int put_upstream(struct sk_buff *skb, const void *object)
 
 	if (nla_put_string(skb, KPROXY_A_UPSTREAM_NAME, up->obj.name) ||
 	    kproxy_netlink_put_options(skb, kproxy_upstream_numbers, options) ||
+	    kproxy_netlink_put_check(skb, options->check_text) ||
 	    kproxy_netlink_put_source(skb, &options->source))
 		return -EMSGSIZE;
 	return kproxy_netlink_put_sockopts(skb, KPROXY_SOCKOPTS_CONNECT,
@@ -107,12 +111,14 @@ int kproxy_nl_upstream_add_doit(struct sk_buff *skb, struct genl_info *info)
 	kproxy_upstream_options_init(&options);
 	err = get_upstream_options(info, &options);
 	if (err)
-		return err;
+		goto out;
 	view = kproxy_netlink_begin(info, &own);
 	err = kproxy_net_setup(view->kn) ?:
 	      kproxy_upstream_add(view, name, &options, info->extack);
 	err = kproxy_netlink_end(info, view, KPROXY_A_UPSTREAM_NAME, err);
 	kproxy_netlink_unlock(view->kn);
+out:
+	kproxy_check_text_put(options.check_text);
 	return err;
 }
 
@@ -147,10 +153,12 @@ static int set_upstream(struct kproxy_view *view, struct kproxy_upstream *up,
 	struct kproxy_upstream_options options = up->options;
 	int err;
 
+	kproxy_check_text_hold(options.check_text);
 	err = get_upstream_options(info, &options);
-	if (err)
-		return err;
-	return kproxy_upstream_set(view, up, &options, info->extack);
+	if (!err)
+		err = kproxy_upstream_set(view, up, &options, info->extack);
+	kproxy_check_text_put(options.check_text);
+	return err;
 }
 
 int kproxy_nl_upstream_set_doit(struct sk_buff *skb, struct genl_info *info)
@@ -274,6 +282,14 @@ static int put_histogram(struct sk_buff *skb, int attr,
 	return 0;
 }
 
+static int put_server_name(struct sk_buff *skb,
+			   const struct kproxy_server *server)
+{
+	if (!*server->options.name)
+		return 0;
+	return nla_put_string(skb, KPROXY_A_SERVER_NAME, server->options.name);
+}
+
 static int put_server(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_server *server = object;
@@ -287,6 +303,7 @@ static int put_server(struct sk_buff *skb, const void *object)
 				       &server->options) ||
 	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH,
 			kproxy_health_get(server)) ||
+	    put_server_name(skb, server) ||
 	    put_preconnect(skb, server) ||
 	    put_histogram(skb, KPROXY_A_SERVER_CONNECT_TIME, server,
 			  KPROXY_TIME_CONNECT) ||
@@ -339,6 +356,42 @@ void kproxy_netlink_server_event(const struct kproxy_server *server, u8 cmd)
 			      put_server, server, GFP_KERNEL);
 }
 
+/* Whether it is set up by hand, so that it may have its sessions back. */
+static bool sets_up(const struct genl_info *info)
+{
+	const struct nlattr *state = info->attrs[KPROXY_A_SERVER_STATE];
+	const struct nlattr *health = info->attrs[KPROXY_A_SERVER_HEALTH_SET];
+
+	return (state && nla_get_u32(state) == KPROXY_SERVER_STATE_UP) ||
+	       (health && nla_get_u32(health) == KPROXY_HEALTH_SET_UP);
+}
+
+/* An empty name takes away the one that it had. */
+static int get_server_name(const struct genl_info *info, char *name)
+{
+	const struct nlattr *nla = info->attrs[KPROXY_A_SERVER_NAME];
+	const char *text;
+	int err;
+
+	if (!nla)
+		return 0;
+	if (*(const char *)nla_data(nla)) {
+		err = kproxy_netlink_name(info, KPROXY_A_SERVER_NAME, &text);
+		if (err)
+			return err;
+	}
+	strscpy(name, nla_data(nla), KPROXY_NAME_MAX + 1);
+	return 0;
+}
+
+static int get_server_options(const struct genl_info *info,
+			      struct kproxy_server_options *options)
+{
+	kproxy_netlink_get_options(info, kproxy_server_numbers, options);
+	options->restore = sets_up(info);
+	return get_server_name(info, options->name);
+}
+
 /* Read the names in a request about one server. */
 static int get_server(const struct genl_info *info, union kproxy_addr *addr)
 {
@@ -377,15 +430,18 @@ static struct kproxy_server *find_server(struct kproxy_net *kn,
 static int add_server(struct kproxy_view *view, const struct genl_info *info,
 		      const union kproxy_addr *addr)
 {
-	struct kproxy_server_options options;
+	struct kproxy_server_options options = {};
 	struct kproxy_upstream *up;
+	int err;
 
 	up = kproxy_netlink_find_upstream(view->kn, view, info,
 					  KPROXY_A_SERVER_UPSTREAM);
 	if (!up)
 		return -ENOENT;
 	kproxy_options_init(kproxy_server_numbers, &options);
-	kproxy_netlink_get_options(info, kproxy_server_numbers, &options);
+	err = get_server_options(info, &options);
+	if (err)
+		return err;
 	return kproxy_server_add(view, up, addr, &options, info->extack);
 }
 
@@ -438,8 +494,11 @@ static int set_server(struct kproxy_view *view, struct kproxy_server *server,
 		      struct genl_info *info)
 {
 	struct kproxy_server_options options = server->options;
+	int err;
 
-	kproxy_netlink_get_options(info, kproxy_server_numbers, &options);
+	err = get_server_options(info, &options);
+	if (err)
+		return err;
 	return kproxy_server_set(view, server, &options, info->extack);
 }
 

@@ -9,6 +9,7 @@
 
 struct genl_info;
 struct kproxy_event_ops;
+struct kproxy_check_text;
 struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_option;
@@ -18,6 +19,7 @@ struct kproxy_session;
 struct kproxy_source;
 struct kproxy_stats;
 struct kproxy_upstream;
+struct kproxy_upstream_options;
 struct kproxy_view;
 struct netlink_callback;
 struct netlink_ext_ack;
@@ -96,6 +98,10 @@ int kproxy_netlink_get_source(const struct genl_info *info,
 			      struct kproxy_source *source);
 int kproxy_netlink_put_source(struct sk_buff *skb,
 			      const struct kproxy_source *source);
+int kproxy_netlink_get_check(const struct genl_info *info,
+			     struct kproxy_upstream_options *options);
+int kproxy_netlink_put_check(struct sk_buff *skb,
+			     const struct kproxy_check_text *text);
 
 void kproxy_netlink_server_health(const struct kproxy_server *server);
 

@@ -157,7 +157,7 @@ static void preconnect_work(struct work_struct *work)
 	} else if (server_connecting(server)) {
 		/* A caller that finds the work queued sees this: queueing is a barrier. */
 		WRITE_ONCE(p->waits, true);
-		/* What has not been answered by then is given up. */
+		/* The next run gives up connects that are unanswered by then. */
 		preconnect_again(server, KPROXY_IDLE_CONNECT_TIMEOUT);
 	}
 }
@@ -257,7 +257,7 @@ void kproxy_preconnect_refill(struct kproxy_server *server)
 }
 
 /**
- * kproxy_preconnect_stop() - close them all, and make no more
+ * kproxy_preconnect_stop() - close all idle connections for good
  * @server: the server, which is deleted, or whose namespace ends
  *
  * Context: process, may sleep.
@@ -321,12 +321,11 @@ static void preconnect_replace(struct kproxy_server *server,
  * @ks: what its socket is attached to, the caller's, as of kproxy_sock_pass()
  * @ops: who is told
  *
- * There is none for a client whose listener has another owner than the
- * upstream: rules for the one were not asked when it was made, and the other
- * paid for it.
+ * A client whose listener has another owner than the upstream gets none: the
+ * connection was made under the rules of the upstream's owner, who paid for it.
  *
- * It was connected and nothing was wrong with it a moment ago. What has come
- * since then, or before, the caller looks for after this.
+ * A moment ago the connection was established and without an error. Afterwards
+ * the caller checks for what has arrived before or since.
  *
  * Context: process, may sleep.
  * Return: whether there was one; if not, @ks is untouched.

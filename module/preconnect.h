@@ -31,7 +31,7 @@ struct kproxy_preconnect {
 	bool waits;
 };
 
-/* What was counted of them. */
+/* Counts of idle connections. */
 struct kproxy_preconnect_stats {
 	unsigned int ready;
 	u64 used;

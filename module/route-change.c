@@ -50,6 +50,7 @@ static void routes_copy(struct kproxy_routes *routes, unsigned int to,
 	for (; n; n--, to++, from++) {
 		routes->route[to] = old->route[from];
 		refcount_inc(&routes->route[to]->refs);
+		routes->alpn |= *routes->route[to]->key.alpn;
 	}
 }
 
@@ -63,7 +64,7 @@ static struct kproxy_routes *routes_alloc(unsigned int n)
 	return routes;
 }
 
-static struct kproxy_route *route_new(const char *pattern,
+static struct kproxy_route *route_new(const struct kproxy_route_key *key,
 				      struct kproxy_upstream *up)
 {
 	struct kproxy_route *route;
@@ -74,7 +75,7 @@ static struct kproxy_route *route_new(const char *pattern,
 	refcount_set(&route->refs, 1);
 	kproxy_upstream_hold(up);
 	route->upstream = up;
-	strscpy(route->sni, pattern, sizeof(route->sni));
+	route->key = *key;
 	return route;
 }
 
@@ -90,6 +91,7 @@ static struct kproxy_routes *routes_with(const struct kproxy_routes *old,
 		return NULL;
 	routes_copy(routes, 0, old, 0, place);
 	routes->route[place] = route;
+	routes->alpn |= *route->key.alpn;
 	routes_copy(routes, place + 1, old, place, n - place);
 	return routes;
 }
@@ -145,7 +147,8 @@ static void routes_notify(const struct kproxy_listener *l,
 			continue;
 		}
 		order = i == old_n ? 1 : j == new_n ? -1 :
-			strcmp(old->route[i]->sni, new->route[j]->sni);
+			kproxy_route_compare(&old->route[i]->key,
+					     &new->route[j]->key);
 		/* Of one that was replaced, its end comes first. */
 		if (order <= 0)
 			kproxy_events->route(l, old->route[i++],
@@ -222,19 +225,20 @@ void kproxy_route_publish(struct kproxy_listener *l,
 }
 
 /**
- * kproxy_route_add() - lead clients who ask for a name to an upstream
+ * kproxy_route_add() - lead clients to an upstream
  * @view: the view to add it to
  * @l: the listener that they come to, found there, its namespace's lock held
- * @pattern: of kproxy_route_pattern()
+ * @key: which clients
  * @up: the upstream, found there
  * @extack: gets the reason of a refusal
  *
  * Context: process, may sleep.
- * Return: 0; -EEXIST for a pattern that has a route; -ENOSPC; -EDQUOT; -ENOMEM;
+ * Return: 0; -EEXIST for a key that has a route; -ENOSPC; -EDQUOT; -ENOMEM;
  * -EBUSY when the view has deleted the listener.
  */
 int kproxy_route_add(struct kproxy_view *view, struct kproxy_listener *l,
-		     const char *pattern, struct kproxy_upstream *up,
+		     const struct kproxy_route_key *key,
+		     struct kproxy_upstream *up,
 		     struct netlink_ext_ack *extack)
 {
 	const struct kproxy_routes *old = kproxy_routes(l, view);
@@ -244,8 +248,9 @@ int kproxy_route_add(struct kproxy_view *view, struct kproxy_listener *l,
 
 	if (!kproxy_in_view(&l->obj.states, view))
 		return kproxy_change_twice(extack);
-	if (kproxy_route_find(l, pattern, view)) {
-		NL_SET_ERR_MSG(extack, "the listener has a route for this name");
+	if (kproxy_route_find(l, key, view)) {
+		NL_SET_ERR_MSG_FMT(extack, "the listener has a route for %s",
+				   kproxy_route_what(key));
 		return -EEXIST;
 	}
 	if (old && old->n == KPROXY_ROUTES_MAX) {
@@ -257,12 +262,12 @@ int kproxy_route_add(struct kproxy_view *view, struct kproxy_listener *l,
 				  extack);
 	if (err)
 		return err;
-	route = route_new(pattern, up);
+	route = route_new(key, up);
 	if (!route) {
 		kproxy_quota_uncharge(up->obj.quota, KPROXY_QUOTA_OBJECTS, 1);
 		return -ENOMEM;
 	}
-	routes = routes_with(old, kproxy_route_place(old, pattern), route);
+	routes = routes_with(old, kproxy_route_place(old, key), route);
 	if (!routes) {
 		kproxy_route_put(route);
 		return -ENOMEM;
@@ -291,7 +296,7 @@ int kproxy_route_del(struct kproxy_view *view, struct kproxy_listener *l,
 		return kproxy_change_twice(extack);
 	if (old->n > 1) {
 		routes = routes_without(old,
-					kproxy_route_place(old, route->sni));
+					kproxy_route_place(old, &route->key));
 		if (!routes)
 			return -ENOMEM;
 	}

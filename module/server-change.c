@@ -48,13 +48,30 @@ bool kproxy_server_change_takes_down(const struct kproxy_server_change *c)
 	       c->next.options.state == KPROXY_SERVER_STATE_DOWN;
 }
 
+/* The choice of servers changes with the options of one. */
+static void server_set(struct kproxy_server_change *c)
+{
+	const struct kproxy_server_options *options = &c->next.options;
+	struct kproxy_server *server = c->server;
+	bool usable = kproxy_server_usable(server);
+
+	c->health = server->options.health != options->health;
+	kproxy_options_publish(kproxy_server_numbers, &server->options, options);
+	strscpy(server->options.name, options->name);
+	if (!usable && kproxy_server_usable(server))
+		kproxy_choice_came_back(server);
+	if (options->restore)
+		kproxy_choice_restore(&server->upstream->choice,
+				      kproxy_server_priority(options));
+}
+
 /**
  * kproxy_server_change_publish() - make a change seen
  * @c: the change, the lock of its upstream's choice held
  *
  * Context: process.
  */
-void kproxy_server_change_publish(const struct kproxy_server_change *c)
+void kproxy_server_change_publish(struct kproxy_server_change *c)
 {
 	lockdep_assert_held(&c->server->upstream->choice.lock);
 	switch (c->fate) {
@@ -62,8 +79,7 @@ void kproxy_server_change_publish(const struct kproxy_server_change *c)
 		server_appear(c->server);
 		break;
 	case KPROXY_SERVER_SET:
-		kproxy_options_publish(kproxy_server_numbers,
-				       &c->server->options, &c->next.options);
+		server_set(c);
 		break;
 	case KPROXY_SERVER_DEL:
 		kproxy_server_unlink(c->server);
@@ -88,6 +104,15 @@ void kproxy_server_change_notify(const struct kproxy_server_change *c)
 	kproxy_events->server(c->server, events[c->fate]);
 }
 
+/* The health of a server was set, or is left to checks again. */
+static void server_health_set(struct kproxy_server *server)
+{
+	kproxy_health_changed(server);
+	if (server->upstream->options.on_down == KPROXY_ON_DOWN_RESET &&
+	    kproxy_server_is_down(server))
+		kproxy_events->server_down(server);
+}
+
 /* Apply the consequences of a published change. */
 static void server_settle(const struct kproxy_server_change *c)
 {
@@ -102,6 +127,8 @@ static void server_settle(const struct kproxy_server_change *c)
 	case KPROXY_SERVER_SET:
 		if (server->upstream->options.preconnect)
 			kproxy_preconnect_apply(server);
+		if (c->health)
+			server_health_set(server);
 		break;
 	case KPROXY_SERVER_DEL:
 		kproxy_server_stop(server);

@@ -25,6 +25,8 @@ struct kproxy_server_change {
 	/* held */
 	struct kproxy_server *server;
 	enum kproxy_server_fate fate;
+	/* its health is set in another way */
+	bool health;
 	struct kproxy_server_next next;
 };
 
@@ -40,7 +42,7 @@ int kproxy_server_del(struct kproxy_view *view, struct kproxy_server *server,
 
 /* For the change of the upstream. */
 bool kproxy_server_change_takes_down(const struct kproxy_server_change *c);
-void kproxy_server_change_publish(const struct kproxy_server_change *c);
+void kproxy_server_change_publish(struct kproxy_server_change *c);
 void kproxy_server_change_notify(const struct kproxy_server_change *c);
 void kproxy_server_change_finish(struct kproxy_server_change *c, bool published);
 void kproxy_server_stop(struct kproxy_server *server);

@@ -23,6 +23,8 @@ const struct kproxy_option kproxy_server_numbers[] = {
 	NUMBER(STATE, state, KPROXY_SERVER_STATE_UP),
 	NUMBER(MAXCONN, maxconn, 0),
 	NUMBER(BACKUP, backup, 0),
+	NUMBER(PRIORITY, priority, 0),
+	NUMBER(HEALTH_SET, health, KPROXY_HEALTH_SET_AUTO),
 	KPROXY_OPTION_END
 };
 

@@ -11,6 +11,7 @@
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
+#include "balance.h"
 #include "check.h"
 #include "health.h"
 #include "histogram.h"
@@ -27,6 +28,12 @@ struct kproxy_server_options {
 	enum kproxy_server_state state;
 	unsigned int maxconn;
 	unsigned int backup;
+	unsigned int priority;
+	enum kproxy_health_set health;
+	/* of a request: it may have its sessions back, without failback */
+	bool restore;
+	/* empty for none; under the configuration lock alone */
+	char name[KPROXY_NAME_MAX + 1];
 };
 
 /* Why a server takes no sessions, besides its options. */
@@ -57,6 +64,8 @@ struct kproxy_server {
 
 	/* enum kproxy_server_flag, atomic bits */
 	unsigned long flags;
+	/* jiffies when it came back after it had been away, 0 if it was not */
+	unsigned long back;
 	/* Under the configuration and the choice's lock; options read by any. */
 	struct kproxy_server_options options;
 	struct list_head node;
@@ -74,6 +83,7 @@ struct kproxy_server {
 	atomic_t sessions;
 	/* whose turn it is of the addresses to connect from */
 	atomic_t turns;
+	struct kproxy_delay delay;
 
 	struct rcu_head rcu;
 };
@@ -96,19 +106,48 @@ void kproxy_server_put(struct kproxy_server *server);
 void kproxy_server_add_time(struct kproxy_server *server,
 			    enum kproxy_time_kind kind, u64 us);
 
-/* Context: any. Whether it takes new sessions with these options. */
+/* Context: any. Lower numbers come first. */
+static inline unsigned int
+kproxy_server_priority(const struct kproxy_server_options *options)
+{
+	return READ_ONCE(options->priority) ?: READ_ONCE(options->backup);
+}
+
+/* Context: any. Whether it was said or found to be down. */
+static inline bool kproxy_server_is_down(const struct kproxy_server *server)
+{
+	switch (READ_ONCE(server->options.health)) {
+	case KPROXY_HEALTH_SET_UP:
+		return false;
+	case KPROXY_HEALTH_SET_DOWN:
+		return true;
+	default:
+		return test_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
+	}
+}
+
+/*
+ * Context: any. Whether it takes new sessions with these options; with @open, also
+ * if checks have found it down.
+ */
 static inline bool
 kproxy_server_usable_as(const struct kproxy_server *server,
-			const struct kproxy_server_options *options)
+			const struct kproxy_server_options *options, bool open)
 {
+	enum kproxy_health_set health = READ_ONCE(options->health);
+	unsigned long flags = READ_ONCE(server->flags);
+
+	if (unlikely(open || health == KPROXY_HEALTH_SET_UP))
+		flags &= ~BIT(KPROXY_SERVER_UNHEALTHY);
 	return READ_ONCE(options->state) == KPROXY_SERVER_STATE_UP &&
-	       READ_ONCE(options->weight) && !READ_ONCE(server->flags);
+	       READ_ONCE(options->weight) && !flags &&
+	       health != KPROXY_HEALTH_SET_DOWN;
 }
 
 /* Context: any. Whether it takes new sessions, as far as is known. */
 static inline bool kproxy_server_usable(const struct kproxy_server *server)
 {
-	return kproxy_server_usable_as(server, &server->options);
+	return kproxy_server_usable_as(server, &server->options, false);
 }
 
 #endif /* _KPROXY_SERVER_H */

@@ -50,13 +50,17 @@ static bool session_established(struct kproxy_session *s,
  * The server has answered. The caller then has to check for bytes and failures
  * from before this. RCU is held.
  */
-static void session_connected(struct kproxy_session *s)
+static void session_connected(struct kproxy_session *s, bool taken)
 {
 	struct kproxy_server *server = rcu_dereference(s->server);
+	s64 us;
 
 	trace_kproxy_connect(s, server, 0);
-	kproxy_server_add_time(server, KPROXY_TIME_CONNECT,
-			       ktime_us_delta(s->connected, s->connect_began));
+	us = ktime_us_delta(s->connected, s->connect_began);
+	kproxy_server_add_time(server, KPROXY_TIME_CONNECT, us);
+	/* An idle connection says nothing about the server. */
+	if (!taken)
+		kproxy_delay_add(&server->delay, us);
 	kproxy_health_connected(server);
 	kproxy_session_arm(s);
 }
@@ -75,7 +79,7 @@ void kproxy_session_connect_changed(struct kproxy_session *s)
 		kproxy_fault_point(KPROXY_POINT_CONNECT_CHANGED);
 		if (!session_established(s, KPROXY_EV_CONNECTED))
 			return;
-		session_connected(s);
+		session_connected(s, false);
 		kproxy_fault_point(KPROXY_POINT_CONNECT_ESTABLISHED);
 		/*
 		 * Else the life work sees the new state: both are full
@@ -153,7 +157,7 @@ static bool session_use_idle(struct kproxy_session *s)
 	if (connected) {
 		kproxy_fault_point(KPROXY_POINT_IDLE_CONNECTED);
 		rcu_read_lock();
-		session_connected(s);
+		session_connected(s, true);
 		rcu_read_unlock();
 		kproxy_session_pump(s);
 	}
@@ -227,7 +231,8 @@ static int session_connect_once(struct kproxy_session *s)
 	 */
 	kproxy_session_arm(s);
 	set_bit(KPROXY_SESSION_IN_CONNECT, &s->flags);
-	err = kproxy_source_connect(server, socket, &s->client);
+	err = kproxy_source_connect(server, socket, &server->addr,
+				    &s->client);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_RETURNED);
 	clear_bit(KPROXY_SESSION_IN_CONNECT, &s->flags);
 	kproxy_fault_point(KPROXY_POINT_CONNECT_LOOK);
@@ -374,6 +379,19 @@ static bool session_next_server(struct kproxy_session *s, int err)
 	return !err;
 }
 
+/* Whether the sessions of a server are to be reset. */
+static bool server_resets(const struct kproxy_server *server)
+{
+	const struct kproxy_upstream_options *options =
+		&server->upstream->options;
+
+	if (READ_ONCE(server->options.state) == KPROXY_SERVER_STATE_DOWN)
+		return true;
+	/* With fail-open, it may have been chosen although it is down. */
+	return READ_ONCE(options->on_down) == KPROXY_ON_DOWN_RESET &&
+	       !READ_ONCE(options->fail_open) && kproxy_server_is_down(server);
+}
+
 /**
  * kproxy_session_connect() - begin to connect to a session's server
  * @s: the session, its life locked
@@ -404,8 +422,7 @@ void kproxy_session_connect(struct kproxy_session *s)
 	 * that.
 	 */
 	smp_mb();
-	if (READ_ONCE(kproxy_session_server(s)->options.state) ==
-	    KPROXY_SERVER_STATE_DOWN)
+	if (server_resets(kproxy_session_server(s)))
 		kproxy_session_event(s, KPROXY_EV_KILL,
 				     KPROXY_REASON_SERVER_DOWN);
 }

@@ -68,6 +68,7 @@ void kproxy_session_put(struct kproxy_session *s)
 	/* The namespace may go away right after; its address is all we use. */
 	if (likely(!ending))
 		return;
+	/* wake_up_var() looks for waiters after the count. */
 	smp_mb();
 	wake_up_var(&kn->ending);
 }

@@ -34,7 +34,7 @@ static const unsigned int bytes_counter[KPROXY_SIDES] = {
 	[KPROXY_SERVER] = KPROXY_A_COUNTERS_BYTES_OUT,
 };
 
-/* Who does not take it is the other side. */
+/* Bytes from one side stall when the other side has no room for them. */
 static const unsigned int stall_counter[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_A_COUNTERS_STALL_SERVER_US,
 	[KPROXY_SERVER] = KPROXY_A_COUNTERS_STALL_CLIENT_US,

@@ -380,6 +380,12 @@ static bool test_down(const struct kproxy_session *s, const void *arg)
 	       READ_ONCE(server->options.state) == KPROXY_SERVER_STATE_DOWN;
 }
 
+/* Whether it is this server's. */
+static bool test_server(const struct kproxy_session *s, const void *arg)
+{
+	return rcu_access_pointer(s->server) == arg;
+}
+
 static bool test_any(const struct kproxy_session *s, const void *arg)
 {
 	return true;
@@ -479,6 +485,20 @@ static bool sessions_live(const struct kproxy_net *kn)
 	/* Pairs with that of kproxy_session_put(). */
 	smp_mb();
 	return live;
+}
+
+/**
+ * kproxy_session_kill_server() - reset the sessions of a server
+ * @server: the server, held, which gets no new sessions
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_session_kill_server(const struct kproxy_server *server)
+{
+	/* A session that the walk misses sees that the server is down. */
+	smp_mb();
+	session_kill_walk(server->upstream->obj.kn, test_server, server,
+			  KPROXY_REASON_SERVER_DOWN);
 }
 
 /**

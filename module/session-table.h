@@ -8,6 +8,7 @@
 
 struct kproxy_listener;
 struct kproxy_net;
+struct kproxy_server;
 struct kproxy_session;
 struct kproxy_upstream;
 union kproxy_addr;
@@ -47,6 +48,7 @@ unsigned int kproxy_session_kill_some(struct kproxy_session_walk *walk,
 				      unsigned int most);
 void kproxy_session_kill_down(const struct kproxy_upstream *up);
 void kproxy_session_count_stalls(struct kproxy_net *kn);
+void kproxy_session_kill_server(const struct kproxy_server *server);
 void kproxy_session_kill_all(struct kproxy_net *kn);
 
 #endif /* _KPROXY_SESSION_TABLE_H */

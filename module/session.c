@@ -164,16 +164,71 @@ static void session_leave(struct kproxy_session *s)
 		kproxy_admission_leave(&s->kn->admission, s->admitted, jiffies);
 }
 
-/* The upstream of the server name that the client requests, or NULL. */
+/* What a client asks for in TLS; both are empty if it does not. */
+struct hello_words {
+	char sni[KPROXY_HELLO_NAME_SIZE];
+	char alpn[KPROXY_HELLO_NAME_SIZE];
+};
+
+/* Return 0, or -EAGAIN if more must come. */
+static int session_read_hello(struct kproxy_session *s,
+			      struct hello_words *words)
+{
+	struct socket *client = s->socks[KPROXY_CLIENT].socket;
+	int err;
+
+	words->sni[0] = '\0';
+	words->alpn[0] = '\0';
+	if (!s->greeting.name)
+		return 0;
+	err = kproxy_greeting_hello(&s->greeting, client, KPROXY_HELLO_SNI,
+				    words->sni);
+	if (err)
+		words->sni[0] = '\0';
+	if (err == -EAGAIN)
+		return err;
+	if (!s->greeting.alpn || (err && err != -ENOENT))
+		return 0;
+	err = kproxy_greeting_hello(&s->greeting, client, KPROXY_HELLO_ALPN,
+				    words->alpn);
+	if (err)
+		words->alpn[0] = '\0';
+	return err == -EAGAIN ? err : 0;
+}
+
+static struct kproxy_route_client
+session_route_client(const struct kproxy_session *s,
+		     const struct hello_words *words)
+{
+	return (struct kproxy_route_client){
+		.sni = words ? words->sni : "",
+		.alpn = words ? words->alpn : "",
+		.from = &s->client,
+		.port = ntohs(kproxy_addr_port(&s->local)),
+	};
+}
+
+/* The client's addresses are known: whether a ClientHello must be waited for. */
+static void session_plan_greeting(struct kproxy_session *s)
+{
+	const struct kproxy_route_client client = session_route_client(s, NULL);
+
+	s->greeting.name = rcu_access_pointer(s->listener->routes) &&
+			   kproxy_route_wants(s->listener, &client,
+					      &s->greeting.alpn);
+}
+
+/* Where its client is led by a route, if it is. */
 static struct kproxy_upstream *session_route(struct kproxy_session *s)
 {
-	char name[KPROXY_HELLO_NAME_SIZE];
+	struct kproxy_route_client client;
+	struct hello_words words;
 
-	if (!s->greeting.name ||
-	    kproxy_greeting_name(&s->greeting, s->socks[KPROXY_CLIENT].socket,
-				 name))
+	if (!rcu_access_pointer(s->listener->routes) ||
+	    session_read_hello(s, &words))
 		return NULL;
-	return kproxy_route_upstream(s->listener, name);
+	client = session_route_client(s, &words);
+	return kproxy_route_upstream(s->listener, &client);
 }
 
 /* Look up the upstream again. Return true if it has changed. */
@@ -185,7 +240,7 @@ static bool session_reroute(struct kproxy_session *s)
 
 	if (!up)
 		return false;
-	/* Who lists sessions reads it under RCU. */
+	/* Lists of sessions read it under RCU. */
 	WRITE_ONCE(s->upstream, up);
 	kproxy_upstream_put(old);
 	return up != old;
@@ -223,7 +278,7 @@ void kproxy_session_announce(struct kproxy_session *s)
 static int session_read_greeting(struct kproxy_session *s)
 {
 	struct socket *client = s->socks[KPROXY_CLIENT].socket;
-	char name[KPROXY_HELLO_NAME_SIZE];
+	struct hello_words words;
 	int err;
 
 	if (s->greeting.proxy) {
@@ -231,14 +286,12 @@ static int session_read_greeting(struct kproxy_session *s)
 					   &s->local);
 		if (err)
 			return err;
+		session_plan_greeting(s);
 	}
-	if (!s->greeting.name)
-		return 0;
-	err = kproxy_greeting_name(&s->greeting, client, name);
-	if (err == -EAGAIN)
-		return err;
-	session_reroute(s);
-	return 0;
+	err = session_read_hello(s, &words);
+	if (!err && rcu_access_pointer(s->listener->routes))
+		session_reroute(s);
+	return err;
 }
 
 /* Read on; when the greeting is complete, the session begins. */
@@ -315,6 +368,18 @@ static void session_note_unacked(struct kproxy_session *s)
 	}
 }
 
+/* The round-trip time to the server, as TCP has measured it. */
+static void session_note_rtt(const struct kproxy_session *s)
+{
+	u32 us;
+
+	if (!s->connected)
+		return;
+	us = READ_ONCE(tcp_sk(s->socks[KPROXY_SERVER].sk)->srtt_us) >> 3;
+	if (us)
+		kproxy_delay_add(&kproxy_session_server(s)->delay, us);
+}
+
 static void session_detach(struct kproxy_session *s)
 {
 	enum kproxy_side side;
@@ -362,6 +427,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	kproxy_fault_point(KPROXY_POINT_END_WORK);
 	kproxy_session_end_stalls(s);
 	session_note_unacked(s);
+	session_note_rtt(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
 	if (s->splice)
 		kproxy_splice_return(s);
@@ -396,7 +462,7 @@ static void session_life_work(struct work_struct *work)
 	mutex_lock(&s->life);
 	state = READ_ONCE(s->state);
 	if (kproxy_state_final(state)) {
-		/* Who has made it final and not said why comes back here. */
+		/* The reason may not be stored yet; whoever stores it requeues this work. */
 		if (test_bit_acquire(KPROXY_SESSION_FINAL, &s->flags))
 			session_end(s, state == KPROXY_DONE);
 	} else if (state == KPROXY_GREETING) {
@@ -591,9 +657,6 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	kproxy_session_init(s, l->obj.kn);
 	__set_bit(KPROXY_SESSION_LATE_ACKS, &s->flags);
 	s->greeting.proxy = READ_ONCE(l->options.accept_proxy);
-	s->greeting.name = rcu_access_pointer(l->routes);
-	if (s->greeting.proxy || s->greeting.name)
-		s->state = KPROXY_GREETING;
 	s->hops = hops;
 	s->listener = l;
 	s->listener_stats = l->stats;
@@ -601,6 +664,10 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	session_set_times(&s->times, &l->options);
 	kproxy_addr_peer(&s->client, client);
 	kproxy_addr_local(&s->local, client);
+	if (!s->greeting.proxy)
+		session_plan_greeting(s);
+	if (s->greeting.proxy || s->greeting.name)
+		s->state = KPROXY_GREETING;
 	return s;
 }
 
@@ -626,15 +693,19 @@ int kproxy_session_publish(struct kproxy_session *s)
 }
 
 /*
- * The life of a new session is locked: 0; -EBUSY, and it has to wait; or it may
- * not begin. Who has to greet first is only found and counted as alive.
+ * Begin a new session, whose life is locked. Return 0; -EBUSY if it has to wait
+ * for a server; another error if it is refused. A session that begins with a
+ * greeting is only entered into the table and counted as live.
  */
 static int session_begin(struct kproxy_session *s)
 {
 	int found = 0, err;
 
-	if (s->state != KPROXY_GREETING)
+	if (s->state != KPROXY_GREETING) {
+		if (rcu_access_pointer(s->listener->routes))
+			session_reroute(s);
 		found = session_enter(s);
+	}
 	if (found && found != -EBUSY)
 		return found;
 	kproxy_fault_point(KPROXY_POINT_START_BEGUN);

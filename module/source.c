@@ -88,12 +88,10 @@ static void set_any_port(struct socket *socket)
 	set_ports(socket, 1, U16_MAX);
 }
 
-static int source_connect(const struct kproxy_server *server,
-			  struct socket *socket)
+static int source_connect(struct socket *socket, const union kproxy_addr *to)
 {
-	return kernel_connect(socket,
-			      (struct sockaddr_unsized *)&server->addr,
-			      kproxy_addr_size(&server->addr), O_NONBLOCK);
+	return kernel_connect(socket, (struct sockaddr_unsized *)to,
+			      kproxy_addr_size(to), O_NONBLOCK);
 }
 
 /*
@@ -114,20 +112,21 @@ static unsigned int upstream_pick(const struct kproxy_upstream *up, int family,
 }
 
 /* One address after the other, while they have no port left for this server. */
-static int connect_in_turn(struct kproxy_server *server, struct socket *socket)
+static int connect_in_turn(struct kproxy_server *server, struct socket *socket,
+			   const union kproxy_addr *to)
 {
 	unsigned int turn = atomic_inc_return(&server->turns), nr, i = 0;
 	union kproxy_addr addr;
 	int err;
 
 	do {
-		nr = upstream_pick(server->upstream, server->addr.sa.sa_family,
-				   turn + i, &addr);
+		nr = upstream_pick(server->upstream, to->sa.sa_family, turn + i,
+				   &addr);
 		if (!nr)
-			return source_connect(server, socket);
+			return source_connect(socket, to);
 		err = source_bind(socket, &addr);
 		if (!err)
-			err = source_connect(server, socket);
+			err = source_connect(socket, to);
 	} while (err == -EADDRNOTAVAIL && ++i < nr);
 	return err;
 }
@@ -137,16 +136,16 @@ static int connect_in_turn(struct kproxy_server *server, struct socket *socket)
  * connect() does not choose bound ports for other sockets.
  */
 static int connect_as(const struct kproxy_server *server, struct socket *socket,
+		      const union kproxy_addr *to,
 		      const union kproxy_addr *client)
 {
 	u16 port = ntohs(kproxy_addr_port(client));
 	union kproxy_addr addr = *client;
 	int err;
 
-	if (client->sa.sa_family != server->addr.sa.sa_family) {
+	if (client->sa.sa_family != to->sa.sa_family) {
 		net_warn_ratelimited("kproxy: upstream %s: client %pISpc has no address to connect to %pISpc from\n",
-				     server->upstream->obj.name, client,
-				     &server->addr);
+				     server->upstream->obj.name, client, to);
 		return -EAFNOSUPPORT;
 	}
 	inet_set_bit(TRANSPARENT, socket->sk);
@@ -155,17 +154,18 @@ static int connect_as(const struct kproxy_server *server, struct socket *socket,
 	if (err)
 		return err;
 	set_ports(socket, port, port);
-	err = source_connect(server, socket);
+	err = source_connect(socket, to);
 	if (err != -EADDRNOTAVAIL)
 		return err;
 	set_any_port(socket);
-	return source_connect(server, socket);
+	return source_connect(socket, to);
 }
 
 /**
  * kproxy_source_connect() - begin to connect to a server
  * @server: the server, held
- * @socket: a new socket of its family
+ * @socket: a new socket of the family of @to
+ * @to: the address to connect to, in most cases the server's
  * @client: the client's address; NULL for a check, which uses a local address
  *
  * Context: process, may sleep.
@@ -174,17 +174,18 @@ static int connect_as(const struct kproxy_server *server, struct socket *socket,
  * client's family differs from the server's.
  */
 int kproxy_source_connect(struct kproxy_server *server, struct socket *socket,
+			  const union kproxy_addr *to,
 			  const union kproxy_addr *client)
 {
 	set_any_port(socket);
 	switch (READ_ONCE(server->upstream->options.source.mode)) {
 	case KPROXY_SOURCE_ADDRESS:
-		return connect_in_turn(server, socket);
+		return connect_in_turn(server, socket, to);
 	case KPROXY_SOURCE_CLIENT:
 		if (client)
-			return connect_as(server, socket, client);
+			return connect_as(server, socket, to, client);
 		fallthrough;
 	default:
-		return source_connect(server, socket);
+		return source_connect(socket, to);
 	}
 }

@@ -23,6 +23,7 @@ int kproxy_source_try(struct net *net, const union kproxy_addr *addr);
 unsigned int kproxy_source_pick(const struct kproxy_source *source, int family,
 				unsigned int turn, union kproxy_addr *addr);
 int kproxy_source_connect(struct kproxy_server *server, struct socket *socket,
+			  const union kproxy_addr *to,
 			  const union kproxy_addr *client);
 
 #endif /* _KPROXY_SOURCE_H */

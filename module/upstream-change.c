@@ -14,6 +14,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "check-text.h"
 #include "events.h"
 #include "fault.h"
 #include "listener.h"
@@ -58,6 +59,8 @@ static u32 upstream_restart(const struct kproxy_upstream_options *from,
 	if (kproxy_sockopts_differ(&from->sockopts, &to->sockopts) ||
 	    memcmp(&from->source, &to->source, sizeof(to->source)))
 		restart |= KPROXY_RESTART_CONNECTIONS;
+	if (!kproxy_check_text_equal(from->check_text, to->check_text))
+		restart |= KPROXY_RESTART_CHECKS;
 	return restart;
 }
 
@@ -133,6 +136,7 @@ static int upstream_prepare(struct kproxy_change *change,
 	const struct kproxy_view *view = change->next->view;
 	const struct kproxy_upstream_options *options;
 	struct kproxy_upstream *up = c->up;
+	struct kproxy_tiers *tiers;
 	bool servers;
 	int err = 0;
 
@@ -153,10 +157,12 @@ static int upstream_prepare(struct kproxy_change *change,
 	/* Many single requests in a row are built together, after the last. */
 	if (view->single)
 		return 0;
-	err = kproxy_choice_prepare(&up->choice, options->balance, view,
-				    c->tiers);
-	c->built = !err;
-	return err;
+	tiers = kproxy_choice_prepare(&up->choice, options, view);
+	if (IS_ERR(tiers))
+		return PTR_ERR(tiers);
+	c->tiers = tiers;
+	c->built = true;
+	return 0;
 }
 
 /* At once: it must not seem to be without servers in between. */
@@ -166,15 +172,19 @@ static void servers_publish(struct kproxy_upstream_change *c)
 	struct kproxy_server_change *sc;
 
 	mutex_lock(&choice->lock);
-	if (c->set)
+	if (c->set) {
 		kproxy_options_publish(kproxy_upstream_numbers, &c->up->options,
 				       &c->options);
+		if (c->options.failback)
+			kproxy_choice_restore(choice, 0);
+	}
 	list_for_each_entry(sc, &c->servers, node)
 		kproxy_server_change_publish(sc);
 	if (c->built)
 		kproxy_choice_replace(choice, c->tiers);
 	else if (!c->add)
 		kproxy_choice_changed(choice);
+	c->tiers = NULL;
 	mutex_unlock(&choice->lock);
 	/* There may be room now for sessions that wait. */
 	kproxy_queue_wake(&choice->queue);
@@ -210,6 +220,7 @@ static void upstream_publish(struct kproxy_change *change)
 	if (c->set) {
 		kproxy_upstream_set_sockopts(up, &c->options.sockopts);
 		kproxy_upstream_set_source(up, &c->options.source);
+		kproxy_upstream_swap_check_text(up, &c->options.check_text);
 	}
 	upstream_notify(c);
 }
@@ -238,6 +249,7 @@ static void upstream_finish(struct kproxy_change *change, bool published)
 	if (published && change->next->gone)
 		kproxy_events->upstream(c->up, KPROXY_CMD_UPSTREAM_DEL_NTF);
 	kproxy_choice_forget(c->tiers);
+	kproxy_check_text_put(c->options.check_text);
 	kproxy_upstream_put(c->up);
 	kfree(c);
 }
@@ -365,6 +377,7 @@ int kproxy_upstream_set(struct kproxy_view *view, struct kproxy_upstream *up,
 		return PTR_ERR(c);
 	c->set = true;
 	c->options = *options;
+	kproxy_check_text_hold(c->options.check_text);
 	return 0;
 }
 

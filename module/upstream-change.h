@@ -24,7 +24,7 @@ struct kproxy_upstream_change {
 	bool set;
 	/* enum kproxy_upstream_restart */
 	u32 restart;
-	/* whether connections are made ahead */
+	/* whether there are idle connections */
 	bool connections;
 	/* a server was taken down */
 	bool down;
@@ -36,7 +36,7 @@ struct kproxy_upstream_change {
 	int more;
 	/* @tiers are what sessions will choose from */
 	bool built;
-	struct kproxy_balancer *tiers[KPROXY_TIERS];
+	struct kproxy_tiers *tiers;
 };
 
 int kproxy_upstream_add(struct kproxy_view *view, const char *name,

@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 #include <linux/slab.h>
 
+#include "check-text.h"
 #include "owner.h"
 #include "root.h"
 #include "upstream.h"
@@ -30,6 +31,11 @@ const struct kproxy_option kproxy_upstream_numbers[] = {
 	NUMBER(FALL, fall, 3),
 	NUMBER(SEND_PROXY, send_proxy, KPROXY_SEND_PROXY_OFF),
 	NUMBER(PRECONNECT, preconnect, 0),
+	NUMBER(CHECK_PORT, check_port, 0, .restarts = KPROXY_RESTART_CHECKS),
+	NUMBER(FAILBACK, failback, KPROXY_SWITCH_ON),
+	NUMBER(ON_DOWN, on_down, KPROXY_ON_DOWN_KEEP),
+	NUMBER(SLOW_START, slow_start, 0),
+	NUMBER(FAIL_OPEN, fail_open, KPROXY_SWITCH_OFF),
 	KPROXY_OPTION_END
 };
 
@@ -57,6 +63,7 @@ static void upstream_free(struct kproxy_object *obj)
 	struct kproxy_upstream *up = to_upstream(obj);
 
 	kproxy_owner_free(up->owner);
+	kproxy_check_text_put(up->options.check_text);
 	kproxy_turns_destroy(&up->choice.turns);
 	kfree_rcu(up, rcu);
 }
@@ -101,6 +108,39 @@ void kproxy_upstream_set_source(struct kproxy_upstream *up,
 }
 
 /**
+ * kproxy_upstream_swap_check_text() - change what checks of its servers send
+ * @up: the upstream, its namespace's lock held
+ * @text: what they send and expect from now on, or NULL; what they did until now
+ *	when this returns. Its reference goes along.
+ *
+ * Context: process.
+ */
+void kproxy_upstream_swap_check_text(struct kproxy_upstream *up,
+				     struct kproxy_check_text **text)
+{
+	spin_lock(&up->lock);
+	swap(up->options.check_text, *text);
+	spin_unlock(&up->lock);
+}
+
+/**
+ * kproxy_upstream_check_text() - what a check of its servers sends
+ * @up: the upstream, held
+ *
+ * Context: process.
+ * Return: the text, for kproxy_check_text_put(); NULL if it only connects.
+ */
+struct kproxy_check_text *kproxy_upstream_check_text(struct kproxy_upstream *up)
+{
+	struct kproxy_check_text *text;
+
+	spin_lock(&up->lock);
+	text = kproxy_check_text_hold(up->options.check_text);
+	spin_unlock(&up->lock);
+	return text;
+}
+
+/**
  * kproxy_upstream_new() - allocate an upstream that is in no view yet
  * @kn: the namespace's root, its lock held
  * @name: a valid name
@@ -133,6 +173,7 @@ kproxy_upstream_new(struct kproxy_net *kn, const char *name,
 	spin_lock_init(&up->lock);
 	seqcount_spinlock_init(&up->source_seq, &up->lock);
 	up->options = *options;
+	kproxy_check_text_hold(up->options.check_text);
 	kproxy_upstream_set_sockopts(up, &options->sockopts);
 	return up;
 }

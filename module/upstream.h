@@ -17,6 +17,7 @@
 #include "sockopts.h"
 #include "source.h"
 
+struct kproxy_check_text;
 struct kproxy_net;
 struct sock;
 union kproxy_addr;
@@ -43,6 +44,13 @@ struct kproxy_upstream_options {
 	unsigned int timeout;
 	unsigned int rise;
 	unsigned int fall;
+	unsigned int check_port;
+	enum kproxy_switch failback;
+	enum kproxy_on_down on_down;
+	unsigned int slow_start;
+	enum kproxy_switch fail_open;
+	/* held; NULL unless @check is KPROXY_CHECK_SEND */
+	struct kproxy_check_text *check_text;
 	enum kproxy_send_proxy send_proxy;
 	unsigned int preconnect;
 	struct kproxy_sockopts sockopts;
@@ -74,8 +82,8 @@ struct kproxy_upstream {
 	/* options.sockopts are not the defaults */
 	bool sockopts_set;
 	/*
-	 * Protects options.sockopts and options.source, which are written under
-	 * both locks; the latter is read by @source_seq.
+	 * Protects options.sockopts, options.check_text and options.source, which
+	 * are written under both locks; the last is read by @source_seq.
 	 */
 	spinlock_t lock;
 	seqcount_spinlock_t source_seq;
@@ -98,6 +106,10 @@ void kproxy_upstream_set_sockopts(struct kproxy_upstream *up,
 				  const struct kproxy_sockopts *opts);
 void kproxy_upstream_set_source(struct kproxy_upstream *up,
 				const struct kproxy_source *source);
+void kproxy_upstream_swap_check_text(struct kproxy_upstream *up,
+				     struct kproxy_check_text **text);
+struct kproxy_check_text *
+kproxy_upstream_check_text(struct kproxy_upstream *up);
 bool kproxy_upstream_sockopts(struct kproxy_upstream *up,
 			      struct kproxy_sockopts *opts);
 void kproxy_upstream_hold(struct kproxy_upstream *up);

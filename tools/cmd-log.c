@@ -26,7 +26,7 @@
 #include "signals.h"
 #include "text.h"
 
-/* What is done with records. */
+/* Where records go. */
 enum target {
 	TARGET_ARRAY,
 	TARGET_LINES,

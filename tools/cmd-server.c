@@ -28,7 +28,16 @@ static const char *const health_words[] = {
 	NULL
 };
 
+static const char *const health_set_words[] = {
+	[KPROXY_HEALTH_SET_AUTO] = "auto",
+	[KPROXY_HEALTH_SET_UP] = "up",
+	[KPROXY_HEALTH_SET_DOWN] = "down",
+	NULL
+};
+
 static const struct option_spec options[] = {
+	{ .name = "name", .type = &option_label, .value = "NAME",
+	  .attr = KPROXY_A_SERVER_NAME, .help = "a label" },
 	{ .name = "weight", .type = &option_number, .value = "N",
 	  .attr = KPROXY_A_SERVER_WEIGHT, .always = true,
 	  .max = KPROXY_WEIGHT_MAX, .def = 1,
@@ -38,7 +47,14 @@ static const struct option_spec options[] = {
 	  .help = "live sessions at most, 0 for no limit" },
 	{ .name = "backup", .type = &option_word, .words = option_switch,
 	  .attr = KPROXY_A_SERVER_BACKUP,
-	  .help = "used when no other server takes sessions" },
+	  .help = "used when no other server takes sessions: priority 1" },
+	{ .name = "priority", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_SERVER_PRIORITY, .max = KPROXY_PRIORITY_MAX,
+	  .help = "servers of the lowest number that take sessions get them" },
+	{ .name = "health", .key = "health-set", .type = &option_word,
+	  .words = health_set_words, .attr = KPROXY_A_SERVER_HEALTH_SET,
+	  .runtime = true, .def = KPROXY_HEALTH_SET_AUTO,
+	  .help = "auto: what checks find" },
 	{ .name = "state", .type = &option_word, .words = state_words,
 	  .attr = KPROXY_A_SERVER_STATE, .always = true, .runtime = true,
 	  .def = KPROXY_SERVER_STATE_UP,

@@ -8,6 +8,7 @@
 #include "ctx.h"
 #include "field.h"
 #include "option.h"
+#include "option-check.h"
 #include "print.h"
 #include "request.h"
 #include "view.h"
@@ -17,12 +18,7 @@ static const char *const balance_words[] = {
 	[KPROXY_BALANCE_LEASTCONN] = "leastconn",
 	[KPROXY_BALANCE_RANDOM] = "random",
 	[KPROXY_BALANCE_MAGLEV] = "maglev",
-	NULL
-};
-
-static const char *const check_words[] = {
-	[KPROXY_CHECK_OFF] = "off",
-	[KPROXY_CHECK_TCP] = "tcp",
+	[KPROXY_BALANCE_LATENCY] = "latency",
 	NULL
 };
 
@@ -30,6 +26,12 @@ static const char *const send_proxy_words[] = {
 	[KPROXY_SEND_PROXY_OFF] = "off",
 	[KPROXY_SEND_PROXY_V1] = "v1",
 	[KPROXY_SEND_PROXY_V2] = "v2",
+	NULL
+};
+
+static const char *const on_down_words[] = {
+	[KPROXY_ON_DOWN_KEEP] = "keep",
+	[KPROXY_ON_DOWN_RESET] = "reset",
 	NULL
 };
 
@@ -47,9 +49,32 @@ static const struct option_spec options[] = {
 	  .attr = KPROXY_A_UPSTREAM_EJECT_TIME, .min = 1,
 	  .max = KPROXY_TIME_MAX, .def = 30000,
 	  .help = "how long it is out" },
-	{ .name = "check", .type = &option_word, .words = check_words,
+	{ .name = "check", .type = &option_check, .value = "off|tcp|send|PRESET",
+	  .words = check_words,
 	  .attr = KPROXY_A_UPSTREAM_CHECK, .def = KPROXY_CHECK_OFF,
-	  .help = "whether servers are checked, by connecting" },
+	  .help = "how servers are checked; presets: http [HOST][/PATH], redis, smtp, mysql, postgres" },
+	{ .name = "check-send", .type = &option_text, .value = "TEXT",
+	  .attr = KPROXY_A_UPSTREAM_CHECK_SEND, .max = KPROXY_CHECK_SEND_MAX,
+	  .help = "what check send sends, with the escapes of C" },
+	{ .name = "check-expect", .type = &option_pattern, .value = "GLOB",
+	  .attr = KPROXY_A_UPSTREAM_CHECK_EXPECT,
+	  .max = KPROXY_CHECK_EXPECT_MAX,
+	  .help = "what the reply to it begins with" },
+	{ .name = "check-port", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_UPSTREAM_CHECK_PORT, .max = 65535,
+	  .help = "where checks connect to, 0 for the server's port" },
+	{ .name = "on-down", .type = &option_word, .words = on_down_words,
+	  .attr = KPROXY_A_UPSTREAM_ON_DOWN, .def = KPROXY_ON_DOWN_KEEP,
+	  .help = "live sessions of a server that is found down" },
+	{ .name = "fail-open", .type = &option_word, .words = option_switch,
+	  .attr = KPROXY_A_UPSTREAM_FAIL_OPEN, .def = KPROXY_SWITCH_OFF,
+	  .help = "use servers that are found down when all are" },
+	{ .name = "failback", .type = &option_word, .words = option_switch,
+	  .attr = KPROXY_A_UPSTREAM_FAILBACK, .def = KPROXY_SWITCH_ON,
+	  .help = "off: a server that comes back waits until the others fail" },
+	{ .name = "slow-start", .type = &option_time, .value = "T",
+	  .attr = KPROXY_A_UPSTREAM_SLOW_START, .max = KPROXY_TIME_MAX,
+	  .help = "over which a server that comes back gets its share" },
 	{ .name = "interval", .type = &option_time, .value = "T",
 	  .attr = KPROXY_A_UPSTREAM_INTERVAL, .min = 10,
 	  .max = KPROXY_TIME_MAX, .def = 2000,
@@ -127,6 +152,7 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	fields_parse(tb, head, len);
 	fields_show(ctx, name_field, 0, tb, row);
 	options_show(options, tb, row);
+	option_check_show(tb, row);
 	json_object_set_new(row, "servers", json_array());
 	return row;
 }

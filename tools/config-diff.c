@@ -5,6 +5,8 @@
  */
 #include "config-diff.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,7 +166,7 @@ static const char *member(const json_t *row, const char *key)
 /* The value of an option, which is its default when @row lacks it. */
 static json_t *value_of(const struct option_spec *option, const json_t *row)
 {
-	json_t *value = json_object_get(row, option->name);
+	json_t *value = json_object_get(row, option_key(option));
 
 	return value ? json_incref(value) : option_default(option);
 }
@@ -254,6 +256,24 @@ static void find_set(struct ctx *ctx, struct changes *changes,
 	changes->n--;
 }
 
+static void add_keys(struct change *change, const char *const *keys,
+		     const json_t *row)
+{
+	struct origin nowhere = {};
+	json_t *value;
+	char *text;
+
+	for (; *keys; keys++) {
+		value = json_object_get(row, *keys);
+		if (!value)
+			continue;
+		text = config_text(value);
+		change_add_word(change, *keys, nowhere);
+		change_add_word(change, text, nowhere);
+		free(text);
+	}
+}
+
 static void find_delete(struct changes *changes, const struct object *object,
 			const json_t *row)
 {
@@ -265,9 +285,10 @@ static void find_delete(struct changes *changes, const struct object *object,
 	if (form->outer)
 		change_add_word(change, member(row, form->outer_key), nowhere);
 	/* Without an operand, options tell it from its siblings. */
-	if (form->outer && !form->operand)
-		change_add_word(change, form->key, nowhere);
-	change_add_word(change, member(row, form->key), nowhere);
+	if (form->keys)
+		add_keys(change, form->keys, row);
+	else
+		change_add_word(change, member(row, form->key), nowhere);
 }
 
 /* What the kernel has of an object, where the file says something else. */

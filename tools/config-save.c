@@ -28,7 +28,7 @@ static void copy_options(json_t *to, const struct object *object,
 	json_t *value, *def;
 
 	for (option = object->options; option->name; option++) {
-		value = json_object_get(row, option->name);
+		value = json_object_get(row, option_key(option));
 		def = option_default(option);
 		if (value && !json_equal(value, def))
 			json_object_set(to, option->name, value);

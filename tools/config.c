@@ -14,6 +14,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,12 +85,41 @@ static const char *member(const json_t *row, const char *key)
 	return json_string_value(json_object_get(row, key));
 }
 
+static char *join_members(const json_t *row, const char *const *keys)
+{
+	char *line = NULL, *text;
+	json_t *value;
+	size_t size;
+	FILE *out;
+
+	out = open_memstream(&line, &size);
+	if (!out)
+		alloc_failed();
+	for (; *keys; keys++) {
+		value = json_object_get(row, *keys);
+		if (!value)
+			continue;
+		text = config_text(value);
+		fprintf(out, " %s %s", *keys, text);
+		free(text);
+	}
+	if (fclose(out))
+		alloc_failed();
+	return line;
+}
+
 char *config_key(const struct object *object, const json_t *row)
 {
 	const struct form *form = object->form;
+	const char *outer = form->outer ? member(row, form->outer_key) : "";
+	char *name, *key;
 
-	return make_key(object, form->outer ? member(row, form->outer_key) : "",
-			member(row, form->key));
+	if (!form->keys)
+		return make_key(object, outer, member(row, form->key));
+	name = join_members(row, form->keys);
+	key = make_key(object, outer, name);
+	free(name);
+	return key;
 }
 
 char *config_key_of_name(const struct object *object, const char *name)

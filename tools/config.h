@@ -62,6 +62,8 @@ struct beside {
  * @list_always: the list is saved even if it is empty
  * @outer_key: where its JSON has the name of its outer object
  * @key: where its JSON has what tells it from the others
+ * @keys: the same where that is more than one member, some of which may be
+ *	missing; NULL-terminated. Options of the same names tell it on the command line
  * @operand: in a file, the key of what is a word without a name on the command
  *	line, behind the object's own or outer name; NULL if there is no such word
  * @operand_key: where its JSON has that
@@ -83,6 +85,7 @@ struct form {
 	bool list_always;
 	const char *outer_key;
 	const char *key;
+	const char *const *keys;
 	const char *operand;
 	const char *operand_key;
 	const struct object *refers;

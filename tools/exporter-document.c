@@ -23,9 +23,9 @@
 #include "view.h"
 
 /*
- * A document is sent again for as long as these microseconds, and as so many
- * times of what it has cost, so that making documents takes a fifth of a
- * processor at most.
+ * A document is sent again for this time in microseconds, or for this multiple of
+ * the time that it took to make, whichever is longer. Making documents therefore
+ * takes a fifth of a processor at most.
  */
 #define FRESH 200000
 #define FRESH_COSTS 4

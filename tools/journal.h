@@ -12,8 +12,8 @@
  * journal_send() - send an entry to systemd's journal
  * @priority: one of the above
  * @message: what a reader sees
- * @row: further fields; "bytes_in" becomes KPROXY_BYTES_IN. What is empty is
- *	left out. May be NULL
+ * @row: further fields, or NULL; "bytes_in" becomes KPROXY_BYTES_IN, and empty
+ *	values are left out
  *
  * Wait for a journal that is busy or starts again, for some seconds.
  *

@@ -83,11 +83,16 @@ static void print_sample(FILE *out, const struct family *family,
 {
 	const struct label *label = family->labels;
 	const char *before = "{";
+	const json_t *label_value;
 
 	fprintf(out, "%s%s%s", family->prefix, metric, suffix);
 	for (; label->name; label++) {
+		label_value = json_object_get(row, label->key);
+		/* A server need not have a name. */
+		if (!label_value)
+			continue;
 		fprintf(out, "%s%s=\"", before, label->name);
-		print_label(out, json_object_get(row, label->key));
+		print_label(out, label_value);
 		fputc('"', out);
 		before = ",";
 	}
@@ -166,16 +171,12 @@ static void print_histogram_samples(FILE *out, const struct family *family,
 	print_integer(out, print_number(value, "count"));
 }
 
-static samples_fn samples_of(const struct field_type *type)
-{
-	if (type == &field_us)
-		return print_us_samples;
-	if (type == &field_by_word)
-		return print_reason_samples;
-	if (type == &field_histogram)
-		return print_histogram_samples;
-	return print_number_samples;
-}
+static const samples_fn samples[] = {
+	[SAMPLES_NUMBER] = print_number_samples,
+	[SAMPLES_SECONDS] = print_us_samples,
+	[SAMPLES_BY_WORD] = print_reason_samples,
+	[SAMPLES_HISTOGRAM] = print_histogram_samples,
+};
 
 /**
  * struct kind - a type of metrics
@@ -260,7 +261,7 @@ static void print_field(FILE *out, const struct format *format,
 			const struct family *family, const struct field *field,
 			const char *nest, const json_t *rows)
 {
-	samples_fn print = samples_of(field->type);
+	samples_fn print = samples[field->type->samples];
 	const json_t *row, *value;
 	size_t i;
 
@@ -324,7 +325,8 @@ static void print_server(FILE *out, const struct format *format,
 static const struct label no_labels[] = { {} };
 static const struct label listener_labels[] = { { "listener", "name" }, {} };
 static const struct label server_labels[] = {
-	{ "upstream", "upstream" }, { "server", "address" }, {}
+	{ "upstream", "upstream" }, { "server", "address" },
+	{ "name", "name" }, {}
 };
 
 static const struct label pool_labels[] = { { "cpu", "cpu" }, {} };

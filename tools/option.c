@@ -6,6 +6,7 @@
 #include "option.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,10 +14,12 @@
 
 #include <linux/kproxy.h>
 
+#include "alloc.h"
 #include "args.h"
 #include "compiler.h"
 #include "ctx.h"
 #include "field.h"
+#include "option-check.h"
 #include "print.h"
 #include "request.h"
 #include "text.h"
@@ -268,6 +271,39 @@ const struct option_type option_name = {
 	.get = get_name,
 };
 
+static int put_label(const struct ctx *ctx, const struct option_spec *option,
+		     const char *text, struct request *req)
+{
+	if (*text)
+		return put_name(ctx, option, text, req);
+	request_string(req, option->attr, option->name, text);
+	return STATUS_DONE;
+}
+
+static json_t *get_label(const struct option_spec *option, struct nlattr *attr)
+{
+	json_t *name = get_name(option, attr);
+
+	if (json_string_length(name))
+		return name;
+	json_decref(name);
+	return NULL;
+}
+
+static void format_label(const struct option_spec *option, uint64_t value,
+			 char *buf)
+{
+	(void)option;
+	(void)value;
+	*buf = '\0';
+}
+
+const struct option_type option_label = {
+	.put = put_label,
+	.get = get_label,
+	.format = format_label,
+};
+
 /* A name that the kernel knows, or "default" for the kernel's choice. */
 static int put_choice(const struct ctx *ctx, const struct option_spec *option,
 		      const char *text, struct request *req)
@@ -333,14 +369,33 @@ static int put_value(const struct ctx *ctx, const struct option_spec *option,
 	return option->type->put(ctx, option, text, req);
 }
 
+/* The value of an option as one text, of one word or two; the caller frees it. */
+static char *next_value(struct args *args, const struct option_spec *table,
+			const struct option_spec *option)
+{
+	const char *first = args_next(args);
+	char *text;
+
+	if (!first)
+		return NULL;
+	if (!option->type->goes_on || !option->type->goes_on(first) ||
+	    !args->argc || find(table, args->argv[0]))
+		return xstrdup(first);
+	if (asprintf(&text, "%s %s", first, args_next(args)) < 0)
+		alloc_failed();
+	return text;
+}
+
 /* @seen gets a bit for each row of the table that was given. */
 static int parse_one(const struct ctx *ctx, struct args *args,
 		     const struct option_spec *table, struct request *req,
 		     uint64_t *seen)
 {
-	const char *name = args_next(args), *text;
+	const char *name = args_next(args);
 	const struct option_spec *option = find(table, name);
 	uint64_t bit;
+	char *text;
+	int status;
 
 	if (!option)
 		return ctx_refuse(ctx, "unknown option \"%s\"", name);
@@ -348,10 +403,12 @@ static int parse_one(const struct ctx *ctx, struct args *args,
 	if (*seen & bit)
 		return ctx_refuse(ctx, "option \"%s\" is given twice", name);
 	*seen |= bit;
-	text = args_next(args);
+	text = next_value(args, table, option);
 	if (!text)
 		return ctx_refuse(ctx, "option \"%s\" needs a value", name);
-	return put_value(ctx, option, text, req);
+	status = put_value(ctx, option, text, req);
+	free(text);
+	return status;
 }
 
 static int parse_all(const struct ctx *ctx, struct args *args,
@@ -408,7 +465,7 @@ static bool has_word(const struct option_spec *option, const char *word)
 
 	if (option->type == &option_keepalive)
 		return !strcmp(word, "off");
-	if (option->type != &option_word)
+	if (option->type != &option_word && option->type != &option_check)
 		return false;
 	for (i = 0; option->words[i]; i++)
 		if (!strcmp(option->words[i], word))
@@ -454,7 +511,7 @@ void options_show(const struct option_spec *table, struct nlattr **tb,
 			continue;
 		value = option->type->get(option, tb[option->attr]);
 		if (value)
-			json_object_set_new(row, option->name, value);
+			json_object_set_new(row, option_key(option), value);
 	}
 }
 
@@ -471,7 +528,7 @@ static void help_one(const struct option_spec *option, FILE *out)
 	fprintf(out, "  %s %-*s  %s", option->name, width, value, option->help);
 	if (option->type->format) {
 		option->type->format(option, option->def, def);
-		fprintf(out, " (default %s)", def);
+		fprintf(out, " (default %s)", *def ? def : "none");
 	}
 	fputc('\n', out);
 }
@@ -492,7 +549,7 @@ void option_column(FILE *out, const struct column *column, const json_t *row)
 	const json_t *value;
 
 	for (; option->name; option++) {
-		value = json_object_get(row, option->name);
+		value = json_object_get(row, option_key(option));
 		if (!value || option->always)
 			continue;
 		fprintf(out, "%s%s ", separator, option->name);

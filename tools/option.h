@@ -27,6 +27,8 @@ struct request;
  * @get: make JSON of the kernel's attribute, NULL when there is none to show
  * @parse: for numbers in some notation: read one, return NULL or the reason
  * @format: for numbers in some notation: write one as @parse reads it
+ * @goes_on: whether a value of this word may have a second one, which is no
+ *	option's name; NULL for values of one word
  * @integer: show it in JSON as a number, not in its notation
  * @wide: its attribute has 64 bits, not 32
  */
@@ -37,6 +39,7 @@ struct option_type {
 	const char *(*parse)(const struct option_spec *option, const char *text,
 			     uint64_t *value);
 	void (*format)(const struct option_spec *option, uint64_t value, char *buf);
+	bool (*goes_on)(const char *text);
 	bool integer;
 	bool wide;
 };
@@ -49,6 +52,8 @@ extern const struct option_type option_word;
 extern const struct option_type option_name;
 extern const struct option_type option_size;
 extern const struct option_type option_rate;
+/* A name of the user's, which may be empty. */
+extern const struct option_type option_label;
 /* A name that the kernel knows, or "default"; at most .max bytes. */
 extern const struct option_type option_choice;
 extern const struct option_type option_keepalive;
@@ -64,7 +69,8 @@ extern const char *const option_switch[];
 
 /**
  * struct option_spec - a setting of an object; all that the command knows of it
- * @name: as typed, and its key in JSON; NULL ends a table
+ * @name: as typed, and its key in JSON unless there is @key; NULL ends a table
+ * @key: its key in JSON where something else is called @name there
  * @type: kind of value
  * @attr: its attribute in the object's attribute set
  * @always: shown also when it has its default
@@ -80,6 +86,7 @@ extern const char *const option_switch[];
  */
 struct option_spec {
 	const char *name;
+	const char *key;
 	const struct option_type *type;
 	uint16_t attr;
 	bool always;
@@ -92,6 +99,11 @@ struct option_spec {
 	uint64_t def;
 	const char *help;
 };
+
+static inline const char *option_key(const struct option_spec *option)
+{
+	return option->key ? option->key : option->name;
+}
 
 /**
  * options_parse_new() - read all that is left of the line as options

@@ -66,6 +66,7 @@ struct kproxy_balancer *balance_build(struct kunit *test,
 			.server = (struct kproxy_server *)server,
 			.addr = &server->addr,
 			.sessions = &server->sessions,
+			.delay = &server->delay,
 			.weight = server->weight,
 		};
 	}

@@ -11,6 +11,7 @@
 struct dummy {
 	union kproxy_addr addr;
 	atomic_t sessions;
+	struct kproxy_delay delay;
 	unsigned int weight;
 	/* times that it was chosen */
 	unsigned int chosen;

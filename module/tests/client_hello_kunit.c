@@ -110,6 +110,20 @@ static u32 stream_make(struct stream *stream, const struct message *m, u32 size)
 	return len;
 }
 
+/* Add an extension of ALPN with this list to a message of hello_make(). */
+static void hello_add_alpn(struct message *m, const char *list, u16 len)
+{
+	/* behind the random, session, ciphers and compression */
+	u8 *extensions = m->data + 4 + 2 + 32 + 1 + 32 + 2 + 4 + 2;
+
+	put_u16(m, 16);
+	put_u16(m, 2 + len);
+	put_u16(m, len);
+	put(m, list, len);
+	put_unaligned_be16(get_unaligned_be16(extensions) + 6 + len, extensions);
+	put_unaligned_be16(m->len - 4, m->data + 2);
+}
+
 struct fixture {
 	struct kproxy_hello hello;
 	struct message message;
@@ -296,6 +310,80 @@ static void name_with_a_zero_is_none(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, parse_whole(f, RECORD_WHOLE), -EPROTO);
 }
 
+static int parse_alpn(struct fixture *f, u32 record)
+{
+	u32 len = stream_make(&f->stream, &f->message, record);
+
+	f->hello = (struct kproxy_hello){ .what = KPROXY_HELLO_ALPN };
+	return parse(&f->hello, &f->stream, len, f->name);
+}
+
+static void protocols_are_found(struct kunit *test)
+{
+	static const char list[] = "\2h2\10http/1.1";
+	static const u32 sizes[] = { 1, 7, RECORD_WHOLE };
+	struct fixture *f = test->priv;
+	u32 len, n;
+	int i;
+
+	hello_make(&f->message, 9, "f.example.com");
+	KUNIT_EXPECT_EQ(test, parse_alpn(f, RECORD_WHOLE), -ENOENT);
+	hello_add_alpn(&f->message, list, sizeof(list) - 1);
+	KUNIT_EXPECT_EQ(test, parse_whole(f, RECORD_WHOLE), 0);
+	KUNIT_EXPECT_STREQ(test, f->name, "f.example.com");
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		KUNIT_EXPECT_EQ(test, parse_alpn(f, sizes[i]), 0);
+		KUNIT_EXPECT_STREQ(test, f->name, list);
+		len = f->stream.len;
+		f->hello = (struct kproxy_hello){ .what = KPROXY_HELLO_ALPN };
+		for (n = 0; n < len; n++)
+			KUNIT_ASSERT_EQ(test, parse(&f->hello, &f->stream, n,
+						    f->name), -EAGAIN);
+		KUNIT_EXPECT_EQ(test, parse(&f->hello, &f->stream, len,
+					    f->name), 0);
+		KUNIT_EXPECT_STREQ(test, f->name, list);
+	}
+}
+
+/* Of a list that is too long, the protocols that fit. */
+static void as_many_protocols_as_fit(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	char list[512];
+	int i;
+
+	for (i = 0; i < sizeof(list); i += 8)
+		memcpy(list + i, "\7proto-x", 8);
+	hello_make(&f->message, 0, NULL);
+	hello_add_alpn(&f->message, list, sizeof(list));
+	KUNIT_EXPECT_EQ(test, parse_alpn(f, RECORD_WHOLE), 0);
+	KUNIT_EXPECT_EQ(test, strlen(f->name), 31 * 8);
+	hello_make(&f->message, 0, NULL);
+	list[0] = (char)255;
+	hello_add_alpn(&f->message, list, 256);
+	KUNIT_EXPECT_EQ(test, parse_alpn(f, RECORD_WHOLE), -EPROTO);
+}
+
+static void lists_that_are_none(struct kunit *test)
+{
+	static const struct {
+		const char *list;
+		u16 len;
+	} lists[] = {
+		{ "", 0 }, { "\0", 1 }, { "\2h2\0", 4 }, { "\3h2", 3 },
+		{ "\2h2\2h", 5 },
+	};
+	struct fixture *f = test->priv;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(lists); i++) {
+		hello_make(&f->message, 0, NULL);
+		hello_add_alpn(&f->message, lists[i].list, lists[i].len);
+		KUNIT_EXPECT_EQ_MSG(test, parse_alpn(f, RECORD_WHOLE), -EPROTO,
+				    "list %d", i);
+	}
+}
+
 static struct kunit_case client_hello_cases[] = {
 	KUNIT_CASE(name_is_found_in_lower_case),
 	KUNIT_CASE(records_of_any_size_are_put_together),
@@ -306,6 +394,9 @@ static struct kunit_case client_hello_cases[] = {
 	KUNIT_CASE(other_protocols_are_known_at_once),
 	KUNIT_CASE(wrong_bytes_are_survived),
 	KUNIT_CASE(name_with_a_zero_is_none),
+	KUNIT_CASE(protocols_are_found),
+	KUNIT_CASE(as_many_protocols_as_fit),
+	KUNIT_CASE(lists_that_are_none),
 	{}
 };
 

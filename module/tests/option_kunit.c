@@ -95,6 +95,7 @@ static struct kunit_suite option_suite = {
 	.name = "kproxy_option",
 	.test_cases = option_cases,
 };
+
 kunit_test_suite(option_suite);
 
 MODULE_LICENSE("GPL");

@@ -98,7 +98,7 @@ time.sleep(1000)'
 	wait_for 20 someone_listens 8010
 	is_refused 2 '10.1.0.1:8010 is already in use' \
 		listener add x 10.1.0.1:8010 upstream app
-	is_refused 1 'any' server add app '*:80'
+	is_refused 1 'specific address' server add app '*:80'
 	is_refused 1 '10.1.0.1' listener add x 10.1.0.1 upstream app
 	is_refused 1 '10.1.0.1:0' listener add x 10.1.0.1:0 upstream app
 	is_refused 1 '10.1.0.1:65536' listener add x 10.1.0.1:65536 upstream app

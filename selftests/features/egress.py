@@ -206,8 +206,8 @@ def create():
 @scene("an address that another cgroup adds belongs to the listener's owner")
 def added():
     with configured() as listener:
-        kp(f"listener set jail address {FRONT[0]}:8001,{FRONT[0]}:8004")
-        jailed(f"listener set free address {FRONT[0]}:8002,{FRONT[0]}:8005")
+        kp(f"listener set jail listen {FRONT[0]}:8001,{FRONT[0]}:8004")
+        jailed(f"listener set free listen {FRONT[0]}:8002,{FRONT[0]}:8005")
         LISTENERS.update(jail2=8004, free2=8005)
         try:
             for name in "jail2", "free2":

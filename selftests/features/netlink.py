@@ -485,7 +485,7 @@ def refusals_of_others():
     for flags in REQUEST | ACK, REQUEST | DUMP:
         op = "session-get" if flags & DUMP else "session-kill"
         expect_refused(nl.ask(COMMAND[op], port, flags=flags), errno.EINVAL,
-                       f"{op}: a client without an address", "has an address")
+                       f"{op}: a client without an address", "address is required")
     expect(configuration(), before, "the configuration")
     kp("upstream del other")
 

@@ -38,7 +38,6 @@ cat "$tmp/x509" >>"$CERT"
 EXACT, WILD = ("10.2.0.3", 9000), ("10.2.0.4", 9000)
 # Upstreams, and where their servers are. That of the listener itself is app.
 AT = {"app": BACK, "exact": EXACT, "wild": WILD}
-CERT = os.environ["CERT"]
 
 ROUTES = (("www.example.com", "exact"), ("*.example.com", "wild"),
           ("*.deep.example.com", "exact"), ("example.com", "wild"))
@@ -72,15 +71,24 @@ def records(message, size=16384):
 HELLO = records(hello())
 
 
-def openssl_hello(name):
+def openssl_hello(name, *protocols):
     """As a program sends it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
+    if protocols:
+        context.set_alpn_protocols(protocols)
     out = ssl.MemoryBIO()
     tls = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname=name)
     with contextlib.suppress(ssl.SSLWantReadError):
         tls.do_handshake()
     return out.read()
+
+
+def delete_routes():
+    for row in show("route show web"):
+        kp("route del web " + " ".join(
+            f"{key} {row[key]}" for key in ("sni", "alpn", "from", "port")
+            if key in row))
 
 
 @contextlib.contextmanager
@@ -93,8 +101,7 @@ def routed(*routes, options="connect-timeout 60s"):
     try:
         yield listeners
     finally:
-        for row in show("route show web"):
-            kp(f"route del web sni {row['sni']}")
+        delete_routes()
         kp("listener set web connect-timeout 5s accept-proxy off rcvbuf 0")
         for listener in listeners.values():
             listener.close()
@@ -479,7 +486,7 @@ def together():
 def serve_tls(listener, word):
     """Send this word to each client, by TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERT)
+    context.load_cert_chain(os.environ["CERT"])
     listener.settimeout(None)
 
     def one(sock):
@@ -684,6 +691,113 @@ def many():
     apply(saved)
     expect(len(show("route show")), count, "routes of the file")
     apply(config())
+
+
+@contextlib.contextmanager
+def more_routes(*routes):
+    """Routes by anything, each a line, for a while."""
+    with routed() as listeners:
+        delete_routes()
+        for words in routes:
+            kp(f"route add web {words}")
+        yield listeners
+
+
+@scene("the protocol that a client offers leads it, alone and with a name")
+def by_protocol():
+    with more_routes("alpn h2 upstream exact", "alpn http/1.1 upstream wild",
+                     "sni www.example.com alpn h2 upstream wild",
+                     "sni plain.example.com upstream wild") as listeners:
+        for name, protocols, upstream in (
+                ("a.example.com", ("h2",), "exact"),
+                ("a.example.com", ("http/1.1",), "wild"),
+                # Of several, the one that the client prefers.
+                ("a.example.com", ("h2", "http/1.1"), "exact"),
+                ("a.example.com", ("http/1.1", "h2"), "wild"),
+                ("a.example.com", ("h3",), "app"),
+                ("a.example.com", (), "app"),
+                ("www.example.com", ("h2",), "wild"),
+                ("www.example.com", ("http/1.1",), "wild"),
+                ("www.example.com", (), "app"),
+                # The name comes before the protocol.
+                ("plain.example.com", ("h2",), "wild"),
+                (None, ("h2",), "exact")):
+            expect_led(listeners, upstream, openssl_hello(name, *protocols),
+                       what=f"{name} {protocols}")
+
+
+@scene("a protocol is found however the message is split")
+def split_protocol():
+    data = openssl_hello("a.example.com", "h2")
+    with more_routes("alpn h2 upstream exact",
+                     "sni a.example.com alpn h3 upstream wild") as listeners:
+        client = connect(nodelay=True)
+        for byte in data[:-1]:
+            client.sendall(bytes([byte]))
+        client.sendall(data[-1:])
+        end(client, expect_at(client, listeners, "exact", data,
+                              "byte by byte"))
+        gone()
+
+
+@scene("network and port lead a client, who need not speak first then")
+def by_network():
+    def greeted(to, upstream):
+        client = knock(to)
+        server = accept(listeners[upstream])
+        server.sendall(b"first")
+        expect(read_exactly(client, 5), b"first", "a server's greeting")
+        end(client, server)
+
+    with more_routes("from fd01::/64 upstream exact",
+                     "from fd01::/16 port 8000 upstream wild",
+                     "from 10.1.0.0/16 port 8000 upstream exact",
+                     "port 8000 upstream wild",
+                     "sni www.example.com from 10.9.0.0/16 upstream app"
+                     ) as listeners:
+        greeted(FRONT, "exact")
+        greeted(FRONT6, "exact")
+        kp("route del web from 10.1.0.0/16 port 8000")
+        greeted(FRONT, "wild")
+        kp("route del web port 8000")
+        greeted(FRONT, "app")
+        # Only these clients must say which server they mean.
+        kp("route add web sni www.example.com from 10.1.0.0/16 upstream wild")
+        expect_led(listeners, "wild", HELLO)
+        greeted(FRONT6, "exact")
+        gone()
+
+
+@scene("routes of every kind are shown, saved, applied, and refused")
+def more_rows():
+    with more_routes("sni a.b alpn h2 from 10.1.2.3/8 port 8000 upstream exact",
+                     "from fd01::1/64 upstream wild", "alpn x upstream wild"):
+        rows = show("route show web")
+        expect(rows, [
+            {"listener": "web", "alpn": "x", "upstream": "wild"},
+            {"listener": "web", "from": "fd01::/64", "upstream": "wild"},
+            {"listener": "web", "sni": "a.b", "alpn": "h2",
+             "from": "10.0.0.0/8", "port": 8000, "upstream": "exact"}],
+            "the routes")
+        saved = kp("config save").stdout
+        apply(saved)
+        expect(show("route show web"), rows, "the routes after apply")
+        kp("route del web alpn x")
+        kp("route add web port 1 upstream exact")
+        apply(saved)
+        expect(show("route show web"), rows, "the routes after a change")
+        for words, reason in (
+                ("add web upstream app", "missing"),
+                ("add web alpn x upstream wild", "alpn x: the listener has"),
+                ("add web from 10.0.0.0/33 upstream wild", "from"),
+                ("add web port 65536 upstream wild", "port"),
+                ("add web alpn " + "x" * 64 + " upstream wild", "63"),
+                ("del web alpn x port 1", "alpn x: the listener has no"),
+                ("del web", "missing")):
+            done = kp(f"route {words}", check=False)
+            if not done.returncode or reason not in done.stderr:
+                raise Failed(f"{words}: {done.stderr}")
+        expect(show("route show web"), rows, "the routes at the end")
 
 
 @scene("without routes a client need not send anything")

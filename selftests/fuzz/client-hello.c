@@ -49,9 +49,26 @@ static int parse(struct kproxy_hello *hello, const u8 *data, size_t len,
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+/* Whether it is a list of protocols, with a zero at its end. */
+static bool is_list(const char *list)
 {
-	struct kproxy_hello hello = {}, bit_by_bit = {}, again;
+	const u8 *at = (const u8 *)list;
+
+	while (*at)
+		at += 1 + *at;
+	return at > (const u8 *)list &&
+	       at < (const u8 *)list + KPROXY_HELLO_NAME_SIZE;
+}
+
+static bool is_name(const char *name)
+{
+	return strlen(name) && strlen(name) < KPROXY_HELLO_NAME_SIZE &&
+	       !strpbrk(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+}
+
+static void look_for(enum kproxy_hello_what what, const u8 *data, size_t size)
+{
+	struct kproxy_hello hello = { .what = what }, bit_by_bit = hello, again;
 	char *name = malloc(KPROXY_HELLO_NAME_SIZE);
 	char *other = malloc(KPROXY_HELLO_NAME_SIZE);
 	size_t n;
@@ -65,8 +82,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	}
 	CHECK(part == err);
 	if (!err) {
-		CHECK(strlen(name) && strlen(name) < KPROXY_HELLO_NAME_SIZE);
-		CHECK(!strpbrk(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"));
+		CHECK(what == KPROXY_HELLO_SNI ? is_name(name) : is_list(name));
 		CHECK(!strcmp(name, other));
 	}
 	/* An answer is given again. */
@@ -75,5 +91,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	CHECK(err || !strcmp(name, other));
 	free(name);
 	free(other);
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	look_for(KPROXY_HELLO_SNI, data, size);
+	look_for(KPROXY_HELLO_ALPN, data, size);
 	return 0;
 }

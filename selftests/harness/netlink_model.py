@@ -27,7 +27,12 @@ NUMBERS = [L[n] for n in ("maxconn", "backlog", "connect-timeout",
 DEFAULTS = (0, 4096, 5000, 600000, 60000, 0, 0, 0, 0, 0, 0)
 NETWORKS = L["allow"], L["deny"]
 # Of upstreams, with their defaults.
-CHOICES = {"retries": 2, "send-proxy": 0}
+CHOICES = {"retries": 2, "send-proxy": 0, "check-port": 0, "failback": 1,
+           "on-down": 0, "slow-start": 0, "fail-open": 0}
+CHECK = {"check": 0, "check-send": b"", "check-expect": b""}
+CHECK_SEND = 2
+# Of servers, with their defaults.
+SERVER_CHOICES = {"weight": 1, "state": 0, "priority": 0, "health-set": 0}
 # Options that the kernel's sockets may refuse, for reasons of their own, and one
 # that connects to all addresses there are.
 REFUSABLE = ("congestion", "rcvbuf", "sndbuf", "fastopen", "keepalive", "mark",
@@ -352,12 +357,33 @@ class Model:
             raise Refused(errno.ENOENT)
         return name
 
+    @staticmethod
+    def check(word, old):
+        """How servers are checked, and what is sent and expected then, after a
+        message."""
+        if not any(U[option] in word for option in CHECK):
+            return old
+        if U["check"] in word:
+            old = {**old, **CHECK, "check": word[U["check"]]}
+        new = {option: word.get(U[option], old[option]) for option in CHECK}
+        send, expect = new["check-send"], new["check-expect"]
+        if (len(send) > CONSTANT["check-send-max"] or
+                len(expect) > CONSTANT["check-expect-max"]):
+            raise Refused(errno.E2BIG)
+        if bool(send or expect) != (new["check"] == CHECK_SEND):
+            raise Refused(errno.EINVAL)
+        if (len(expect) - len(expect.rstrip(b"\\"))) % 2:
+            raise Refused(errno.EINVAL)
+        return new
+
     def upstream_add_do(self, word, _):
         name = self.name(word, U["name"])
+        check = self.check(word, CHECK)
         if name in self.upstreams:
             raise Refused(errno.EEXIST)
         new = {option: word.get(U[option], default)
                for option, default in CHOICES.items()}
+        new.update(check)
         new["servers"] = {}
         return lambda: self.upstreams.update({name: new})
 
@@ -365,6 +391,8 @@ class Model:
         name = self.find_upstream(word, U["name"])
         new = {option: word[U[option]] for option in CHOICES
                if U[option] in word}
+        new.update(self.check(word, {option: self.upstreams[name][option]
+                                     for option in CHECK}))
         return lambda: self.upstreams[name].update(new)
 
     def upstream_del_do(self, word, _):
@@ -390,6 +418,13 @@ class Model:
             raise Refused(errno.ENOENT)
         return servers, address
 
+    @staticmethod
+    def label(word, old):
+        name = word.get(S["name"], old)
+        if name and not NAME.fullmatch(name):
+            raise Refused(errno.EINVAL)
+        return name
+
     def server_add_do(self, word, _):
         self.name(word, S["upstream"])
         if S["address"] not in word:
@@ -399,18 +434,21 @@ class Model:
             raise Refused(errno.EINVAL)
         servers = self.upstreams[
             self.find_upstream(word, S["upstream"])]["servers"]
+        label = self.label(word, b"")
         if len(servers) >= CONSTANT["servers-max"]:
             raise Refused(errno.ENOSPC)
         if address in servers:
             raise Refused(errno.EEXIST)
-        new = {"weight": word.get(S["weight"], 1),
-               "state": word.get(S["state"], 0)}
+        new = {option: word.get(S[option], default)
+               for option, default in SERVER_CHOICES.items()}
+        new["name"] = label
         return lambda: servers.update({address: new})
 
     def server_set_do(self, word, _):
         servers, address = self.find_server(word)
-        new = {name: word[S[name]] for name in ("weight", "state")
-               if S[name] in word}
+        new = {option: word[S[option]] for option in SERVER_CHOICES
+               if S[option] in word}
+        new["name"] = self.label(word, servers[address]["name"])
         return lambda: servers[address].update(new)
 
     def server_del_do(self, word, _):
@@ -427,36 +465,59 @@ class Model:
     # Routes
 
     def route_key(self, word):
+        """The listener, and what tells the route from its others."""
         name = self.name(word, R["listener"])
-        sni = word.get(R["sni"], b"")
-        if not SERVER_NAME.fullmatch(sni):
+        sni, alpn = word.get(R["sni"], b""), word.get(R["alpn"], b"")
+        if R["sni"] in word and not SERVER_NAME.fullmatch(sni):
             raise Refused(errno.EINVAL)
-        return name, sni.lower()
+        if R["alpn"] in word and not alpn:
+            raise Refused(errno.EINVAL)
+        network = self.network(word)
+        key = sni.lower(), alpn, network, word.get(R["port"], 0)
+        if key == (b"", b"", (0, 0), 0):
+            raise Refused(errno.EINVAL)
+        return name, key
+
+    @staticmethod
+    def network(word):
+        """An IPv6 network as a number and its length; of length 0 for none."""
+        if R["from"] not in word:
+            if R["from-prefix"] in word:
+                raise Refused(errno.EINVAL)
+            return 0, 0
+        most, ip, port, _ = address_of(word[R["from"]])
+        bits = word.get(R["from-prefix"], most)
+        if ip is None or port or bits > most:
+            raise Refused(errno.EINVAL)
+        number = int(ip)
+        if most == 32:
+            number, bits = number | 0xffff << 32, bits + 96
+        return number & (1 << 128) - (1 << 128 - bits), bits
 
     def find_route(self, word):
-        name, sni = self.route_key(word)
+        name, key = self.route_key(word)
         if name not in self.listeners:
             raise Refused(errno.ENOENT)
         routes = self.listeners[name]["routes"]
-        if sni not in routes:
+        if key not in routes:
             raise Refused(errno.ENOENT)
-        return routes, sni
+        return routes, key
 
     def route_add_do(self, word, _):
-        name, sni = self.route_key(word)
+        name, key = self.route_key(word)
         if R["upstream"] not in word:
             raise Refused(errno.EINVAL)
         upstream = word[R["upstream"]]
         if name not in self.listeners or upstream not in self.upstreams:
             raise Refused(errno.ENOENT)
         routes = self.listeners[name]["routes"]
-        if sni in routes:
+        if key in routes:
             raise Refused(errno.EEXIST)
-        return lambda: routes.update({sni: upstream})
+        return lambda: routes.update({key: upstream})
 
     def route_del_do(self, word, _):
-        routes, sni = self.find_route(word)
-        return lambda: routes.pop(sni)
+        routes, key = self.find_route(word)
+        return lambda: routes.pop(key)
 
     def route_get_do(self, word, _):
         self.find_route(word)
@@ -549,18 +610,22 @@ class Model:
             got["upstreams"][word[U["name"]][:-1]] = {
                 **{option: int.from_bytes(word[U[option]], "little")
                    for option in CHOICES},
+                "check": int.from_bytes(word[U["check"]], "little"),
+                **{option: word.get(U[option], b"")
+                   for option in ("check-send", "check-expect")},
                 "servers": {}}
         for word, _ in map(self.shown, servers):
             if not word[S["upstream"]].startswith(self.prefix):
                 continue
             got["upstreams"][word[S["upstream"]][:-1]]["servers"][
                 self.shown_address(word[S["address"]])] = {
-                    name: int.from_bytes(word[S[name]], "little")
-                    for name in ("weight", "state")}
+                    "name": word.get(S["name"], b"\0")[:-1],
+                    **{option: int.from_bytes(word[S[option]], "little")
+                       for option in SERVER_CHOICES}}
         for word, _ in map(self.shown, routes):
             if word[R["listener"]].startswith(self.prefix):
                 got["listeners"][word[R["listener"]][:-1]]["routes"][
-                    word[R["sni"]][:-1]] = word[R["upstream"]][:-1]
+                    self.shown_key(word)] = word[R["upstream"]][:-1]
         want = {"listeners": self.listeners, "upstreams": self.upstreams}
         for kind, objects in want.items():
             shown = {name: value for name, value in got[kind].items()
@@ -577,6 +642,18 @@ class Model:
         for kind, value in attrs(reply[4:]):
             found.setdefault(kind, []).append(value)
         return last(found), found
+
+    @classmethod
+    def shown_key(cls, word):
+        network = 0, 0
+        if R["from"] in word:
+            bits, ip, _, _ = cls.shown_address(word[R["from"]])
+            number = int(ip) | (0xffff << 32 if bits == 32 else 0)
+            network = number, 128 - bits + int.from_bytes(
+                word[R["from-prefix"]], "little")
+        return (word.get(R["sni"], b"\0")[:-1],
+                word.get(R["alpn"], b"\0")[:-1], network,
+                int.from_bytes(word.get(R["port"], b""), "little"))
 
     @staticmethod
     def shown_address(nest):

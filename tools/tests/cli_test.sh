@@ -191,7 +191,7 @@ refused 1 'listener "web": deadline 5: a time needs a unit: ms, s, m, h or d' \
 refused 1 'listener "web": unexpected "now"' l del web kill now
 refused 1 'listener "a\x0ab": a name is 1 to 63 of A-Za-z0-9._-' l s "a
 b"
-refused 1 'upstream "app": balance fair: must be roundrobin or leastconn or random or maglev' \
+refused 1 'upstream "app": balance fair: must be roundrobin or leastconn or random or maglev or latency' \
 	u add app balance fair
 refused 1 'upstream "app": retries 65: must be 0 to 64' u add app retries 65
 refused 1 'server: UPSTREAM is missing, try "kproxy server help"' server add
@@ -214,17 +214,17 @@ refused 1 'session: filter "client" is given twice' \
 refused 1 'session: client "10.0.0.0/33": prefix length must be 0 to 32' \
 	session kill client 10.0.0.0/33
 refused 1 'route: LISTENER is missing, try "kproxy route help"' route add
-refused 1 'route "web": sni PATTERN is missing, try "kproxy route help"' \
+refused 1 'route "web": sni PATTERN, alpn NAME, from CIDR or port N is missing, try "kproxy route help"' \
 	route add web upstream app
 refused 1 'route "web": upstream NAME is missing, try "kproxy route help"' \
 	route add web sni a.example
-refused 1 'route "web": sni PATTERN is missing, try "kproxy route help"' \
+refused 1 'route "web": sni PATTERN, alpn NAME, from CIDR or port N is missing, try "kproxy route help"' \
 	route del web
 refused 1 'route "web": PATTERN is missing, try "kproxy route help"' \
 	route del web sni
-refused 1 'route "web": unexpected "host", must be sni or upstream' \
+refused 1 'route "web": unexpected "host", must be sni, alpn, from, port or upstream' \
 	route add web host a.example upstream app
-refused 1 'route "web": unexpected "host", must be sni' \
+refused 1 'route "web": unexpected "host", must be sni, alpn, from or port' \
 	route del web host a.example
 refused 1 'route "web": "sni" is given twice' route add web sni a sni b
 refused 1 'route "web": sni *: a server name is letters, digits, - and _ with dots between, perhaps after "*."' \
@@ -321,7 +321,7 @@ file_refused 4:5: ' upstream "a": "retries" is given twice' \
 	'upstreams:\n  a:\n    retries: 1\n    retries: 1\n'
 file_refused 3:13: ' upstream "a": retries "": not a number' \
 	'upstreams:\n  a:\n    retries:\n'
-file_refused 3:12: ' upstream "a": check true: must be off or tcp' \
+file_refused 3:12: ' upstream "a": check true: must be off, tcp, send, http, redis, smtp, mysql or postgres' \
 	'upstreams:\n  a:\n    check: true\n'
 file_refused 3:14: ' upstream "a": "retries" must be a word or a list of words' \
 	'upstreams:\n  a:\n    retries: {b: c}\n'
@@ -361,7 +361,7 @@ routes_refused 6:13: ' listener "w": "routes" must be a list' '{sni: b}'
 routes_refused 6:14: ' route: "b" must be a mapping' '[b]'
 routes_refused 6:14: ' route "w": upstream NAME is missing, try "kproxy route help"' \
 	'[{sni: b}]'
-routes_refused 6:15: ' route "w": unexpected "host", must be sni or upstream' \
+routes_refused 6:15: ' route "w": unexpected "host", must be sni, alpn, from, port or upstream' \
 	'[{host: b, upstream: a}]'
 routes_refused 6:20: ' route "w": sni b.: a server name is letters, digits, - and _ with dots between, perhaps after "*."' \
 	'[{sni: b., upstream: a}]'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What is made of the headers of requests. */
+/* Headers of requests, good and forged. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -235,7 +235,7 @@ static bool steps_are_right(const struct object *object)
 
 static bool form_is_right(const struct form *form)
 {
-	return form->view && form->key && !form->section == !!form->outer &&
+	return form->view && !form->key == !!form->keys && !form->section == !!form->outer &&
 	       (!form->outer || (form->list && form->outer_key)) &&
 	       !form->operand == !form->operand_key;
 }

@@ -5,8 +5,8 @@
 
 cd "$(dirname "$0")/../packaging/systemd" || exit 1
 
-# Units that hand what they start to the kernel, or to other programs, cannot be.
-services=(kproxy-exporter.service kproxy-log.service kproxy-metrics.service)
+services=(kproxy.service kproxy-exporter.service kproxy-log.service
+	kproxy-metrics.service)
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 count=0
@@ -14,7 +14,8 @@ failed=0
 
 for service in "${services[@]}"; do
 	count=$((count + 1))
-	sed 's|@SBINDIR@|/usr/sbin|g' "$service" >"$dir/$service"
+	sed "s|@SBINDIR@|/usr/sbin|g; s|@LIBDIR@|/usr/lib/kproxy|g" "$service" \
+		>"$dir/$service"
 	if ! systemd-analyze security --help 2>/dev/null | grep -q -e --offline; then
 		echo "ok $count $service # SKIP systemd-analyze cannot judge files"
 	elif systemd-analyze security --offline=yes --threshold=30 \

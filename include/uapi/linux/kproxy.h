@@ -34,7 +34,11 @@ enum kproxy_switch {
 #define KPROXY_HISTOGRAM_BUCKETS	54
 #define KPROXY_PREFIX_SIZE		17
 #define KPROXY_SNI_MAX			255
+#define KPROXY_ALPN_MAX			63
 #define KPROXY_ROUTES_MAX		4096
+#define KPROXY_PRIORITY_MAX		255
+#define KPROXY_CHECK_SEND_MAX		1024
+#define KPROXY_CHECK_EXPECT_MAX		255
 #define KPROXY_STAGED_MAX		131072
 
 /**
@@ -44,22 +48,27 @@ enum kproxy_switch {
  * @KPROXY_BALANCE_RANDOM: the less loaded of two chosen at random, by weight
  * @KPROXY_BALANCE_MAGLEV: by the client's address; the same on all hosts with
  *   the same servers
+ * @KPROXY_BALANCE_LATENCY: of two chosen at random, by weight, the one whose
+ *   time to answer, as a moving average, times its sessions is less
  */
 enum kproxy_balance {
 	KPROXY_BALANCE_ROUNDROBIN,
 	KPROXY_BALANCE_LEASTCONN,
 	KPROXY_BALANCE_RANDOM,
 	KPROXY_BALANCE_MAGLEV,
+	KPROXY_BALANCE_LATENCY,
 };
 
 /**
  * enum kproxy_check_kind - how an upstream's servers are checked
  * @KPROXY_CHECK_OFF: not at all
  * @KPROXY_CHECK_TCP: by connecting to them
+ * @KPROXY_CHECK_SEND: by connecting, sending a text and comparing the reply
  */
 enum kproxy_check_kind {
 	KPROXY_CHECK_OFF,
 	KPROXY_CHECK_TCP,
+	KPROXY_CHECK_SEND,
 };
 
 /**
@@ -99,6 +108,28 @@ enum kproxy_health {
 	KPROXY_HEALTH_UP,
 	KPROXY_HEALTH_DOWN,
 	KPROXY_HEALTH_EJECTED,
+};
+
+/**
+ * enum kproxy_health_set - the health of a server as it was set
+ * @KPROXY_HEALTH_SET_AUTO: what checks find
+ * @KPROXY_HEALTH_SET_UP: it is up, whatever checks find
+ * @KPROXY_HEALTH_SET_DOWN: it is down, whatever checks find
+ */
+enum kproxy_health_set {
+	KPROXY_HEALTH_SET_AUTO,
+	KPROXY_HEALTH_SET_UP,
+	KPROXY_HEALTH_SET_DOWN,
+};
+
+/**
+ * enum kproxy_on_down - live sessions of a server that is found or set down
+ * @KPROXY_ON_DOWN_KEEP: they go on
+ * @KPROXY_ON_DOWN_RESET: they are reset
+ */
+enum kproxy_on_down {
+	KPROXY_ON_DOWN_KEEP,
+	KPROXY_ON_DOWN_RESET,
 };
 
 /**
@@ -328,6 +359,13 @@ enum {
 	KPROXY_A_UPSTREAM_SEND_PROXY,
 	KPROXY_A_UPSTREAM_SOURCE,
 	KPROXY_A_UPSTREAM_PRECONNECT,
+	KPROXY_A_UPSTREAM_CHECK_SEND,
+	KPROXY_A_UPSTREAM_CHECK_EXPECT,
+	KPROXY_A_UPSTREAM_CHECK_PORT,
+	KPROXY_A_UPSTREAM_FAILBACK,
+	KPROXY_A_UPSTREAM_ON_DOWN,
+	KPROXY_A_UPSTREAM_SLOW_START,
+	KPROXY_A_UPSTREAM_FAIL_OPEN,
 
 	__KPROXY_A_UPSTREAM_MAX,
 	KPROXY_A_UPSTREAM_MAX = (__KPROXY_A_UPSTREAM_MAX - 1)
@@ -345,6 +383,9 @@ enum {
 	KPROXY_A_SERVER_PRECONNECT,
 	KPROXY_A_SERVER_CONNECT_TIME,
 	KPROXY_A_SERVER_SESSION_TIME,
+	KPROXY_A_SERVER_NAME,
+	KPROXY_A_SERVER_PRIORITY,
+	KPROXY_A_SERVER_HEALTH_SET,
 
 	__KPROXY_A_SERVER_MAX,
 	KPROXY_A_SERVER_MAX = (__KPROXY_A_SERVER_MAX - 1)
@@ -426,6 +467,10 @@ enum {
 	KPROXY_A_ROUTE_LISTENER = 1,
 	KPROXY_A_ROUTE_SNI,
 	KPROXY_A_ROUTE_UPSTREAM,
+	KPROXY_A_ROUTE_ALPN,
+	KPROXY_A_ROUTE_FROM,
+	KPROXY_A_ROUTE_FROM_PREFIX,
+	KPROXY_A_ROUTE_PORT,
 
 	__KPROXY_A_ROUTE_MAX,
 	KPROXY_A_ROUTE_MAX = (__KPROXY_A_ROUTE_MAX - 1)

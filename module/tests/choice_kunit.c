@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/jiffies.h>
+
+#include "../choice.h"
+#include "balance_kunit.h"
+
+static void a_share_grows(struct kunit *test)
+{
+	unsigned long back = jiffies | 1;
+	unsigned int n, last = 0, share;
+
+	for (n = 0; n < 16; n++) {
+		share = kproxy_choice_share(back, back + n * HZ, 16000);
+		KUNIT_EXPECT_GE(test, share, last);
+		KUNIT_EXPECT_LE(test, share, n + 1);
+		KUNIT_EXPECT_GE(test, share, n ?: 1);
+		last = share;
+	}
+	KUNIT_EXPECT_EQ(test, kproxy_choice_share(back, back + 16 * HZ, 16000),
+			KPROXY_SHARE_FULL);
+	KUNIT_EXPECT_EQ(test, kproxy_choice_share(0, back, 16000),
+			KPROXY_SHARE_FULL);
+	KUNIT_EXPECT_EQ(test, kproxy_choice_share(back, back, 0),
+			KPROXY_SHARE_FULL);
+}
+
+/* Two servers, one of which is at each step of its growth. */
+static void sessions_follow_the_share(struct kunit *test)
+{
+	static const enum kproxy_balance methods[] = {
+		KPROXY_BALANCE_ROUNDROBIN, KPROXY_BALANCE_LEASTCONN,
+		KPROXY_BALANCE_RANDOM, KPROXY_BALANCE_LATENCY,
+	};
+	struct balance_fixture *f = test->priv;
+	struct kproxy_balancer *b;
+	unsigned int m, share, i, due;
+
+	for (m = 0; m < ARRAY_SIZE(methods); m++) {
+		for (share = 1; share <= KPROXY_SHARE_FULL; share += 5) {
+			balance_servers(test, 2, KPROXY_SHARE_FULL);
+			f->servers[1].weight = share;
+			b = balance_build(test, methods[m]);
+			for (i = 0; i < 1700; i++)
+				atomic_inc(&balance_choose(b, 0)->sessions);
+			due = 1700 * share / (KPROXY_SHARE_FULL + share);
+			KUNIT_EXPECT_GE(test,
+					atomic_read(&f->servers[1].sessions) + 20,
+					due);
+			KUNIT_EXPECT_LE(test,
+					atomic_read(&f->servers[1].sessions),
+					due + 20);
+			kunit_info(test, "method %u, share %u/16: %d of 1700 sessions",
+				   methods[m], share,
+				   atomic_read(&f->servers[1].sessions));
+		}
+	}
+}
+
+static struct kunit_case choice_cases[] = {
+	KUNIT_CASE(a_share_grows),
+	KUNIT_CASE(sessions_follow_the_share),
+	{}
+};
+
+static struct kunit_suite choice_suite = {
+	.name = "kproxy_choice",
+	.init = balance_fixture_init,
+	.test_cases = choice_cases,
+};
+
+kunit_test_suite(choice_suite);

@@ -31,7 +31,7 @@ static int put_from(struct sk_buff *skb, const struct kproxy_route_key *key)
 	return 0;
 }
 
-/* What is not given is left out. */
+/* Write the criteria that the route has. */
 static int put_key(struct sk_buff *skb, const struct kproxy_route_key *key)
 {
 	if ((*key->sni &&

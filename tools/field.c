@@ -67,6 +67,7 @@ const struct field_type field_us = {
 	.show = show_number,
 	.text = print_us,
 	.right = true,
+	.samples = SAMPLES_SECONDS,
 };
 
 const struct field_type field_age_ms = {
@@ -165,6 +166,7 @@ static json_t *show_by_word(const struct ctx *ctx, const struct field *field,
 const struct field_type field_by_word = {
 	.show = show_by_word,
 	.text = print_counts,
+	.samples = SAMPLES_BY_WORD,
 };
 
 void fields_show(const struct ctx *ctx, const struct field *table,

@@ -15,9 +15,24 @@ struct nlattr;
 #define FIELD_ATTR_MAX 63
 
 /**
+ * enum field_samples - what metrics make of a value
+ * @SAMPLES_NUMBER: a number
+ * @SAMPLES_SECONDS: microseconds as seconds
+ * @SAMPLES_BY_WORD: a number for each word
+ * @SAMPLES_HISTOGRAM: a histogram
+ */
+enum field_samples {
+	SAMPLES_NUMBER,
+	SAMPLES_SECONDS,
+	SAMPLES_BY_WORD,
+	SAMPLES_HISTOGRAM,
+};
+
+/**
  * struct field_type - a kind of value that the kernel sends
  * @show: make JSON of an attribute, or of NULL when the kernel did not send it
  * @text: write that JSON as a cell of a table, NULL for print_value()
+ * @samples: what metrics make of it
  * @right: align the cell to the right, as numbers are
  * @exact: a line of its own has room for the exact value, without @text
  */
@@ -25,6 +40,7 @@ struct field_type {
 	json_t *(*show)(const struct ctx *ctx, const struct field *field,
 			struct nlattr *attr);
 	void (*text)(FILE *out, const json_t *value);
+	enum field_samples samples;
 	bool right;
 	bool exact;
 };

@@ -86,7 +86,10 @@ static json_t *show_histogram(const struct ctx *ctx, const struct field *field,
 	return histogram_json(counts, KPROXY_HISTOGRAM_BUCKETS, sum);
 }
 
-const struct field_type field_histogram = { .show = show_histogram };
+const struct field_type field_histogram = {
+	.show = show_histogram,
+	.samples = SAMPLES_HISTOGRAM,
+};
 
 json_int_t histogram_below(const json_t *histogram, json_int_t us)
 {

@@ -171,16 +171,12 @@ static void print_histogram_samples(FILE *out, const struct family *family,
 	print_integer(out, print_number(value, "count"));
 }
 
-static samples_fn samples_of(const struct field_type *type)
-{
-	if (type == &field_us)
-		return print_us_samples;
-	if (type == &field_by_word)
-		return print_reason_samples;
-	if (type == &field_histogram)
-		return print_histogram_samples;
-	return print_number_samples;
-}
+static const samples_fn samples[] = {
+	[SAMPLES_NUMBER] = print_number_samples,
+	[SAMPLES_SECONDS] = print_us_samples,
+	[SAMPLES_BY_WORD] = print_reason_samples,
+	[SAMPLES_HISTOGRAM] = print_histogram_samples,
+};
 
 /**
  * struct kind - a type of metrics
@@ -265,7 +261,7 @@ static void print_field(FILE *out, const struct format *format,
 			const struct family *family, const struct field *field,
 			const char *nest, const json_t *rows)
 {
-	samples_fn print = samples_of(field->type);
+	samples_fn print = samples[field->type->samples];
 	const json_t *row, *value;
 	size_t i;
 

@@ -8,10 +8,10 @@ import re
 import subprocess
 import time
 
-from peer import (FRONT, KB, MB, PROXY, Failed, accept, close_all, connect,
-                  expect, expect_alive, expect_between, expect_reset, knock,
-                  kp, limit, listen, main, run, say, scaled, scene, sessions,
-                  show, stats, tcp_sockets, wait_for, wait_gone)
+from peer import (FRONT, KB, MB, PROXY, SLOW, Failed, accept, close_all,
+                  connect, expect, expect_alive, expect_between, expect_reset,
+                  knock, kp, limit, listen, main, run, say, scaled, scene,
+                  sessions, show, stats, tcp_sockets, wait_for, wait_gone)
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 CPUS = os.cpu_count()
@@ -107,7 +107,8 @@ def charged(group, least, what, share=4):
     say(f"# {what}: {grown // KB} KiB charged of {lost // KB} KiB, "
         f"{least // KB} expected")
     expect_between(grown, least, 1 << 40, f"bytes charged for {what}")
-    expect(grown * share >= lost, True,
+    # Debug kernels keep what others have freed, and give it back at any time.
+    expect(SLOW or grown * share >= lost, True,
            f"{grown} bytes charged for {what}, {lost} lost")
 
 

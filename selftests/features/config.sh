@@ -8,7 +8,7 @@
 # shellcheck source=selftests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"
 
-plan 26
+plan 27
 
 # Other users cannot read them where they are, if that is below /root.
 examples=$tmp/examples
@@ -58,5 +58,5 @@ load
 topology
 check "only root may apply and flush" needs_root
 check "the examples" examples_apply
-scenes 23
+scenes 24
 finish

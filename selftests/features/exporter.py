@@ -19,7 +19,7 @@ import threading
 import time
 import urllib.parse
 
-from peer import (PROXY, QUICK, EchoServer, Failed, Skipped, connect, expect,
+from peer import (PROXY, QUICK, EchoServer, Skipped, connect, expect,
                   expect_between, kp, limit, main, pair, read_exactly, run,
                   scene, show, stats, wait_for, wait_gone)
 

@@ -38,7 +38,6 @@ cat "$tmp/x509" >>"$CERT"
 EXACT, WILD = ("10.2.0.3", 9000), ("10.2.0.4", 9000)
 # Upstreams, and where their servers are. That of the listener itself is app.
 AT = {"app": BACK, "exact": EXACT, "wild": WILD}
-CERT = os.environ["CERT"]
 
 ROUTES = (("www.example.com", "exact"), ("*.example.com", "wild"),
           ("*.deep.example.com", "exact"), ("example.com", "wild"))
@@ -487,7 +486,7 @@ def together():
 def serve_tls(listener, word):
     """Send this word to each client, by TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERT)
+    context.load_cert_chain(os.environ["CERT"])
     listener.settimeout(None)
 
     def one(sock):

@@ -44,8 +44,9 @@ part() {
 		"$(((SECONDS - begun) / 60)) minutes"
 }
 
-# optional MINUTES TARGET [NAME=VALUE]...: a part that is left out when it may
-# take longer than there is time.
+# optional MINUTES TARGET [NAME=VALUE]...: a part that is left out when there is
+# less time than that. If it takes longer nevertheless, it does not begin the rest
+# of its scripts, and says so.
 optional() {
 	local minutes=$1
 
@@ -54,8 +55,19 @@ optional() {
 		echo "== left out: make $*; it may take $minutes minutes," \
 			"$(minutes_left) are left"
 	else
-		part "$@"
+		# The last ones need their time.
+		UNTIL=$(($(date +%s) + $(left) - 300)) part "$@"
 	fi
+}
+
+# build_minutes KERNEL MINUTES: how long it takes to build a kernel: none if it is
+# in the cache.
+build_minutes() {
+	(
+		# shellcheck source=selftests/vm/lib.sh
+		. selftests/vm/lib.sh
+		[[ ! -d $(kernel_tree "$1" 2>/dev/null) ]]
+	) && echo "$2" || echo 0
 }
 
 total() {

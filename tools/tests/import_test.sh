@@ -33,7 +33,7 @@ same() { # GOT WANT NAME
 
 # Options and networks are a set, whose order may be another.
 words() {
-	tr -s ' ,[]' '\n\n\n\n' | sort
+	tr -s ' ,[]' '\n' | sort
 }
 
 succeeds() { # NAME COMMAND...

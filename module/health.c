@@ -66,7 +66,7 @@ void kproxy_health_stop(struct kproxy_server *server)
  * kproxy_health_get() - return the health of a server
  * @server: the server
  *
- * What was set takes precedence over checks, and being down over an ejection.
+ * A health that was set takes precedence over checks, and down over an ejection.
  *
  * Context: any.
  * Return: its health.

@@ -363,13 +363,14 @@ static void session_note_unacked(struct kproxy_session *s)
 /* The round-trip time to the server, as TCP has measured it. */
 static void session_note_rtt(const struct kproxy_session *s)
 {
+	struct kproxy_server *server = kproxy_session_server(s);
 	u32 us;
 
-	if (!s->connected)
+	if (!s->connected || !server)
 		return;
 	us = READ_ONCE(tcp_sk(s->socks[KPROXY_SERVER].sk)->srtt_us) >> 3;
 	if (us)
-		kproxy_delay_add(&kproxy_session_server(s)->delay, us);
+		kproxy_delay_add(&server->delay, us);
 }
 
 static void session_end(struct kproxy_session *s, bool graceful)

@@ -127,6 +127,8 @@ class Generator:
             if op["attribute-set"] == "listener":
                 return self.endpoint((*LOCAL, "0.0.0.0", "::", "*"), ELSEWHERE,
                                      self.ports)
+            if op["attribute-set"] == "route":
+                return self.endpoint(SERVERS, NOWHERE, (0, 0, 0, 1))
             return self.endpoint(SERVERS, NOWHERE, (9000, 9001))
         low, high = bounds(attribute)
         value = (rng.choice((low, high)) if rng.random() < 0.4 else

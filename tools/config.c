@@ -164,7 +164,7 @@ char *config_text(const json_t *value)
 	return text;
 }
 
-static void definition_free(struct definition *d)
+void definition_free(struct definition *d)
 {
 	size_t i;
 
@@ -184,4 +184,5 @@ void config_free(struct config *config)
 	for (i = 0; i < config->n; i++)
 		definition_free(&config->list[i]);
 	free(config->list);
+	json_decref(config->names);
 }

@@ -21,6 +21,7 @@
 #include "cmd.h"
 #include "config-save.h"
 #include "ctx.h"
+#include "names.h"
 #include "option.h"
 #include "print.h"
 #include "text-file.h"
@@ -375,15 +376,23 @@ static bool is_any(const char *host)
 json_t *import_server(struct import *im, unsigned int line, json_t *upstream,
 		      const char *host, uint16_t port)
 {
+	char name[NAME_TEXT_MAX];
 	json_t *row = NULL;
-	char *address;
+	char *address, *text;
+	uint16_t number;
 
+	if (!strcmp(host, "localhost"))
+		host = "127.0.0.1";
 	address = is_any(host) ? NULL : format_address(im, host, port);
+	text = import_text("%s:%u", host, port);
 	if (address)
 		row = add_server(im, line, upstream, "address", address);
+	else if (!names_parse(text, name, &number))
+		row = add_server(im, line, upstream, "name", text);
 	else
 		import_note(im, line, "server %.*s: cannot be carried over: not an address",
 			    WORD_MAX, host);
+	free(text);
 	free(address);
 	return row;
 }

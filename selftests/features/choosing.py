@@ -30,7 +30,9 @@ def name(address):
 @contextlib.contextmanager
 def upstream(options, *servers):
     """Servers of the upstream, for a while: an address and options each."""
-    kp(f"upstream set app retries default {options}")
+    kp("upstream set app retries default")
+    if options:
+        kp(f"upstream set app {options}")
     for address, words in servers:
         kp(f"server add app {name(address)} {words}")
     try:
@@ -165,8 +167,7 @@ def failback():
         # A connect that fails is no reason to change over.
         kp("upstream set app check off")
         echoes[ONE].close()
-        with connect() as sock:
-            expect_reset(sock, "a client of the server in use")
+        expect_refused("a client of the server in use")
         kp("upstream set app failback on")
         expect(visits(), {TWO}, "who serves with failback")
 

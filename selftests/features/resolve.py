@@ -429,8 +429,10 @@ def dnsmasq(hosts, *options):
         ["ip", "netns", "exec", SERVER, "dnsmasq", "-k", "-C", "/dev/null",
          "-a", "10.2.0.2", "--bind-interfaces", "-R", "-h", "-H", str(path),
          "--local-ttl=1", "-u", "root", "--pid-file",
-         # It knows all of these: others do not exist.
-         "--local=/example.com/", "--local=/example.net/", *options])
+         # It knows all of these: others do not exist. A refusal would be no
+         # answer, after which the addresses of one family stay.
+         "--local=/example.com/", "--local=/example.net/", "--local=/api/",
+         *options])
 
     def change(text):
         path.write_text(text)

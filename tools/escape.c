@@ -8,6 +8,9 @@
 
 #include "alloc.h"
 
+static const char bad_escape[] =
+	"a backslash must be followed by abefnrtv, \\, x and hex, or octal digits";
+
 static const char letters[] = "abefnrtv'\"\\";
 static const char meanings[] = "\a\b\033\f\n\r\t\v'\"\\";
 
@@ -69,7 +72,7 @@ const char *escape_read(const char *text, bool pattern, char *data, size_t *len)
 		}
 		text = read_one(text + 1, &byte);
 		if (!text)
-			return "a backslash must be followed by one of abefnrtv, \\, x and hexadecimal or up to three octal digits";
+			return bad_escape;
 		/* No escape with a number is shorter than this. */
 		if (pattern && is_special(byte))
 			*to++ = '\\';

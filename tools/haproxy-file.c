@@ -74,7 +74,7 @@ static const struct timeout {
 
 /* Return: NULL, or why the line cannot be carried over. */
 const char *haproxy_set_time(struct haproxy_setting *setting, const struct line *line,
-			    size_t i, const char *unit)
+			     size_t i, const char *unit)
 {
 	if (i >= line->n || !import_time(line->words[i], unit, &setting->value))
 		return "not a time";

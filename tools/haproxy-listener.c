@@ -40,7 +40,7 @@ static void take_times(const struct haproxy_proxy *backend, struct haproxy_setti
 }
 
 static const struct haproxy_setting *longer(const struct haproxy_setting *a,
-				    const struct haproxy_setting *b)
+					    const struct haproxy_setting *b)
 {
 	if (!a->line)
 		return b;
@@ -59,12 +59,12 @@ static void set_times(struct haproxy_frontend *fe, const struct haproxy_setting 
 		 client->value != server->value)
 		import_note(fe->f->im, idle->line, "timeout: the longer one of client and server is used for both");
 	haproxy_set(fe->f, fe->row, &listener_object, "connect-timeout",
-	    &times[CONNECT]);
+		    &times[CONNECT]);
 	haproxy_set(fe->f, fe->row, &listener_object, "idle-timeout", idle);
 	if (!idle->line)
 		json_object_set_new(fe->row, "idle-timeout", json_string("0"));
 	haproxy_set(fe->f, fe->row, &listener_object, "fin-timeout",
-	    longer(&fe->p->settings[CLIENT_FIN], &times[SERVER_FIN]));
+		    longer(&fe->p->settings[CLIENT_FIN], &times[SERVER_FIN]));
 }
 
 static bool add_networks(struct haproxy_frontend *fe, const struct line *line,
@@ -146,7 +146,7 @@ static void make_rules(struct haproxy_frontend *fe)
 		why = read_rule(fe, &fe->p->rules.list[i]);
 		if (why)
 			haproxy_refuse(fe->f, &fe->p->rules.list[i],
-			       *why ? why : NULL);
+				       *why ? why : NULL);
 	}
 	if (fe->only) {
 		line = (struct line){ .number = fe->only_line };
@@ -247,7 +247,7 @@ static bool make_routes(struct haproxy_frontend *fe)
 		why = make_route(fe, &fe->p->routes.list[i], times, seen, &own);
 		if (why)
 			haproxy_refuse(fe->f, &fe->p->routes.list[i],
-			       *why ? why : NULL);
+				       *why ? why : NULL);
 	}
 	json_decref(seen);
 	if (!own)
@@ -275,9 +275,9 @@ void haproxy_listener(struct haproxy_file *f, const struct haproxy_proxy *p)
 	fe.row = json_object();
 	if (make_routes(&fe)) {
 		haproxy_set(f, fe.row, &listener_object, "maxconn",
-		    &p->settings[MAXCONN]);
+			    &p->settings[MAXCONN]);
 		haproxy_set(f, fe.row, &listener_object, "backlog",
-		    &p->settings[BACKLOG]);
+			    &p->settings[BACKLOG]);
 		haproxy_set(f, fe.row, &listener_object, "rate", &p->settings[RATE]);
 		haproxy_set_keepalive(f, &p->settings[KEEPALIVE_IDLE], fe.row);
 		make_rules(&fe);

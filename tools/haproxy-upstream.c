@@ -12,7 +12,7 @@
 #include "token.h"
 
 void haproxy_set(struct haproxy_file *f, json_t *row, const struct object *object,
-		const char *name, const struct haproxy_setting *setting)
+		 const char *name, const struct haproxy_setting *setting)
 {
 	if (setting->line)
 		import_number(f->im, setting->line, row, object, name,
@@ -88,7 +88,7 @@ static uint64_t part(const struct haproxy_setting *setting, uint64_t kernel)
 }
 
 void haproxy_set_keepalive(struct haproxy_file *f, const struct haproxy_setting *settings,
-			  json_t *row)
+			   json_t *row)
 {
 	unsigned int line = 0;
 	const char *why;

@@ -38,19 +38,19 @@ int main(void)
 {
 	tap_ok(reads("PING\\r\\n", false, "PING\r\n", 6), "letters");
 	tap_ok(reads("\\0\\x0\\xff\\015\\\\\\\"", false, "\0\0\xff\r\\\"", 6),
-	   "numbers");
+	       "numbers");
 	tap_ok(reads("\\x414", false, "A4", 2), "at most two hexadecimal digits");
 	tap_ok(reads("\\1011", false, "A1", 2), "at most three octal digits");
 	tap_ok(refused("\\q") && refused("\\") && refused("\\x") &&
-	   refused("\\xg") && refused("\\400") && refused("\\8"),
+	       refused("\\xg") && refused("\\400") && refused("\\8"),
 	   "what is no escape");
 	tap_ok(reads("\\*\\?\\[\\]\\\\\\n", true, "\\*\\?\\[\\]\\\\\n", 11),
-	   "a pattern keeps the backslash of what is special");
+	       "a pattern keeps the backslash of what is special");
 	tap_ok(reads("\\x2a*\\133", true, "\\**\\[", 5),
-	   "a number is never special");
+	       "a number is never special");
 	tap_ok(writes("a\0\r\n\t\x1b\xff\\\"'", 10, false,
-		  "a\\x00\\r\\n\\t\\e\\xff\\\\\"'"), "written and read again");
+		      "a\\x00\\r\\n\\t\\e\\xff\\\\\"'"), "written and read again");
 	tap_ok(writes("\\*\\\\x\n*", 7, true, "\\*\\\\x\\n*"),
-	   "the same for a pattern");
+	       "the same for a pattern");
 	return tap_done();
 }

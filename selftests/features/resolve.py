@@ -396,6 +396,35 @@ def is_alive(pid):
     return False
 
 
+@scene("a resolver starts while names are added")
+def starts_among_commands():
+    names = NameServer()
+    names.addresses["api.example.com"] = ["10.2.0.2"]
+    stopped = threading.Event()
+
+    def add():
+        while not stopped.is_set():
+            kp("server add app api.example.com:9000 resolve on", check=False)
+            kp("config apply -", text=BASE)
+
+    threads = [threading.Thread(target=add, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            resolver = Resolver("nameserver", names.at)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                resolver.process.wait(1)
+            expect(resolver.process.poll(), None, "exit status of the resolver")
+            expect(resolver.stop(), 0, "exit status of the resolver")
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+        names.close()
+        kp("config apply -", text=BASE)
+
+
 @scene("names and options that cannot be followed are refused")
 def refused():
     for words, why in (

@@ -227,14 +227,14 @@ static const struct field fields[] = {
 	  .attr = KPROXY_A_ROUTE_LISTENER, .title = "LISTENER" },
 	{ .key = "sni", .type = &field_string,
 	  .attr = KPROXY_A_ROUTE_SNI, .optional = true, .title = "SNI" },
+	{ .key = "upstream", .type = &field_string,
+	  .attr = KPROXY_A_ROUTE_UPSTREAM, .title = "UPSTREAM" },
 	{ .key = "alpn", .type = &field_string,
 	  .attr = KPROXY_A_ROUTE_ALPN, .optional = true, .title = "ALPN" },
 	{ .key = "from", .type = &field_network,
 	  .attr = KPROXY_A_ROUTE_FROM, .optional = true, .title = "FROM" },
 	{ .key = "port", .type = &field_number,
 	  .attr = KPROXY_A_ROUTE_PORT, .optional = true, .title = "PORT" },
-	{ .key = "upstream", .type = &field_string,
-	  .attr = KPROXY_A_ROUTE_UPSTREAM, .title = "UPSTREAM" },
 	{}
 };
 

@@ -220,7 +220,7 @@ def presets():
         kp("config apply -", text=saved)
         expect(show("upstream show app")[0]["check"], check, "after apply")
         expect(kp("config save").stdout, saved, "saved again")
-    upstream("check", "send", "check-send", "a\\0\\*\\x1b",
+    upstream("check", "send", "check-send", "a\\0*\\x1b",
              "check-expect", "[ab]?\\*\\n*")
     row = show("upstream show app")[0]
     expect([row.get(k) for k in ("check", "check-send", "check-expect")],

@@ -697,6 +697,17 @@ def short_sends(trial):
         write(SENDS / "probability", 0)
 
 
+@life(listener={"maxconn": 1})
+def handed(trial):
+    """A client is accepted where the one before has ended, and handed over."""
+    clients, cpus = [], os.sched_getaffinity(0)
+    for cpu in cpus:
+        os.sched_setaffinity(0, {cpu})
+        clients.append(trial.client())
+    os.sched_setaffinity(0, cpus)
+    yield lambda: all(client.over for client in clients)
+
+
 @life()
 def ends(trial):
     """Both sides end at the same time, or the server first."""

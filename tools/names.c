@@ -219,22 +219,26 @@ static int open_claim(struct ctx *ctx, int flags)
 /* The descriptor stays open, and with it the lock. */
 bool names_claim(struct ctx *ctx)
 {
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int fd;
 
 	mkdir(NAMES_DIR, 0755);
 	fd = open_claim(ctx, O_RDWR | O_CREAT);
-	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
+	if (fd >= 0 && !fcntl(fd, F_OFD_SETLK, &whole))
 		return true;
 	if (fd >= 0)
 		close(fd);
 	return false;
 }
 
+/* Look only: a lock, however short, could be in the way of the one who claims. */
 void names_warn(struct ctx *ctx)
 {
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int fd = open_claim(ctx, O_RDONLY);
 
-	if (fd < 0 || !flock(fd, LOCK_SH | LOCK_NB))
+	if (fd < 0 || (!fcntl(fd, F_OFD_GETLK, &whole) &&
+		       whole.l_type == F_UNLCK))
 		ctx_warn(ctx, "nothing follows the name until \"kproxy resolve\" runs");
 	if (fd >= 0)
 		close(fd);

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 
 from peer import (PROXY, SERVER, EchoServer, Failed, connect, expect, kp, limit,
                   main, netns, read_exactly, scene, show, wait_for)
@@ -394,6 +395,23 @@ def is_alive(pid):
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
         return stat.rpartition(")")[2].split()[0] not in "ZX"
     return False
+
+
+@scene("a resolver that starts while a name is added follows it")
+def starts_among_commands():
+    names = NameServer()
+    names.addresses["api.example.com"] = ["10.2.0.2"]
+    try:
+        for delay in range(25):
+            resolver = Resolver("nameserver", names.at)
+            time.sleep(delay / 1000)
+            follow()
+            wait_states(up("10.2.0.2:9000"))
+            expect(resolver.stop(), 0, "exit status of the resolver")
+            kp("config apply -", text=BASE)
+    finally:
+        names.close()
+        kp("config apply -", text=BASE)
 
 
 @scene("names and options that cannot be followed are refused")

@@ -43,7 +43,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 # What an emulated processor is too slow for: nothing is coalesced there.
 NEVER = {"coalesce", "coalesce_timer"}
 # Two CPUs must meet by chance, which a short walk may miss.
-RARE = {"data_busy", "pump_owned", "life_owner"}
+RARE = {"data_busy", "pump_owned", "life_owner", "start_handed"}
 
 
 # The configuration, by netlink: a command takes too long to start.

@@ -140,16 +140,13 @@ static char *join_items(struct reader *r, const yaml_node_t *list,
 	char *line = NULL;
 	FILE *out;
 
-	out = open_memstream(&line, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&line, &size);
 	for (item = list->data.sequence.items.start;
 	     item < list->data.sequence.items.top; item++, i++) {
 		fprintf(out, "%s%s", i ? "," : "", text_of(node(r, *item)));
 		places[i] = place_of(node(r, *item));
 	}
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	return line;
 }
 

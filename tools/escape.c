@@ -102,9 +102,7 @@ char *escape_write(const char *data, size_t len, bool pattern)
 	size_t size, i;
 	FILE *out;
 
-	out = open_memstream(&text, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&text, &size);
 	for (i = 0; i < len; i++) {
 		/* What needs no backslash may have one in a pattern. */
 		if (pattern && data[i] == '\\' && i + 1 < len &&
@@ -114,7 +112,6 @@ char *escape_write(const char *data, size_t len, bool pattern)
 		if (pattern && data[i] == '\\' && i + 1 < len)
 			write_one(out, data[++i], pattern);
 	}
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	return text;
 }

@@ -88,15 +88,12 @@ void import_refuse(struct import *im, unsigned int line, char *const *words,
 	size_t size, i;
 	FILE *out;
 
-	out = open_memstream(&text, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&text, &size);
 	for (i = 0; i < n; i++)
 		fprintf(out, "%s%.*s", i ? " " : "", WORD_MAX, words[i]);
 	fprintf(out, ": cannot be carried over%s%s", why ? ": " : "",
 		why ? why : "");
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	note(im, line, text);
 	free(text);
 }

@@ -42,8 +42,8 @@
 #include "upstream.h"
 
 /*
- * Most chained sessions, each the client of the next. A server may be a
- * listener of ours; a loop of listeners must end.
+ * Maximum length of a chain of sessions, each the client of the next. A server
+ * may be a listener of ours; the limit ends loops of listeners.
  */
 #define HOPS_MAX 8
 

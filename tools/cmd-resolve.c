@@ -368,7 +368,7 @@ static json_int_t sessions_of(const json_t *server)
 						  "sessions"));
 }
 
-/* A server of ours that the name no longer has. */
+/* Plan for a server whose address the name no longer has. */
 static void plan_unwanted(struct resolver *r, struct plan *plan, json_t *name,
 			  const char *address)
 {

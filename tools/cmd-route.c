@@ -113,7 +113,7 @@ static int build_port(struct ctx *ctx, const char *text, struct request *req)
 	return STATUS_DONE;
 }
 
-/* What tells a route from the others of its listener. */
+/* The criteria that identify a route of a listener. */
 static const struct criterion {
 	const char *name;
 	const char *value;

@@ -188,7 +188,7 @@ static void set_option(struct change *change, const struct definition *d,
 	change_note_was(change, option->name, have);
 }
 
-/* What was set at run time stays, unless the file says otherwise. */
+/* A value that was set at run time stays, unless the file names the option. */
 static bool is_kept(struct ctx *ctx, const struct definition *d,
 		    const struct option_spec *option, const json_t *have)
 {

@@ -37,7 +37,7 @@
 
 #define WEIGHT_MAX 256
 
-/* What came of a question. */
+/* The outcome of a query. */
 enum outcome {
 	GOOD,
 	NONE,	/* there are no such records */

@@ -38,7 +38,7 @@ static const char *read_digits(const char *text, int base, int max,
 	return text;
 }
 
-/* What comes behind a backslash; NULL if nothing like that may come there. */
+/* Read what follows a backslash; NULL if that is no escape. */
 static const char *read_one(const char *text, char *byte)
 {
 	const char *letter = *text ? strchr(letters, *text) : NULL, *end;

@@ -123,7 +123,7 @@ static const char *read_option(struct haproxy_proxy *p, const struct line *line,
 	for (k = 0; k < ARRAY_SIZE(known_options); k++)
 		if (line_has(line, i, known_options[k]))
 			return NULL;
-	/* What is switched off is not missed. */
+	/* An option that is switched off needs no note. */
 	if (i == 2)
 		return NULL;
 	if (i < line->n && strstr(line->words[i], "chk"))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A configuration of another program becomes one of ours. Each program has a
+ * Converts configurations of other programs to ours. Each program has a
  * file import-NAME.c, which reads its words; what they all need is here. What
  * is made here passes "config check": each value is checked before it is set.
  */
@@ -63,7 +63,7 @@ static void note(struct import *im, unsigned int line, const char *text)
 {
 	char *key = import_text("%u %s", line, text);
 
-	/* What is not UTF-8 is shown as it was read, and cannot be a key. */
+	/* Invalid UTF-8 cannot be a key; it is shown as it was read. */
 	if (!json_object_get(im->notes, key))
 		json_object_set_new_nocheck(im->notes, key, json_true());
 	free(key);
@@ -527,7 +527,7 @@ bool import_time(const char *text, const char *unit, uint64_t *ms)
 			return false;
 		text = end + len;
 	} while (*text);
-	/* What is not 0 must not become 0, which means for ever. */
+	/* Round up: 0 would mean for ever. */
 	*ms = us / 1000 + !!(us % 1000);
 	return true;
 }

@@ -266,7 +266,7 @@ def slow_start():
 
 @contextlib.contextmanager
 def slow(address, delay):
-    """What comes from an address of the servers is late."""
+    """Delay packets from an address of the servers."""
     tc = ["ip", "netns", "exec", SERVER, "tc"]
     run(*tc, "qdisc", "add", "dev", "eth0", "root", "handle", "1:", "prio")
     try:

@@ -2,7 +2,7 @@
 """
 The same traffic through HAProxy or nginx, through kproxy with what "config import"
 makes of their configuration, and through HAProxy with what "config export" makes
-of that: who is served by whom must be the same.
+of that. Each client must be served by the same server.
 """
 
 import collections

@@ -1,28 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What is made of configurations of other programs, and back. tests/import has
+# Conversion of configurations of other programs, and back. tests/import has
 # FORMAT-NAME.cfg, what is printed of it (.yaml), what is said about it (.notes),
 # and the configuration of HAProxy that is made of that (.haproxy). UPDATE=1
-# writes them anew.
+# rewrites them.
 
 cd "$(dirname "$0")/.." || exit 1
 
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-count=0
-failed=0
-
-result() { # OK NAME
-	count=$((count + 1))
-	if [ "$1" = 1 ]; then
-		echo "ok $count $2"
-		return
-	fi
-	failed=$((failed + 1))
-	echo "not ok $count $2"
-	sed 's/^/# /' "$dir/err"
-}
+# shellcheck source=tools/tests/result.sh
+. tests/result.sh
 
 same() { # GOT WANT NAME
 	[ -z "$UPDATE" ] || cp "$1" "$2"

@@ -30,13 +30,13 @@ bool kproxy_check_text_equal(const struct kproxy_check_text *a,
 bool kproxy_check_text_matches(const struct kproxy_check_text *text,
 			       char *reply, unsigned int len);
 
-/* What is sent, @send_len bytes. */
+/* The text to send, @send_len bytes. */
 static inline const u8 *kproxy_check_text_send(const struct kproxy_check_text *text)
 {
 	return text->data;
 }
 
-/* What is expected, @expect_len bytes. */
+/* The pattern as it was given, @expect_len bytes. */
 static inline const u8 *kproxy_check_text_expect(const struct kproxy_check_text *text)
 {
 	return text->data + text->send_len;

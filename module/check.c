@@ -53,7 +53,7 @@ enum check_flag {
 	CHECK_KICKED,
 };
 
-/* What is known of a check that is under way. */
+/* The state of a check that is under way. */
 enum check_verdict {
 	CHECK_PENDING,
 	CHECK_GOOD,

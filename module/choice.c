@@ -462,7 +462,8 @@ unsigned int kproxy_choice_share(unsigned long back, unsigned long now,
  */
 void kproxy_choice_came_back(struct kproxy_server *server)
 {
-	WRITE_ONCE(server->back, jiffies | 1);
+	/* Not 0, and not in the future. */
+	WRITE_ONCE(server->back, (jiffies - 1) | 1);
 }
 
 /**

@@ -10,7 +10,7 @@
 /* Longest name, and its terminating zero; also for the list of protocols. */
 #define KPROXY_HELLO_NAME_SIZE 256
 
-/* What is looked for in a ClientHello. */
+/* The part of a ClientHello that a parser looks for. */
 enum kproxy_hello_what {
 	/* the server name, in lower case */
 	KPROXY_HELLO_SNI,

@@ -66,7 +66,7 @@ void kproxy_health_stop(struct kproxy_server *server)
  * kproxy_health_get() - return the health of a server
  * @server: the server
  *
- * What was set takes precedence over checks, and being down over an ejection.
+ * A health that was set takes precedence over checks, and down over an ejection.
  *
  * Context: any.
  * Return: its health.
@@ -141,17 +141,20 @@ void kproxy_health_failed(struct kproxy_server *server)
  *
  * A server that has failed the last session is tried by one session a second, until
  * one has connected to it; the others choose it only if there is no other. Where
- * servers are ejected, each session counts.
+ * servers are ejected, each session counts; and without retries, each server gets
+ * its share of sessions.
  *
  * Context: any.
  * Return: false if others are to be preferred.
  */
 bool kproxy_health_trusts(struct kproxy_server *server)
 {
+	const struct kproxy_upstream_options *options =
+		&server->upstream->options;
 	unsigned long due;
 
 	if (likely(!atomic_read(&server->health.failures)) ||
-	    READ_ONCE(server->upstream->options.eject))
+	    READ_ONCE(options->eject) || !READ_ONCE(options->retries))
 		return true;
 	due = READ_ONCE(server->health.retry);
 	return time_after_eq(jiffies, due) &&

@@ -26,8 +26,8 @@ struct kproxy_routes;
 struct kproxy_upstream;
 
 /*
- * What can be set of a listener; times in milliseconds. Numbers have a row in
- * kproxy_listener_numbers.
+ * Options of a listener; times in milliseconds. kproxy_listener_numbers
+ * has a row for each number.
  */
 struct kproxy_listener_options {
 	unsigned int maxconn;

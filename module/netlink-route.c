@@ -31,7 +31,7 @@ static int put_from(struct sk_buff *skb, const struct kproxy_route_key *key)
 	return 0;
 }
 
-/* What is not given is left out. */
+/* Write the criteria that the route has. */
 static int put_key(struct sk_buff *skb, const struct kproxy_route_key *key)
 {
 	if ((*key->sni &&
@@ -164,6 +164,7 @@ static int get_key(const struct genl_info *info, struct kproxy_route_key *key)
 		key->port = nla_get_u32(port);
 	if (*key->sni || *key->alpn || key->from_len || key->port)
 		return 0;
+	NL_SET_ERR_ATTR_MISS(info->extack, NULL, KPROXY_A_ROUTE_SNI);
 	NL_SET_ERR_MSG(info->extack,
 		       "a route needs a server name, a protocol, a network or a port");
 	return -EINVAL;

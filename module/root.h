@@ -26,6 +26,10 @@ struct kproxy_net_cpu {
 	/* the id to give next, and how many are left of the CPU's range */
 	u64 next_id;
 	unsigned int ids;
+	/* the tick of the last id, how many it has had, and the one before */
+	unsigned long tick;
+	unsigned int given;
+	unsigned int before;
 	/* sessions published here, less those whose memory was given up here */
 	long live;
 };

@@ -122,7 +122,7 @@ const char *kproxy_route_what(const struct kproxy_route_key *key)
 	return "these clients";
 }
 
-/* What is given comes before what is not. */
+/* A route with a criterion comes before one without. */
 static int compare_given(bool a, bool b)
 {
 	return (int)b - (int)a;

@@ -15,6 +15,7 @@
  * before it drops the session's own.
  */
 #include <linux/jiffies.h>
+#include <linux/minmax.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -371,13 +372,14 @@ static void session_note_unacked(struct kproxy_session *s)
 /* The round-trip time to the server, as TCP has measured it. */
 static void session_note_rtt(const struct kproxy_session *s)
 {
+	struct kproxy_server *server = kproxy_session_server(s);
 	u32 us;
 
-	if (!s->connected)
+	if (!s->connected || !server)
 		return;
 	us = READ_ONCE(tcp_sk(s->socks[KPROXY_SERVER].sk)->srtt_us) >> 3;
 	if (us)
-		kproxy_delay_add(&kproxy_session_server(s)->delay, us);
+		kproxy_delay_add(&server->delay, us);
 }
 
 static void session_detach(struct kproxy_session *s)
@@ -595,17 +597,33 @@ static unsigned int client_hops(const struct sock *client)
 	return hops;
 }
 
-/* Ids that a CPU takes at once, so that nearly all are given without sharing. */
-#define ID_RANGE 64
+/* Most ids that a CPU takes at once. */
+#define ID_RANGE 64U
+
+/*
+ * How many ids to take at once: what is given here in a quarter of a tick. With
+ * few sessions the ids are in the order of their beginnings.
+ */
+static unsigned int id_range(struct kproxy_net_cpu *cpu, unsigned long now)
+{
+	if (cpu->tick != now) {
+		cpu->before = cpu->tick + 1 == now ? cpu->given : 0;
+		cpu->given = 0;
+		cpu->tick = now;
+	}
+	cpu->given++;
+	return clamp(cpu->before / 4, 1U, ID_RANGE);
+}
 
 static u64 session_id(struct kproxy_net *kn)
 {
 	struct kproxy_net_cpu *cpu = get_cpu_ptr(kn->cpus);
+	unsigned int range = id_range(cpu, jiffies);
 	u64 id;
 
 	if (!cpu->ids) {
-		cpu->next_id = atomic64_fetch_add(ID_RANGE, &kn->last_id) + 1;
-		cpu->ids = ID_RANGE;
+		cpu->next_id = atomic64_fetch_add(range, &kn->last_id) + 1;
+		cpu->ids = range;
 	}
 	cpu->ids--;
 	id = cpu->next_id++;

@@ -31,8 +31,8 @@ enum kproxy_upstream_restart {
 };
 
 /*
- * What can be set of an upstream; times in milliseconds. Numbers have a row in
- * kproxy_upstream_numbers.
+ * Options of an upstream; times in milliseconds. kproxy_upstream_numbers
+ * has a row for each number.
  */
 struct kproxy_upstream_options {
 	enum kproxy_balance balance;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "alloc.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,4 +35,19 @@ char *xstrdup(const char *text)
 	if (!p)
 		alloc_failed();
 	return p;
+}
+
+FILE *xopen(char **text, size_t *size)
+{
+	FILE *out = open_memstream(text, size);
+
+	if (!out)
+		alloc_failed();
+	return out;
+}
+
+void xclose(FILE *out)
+{
+	if (fclose(out))
+		alloc_failed();
 }

@@ -85,7 +85,7 @@ int args_server(struct ctx *ctx, struct args *args, struct request *req,
 
 	if (!text)
 		return refuse_missing(ctx, "ADDR:PORT");
-	ctx->name = text;
+	ctx->name = ctx->alias ? ctx->alias : text;
 	why = endpoint_parse(ctx->ifd, text, &ep);
 	if (!why && ep.family == AF_UNSPEC)
 		why = "a server needs a specific address";

@@ -113,7 +113,7 @@ static int build_port(struct ctx *ctx, const char *text, struct request *req)
 	return STATUS_DONE;
 }
 
-/* What tells a route from the others of its listener. */
+/* The criteria that identify a route of a listener. */
 static const struct criterion {
 	const char *name;
 	const char *value;
@@ -227,14 +227,14 @@ static const struct field fields[] = {
 	  .attr = KPROXY_A_ROUTE_LISTENER, .title = "LISTENER" },
 	{ .key = "sni", .type = &field_string,
 	  .attr = KPROXY_A_ROUTE_SNI, .optional = true, .title = "SNI" },
+	{ .key = "upstream", .type = &field_string,
+	  .attr = KPROXY_A_ROUTE_UPSTREAM, .title = "UPSTREAM" },
 	{ .key = "alpn", .type = &field_string,
 	  .attr = KPROXY_A_ROUTE_ALPN, .optional = true, .title = "ALPN" },
 	{ .key = "from", .type = &field_network,
 	  .attr = KPROXY_A_ROUTE_FROM, .optional = true, .title = "FROM" },
 	{ .key = "port", .type = &field_number,
 	  .attr = KPROXY_A_ROUTE_PORT, .optional = true, .title = "PORT" },
-	{ .key = "upstream", .type = &field_string,
-	  .attr = KPROXY_A_ROUTE_UPSTREAM, .title = "UPSTREAM" },
 	{}
 };
 

@@ -8,6 +8,7 @@
 #include "ctx.h"
 #include "field.h"
 #include "histogram.h"
+#include "names.h"
 #include "option.h"
 #include "print.h"
 #include "request.h"
@@ -214,20 +215,25 @@ static const struct form form = {
 	.key = "address",
 	.operand = "address",
 	.operand_key = "address",
+	.followed = "name",
 	.check = check,
 };
 
 static const struct command commands[] = {
 	{ .name = "show", .view = &server_view },
-	{ .name = "add", .cmd = KPROXY_CMD_SERVER_ADD, .build = build_add },
-	{ .name = "set", .cmd = KPROXY_CMD_SERVER_SET, .build = build_set },
-	{ .name = "delete", .cmd = KPROXY_CMD_SERVER_DEL, .build = build_key },
+	{ .name = "add", .cmd = KPROXY_CMD_SERVER_ADD, .build = build_add,
+	  .divert = names_divert_add },
+	{ .name = "set", .cmd = KPROXY_CMD_SERVER_SET, .build = build_set,
+	  .divert = names_divert_set },
+	{ .name = "delete", .cmd = KPROXY_CMD_SERVER_DEL, .build = build_key,
+	  .divert = names_divert_del },
 	{}
 };
 
 const struct object server_object = {
 	.name = "server",
 	.usage = "  kproxy server add UPSTREAM ADDR:PORT [OPTION VALUE]...\n"
+		 "  kproxy server add UPSTREAM NAME:PORT resolve on [OPTION VALUE]...\n"
 		 "  kproxy server set UPSTREAM ADDR:PORT OPTION VALUE...\n"
 		 "  kproxy server del UPSTREAM ADDR:PORT\n"
 		 "  kproxy server show [UPSTREAM]\n",

@@ -174,12 +174,9 @@ static char *text_of(void (*write)(FILE *out, const struct top *top),
 	size_t size = 0;
 	FILE *out;
 
-	out = open_memstream(&text, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&text, &size);
 	write(out, top);
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	return text;
 }
 

@@ -52,7 +52,7 @@ static const struct option_spec options[] = {
 	{ .name = "check", .type = &option_check, .value = "off|tcp|send|PRESET",
 	  .words = check_words,
 	  .attr = KPROXY_A_UPSTREAM_CHECK, .def = KPROXY_CHECK_OFF,
-	  .help = "how servers are checked; presets: http [HOST][/PATH], redis, smtp, mysql, postgres" },
+	  .help = "the check; presets: http [HOST][/PATH], redis, smtp, mysql, postgres" },
 	{ .name = "check-send", .type = &option_text, .value = "TEXT",
 	  .attr = KPROXY_A_UPSTREAM_CHECK_SEND, .max = KPROXY_CHECK_SEND_MAX,
 	  .help = "what check send sends, with the escapes of C" },

@@ -18,7 +18,7 @@ static const struct object *const objects[] = {
 	&listener_object, &upstream_object, &server_object, &session_object,
 	&stats_object, &pool_object, &config_object, &monitor_object,
 	&log_object, &metrics_object, &route_object, &run_object,
-	&top_object, &exporter_object, &splice_object,
+	&top_object, &exporter_object, &resolve_object, &splice_object,
 	&version_object, &help_object,
 };
 
@@ -108,9 +108,12 @@ static int help_object_run(const struct ctx *ctx, const struct args *args,
 static int change(struct ctx *ctx, struct args *args,
 		  const struct command *command)
 {
-	struct request *req = request_new(command->cmd);
+	struct request *req;
 	int status;
 
+	if (command->divert && command->divert(ctx, args, &status))
+		return status;
+	req = request_new(command->cmd);
 	status = command->build(ctx, args, req);
 	if (!status)
 		status = args_end(ctx, args);

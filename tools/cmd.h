@@ -2,6 +2,7 @@
 #ifndef KPROXY_CMD_H
 #define KPROXY_CMD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct args;
@@ -17,6 +18,8 @@ struct view;
  * @view: shows what this describes
  * @cmd: the KPROXY_CMD_* that is sent with what @build makes of the line
  * @build: returns exit status
+ * @divert: NULL, or called before @build; returns whether it has run the line,
+ *	with its exit status
  * @run: does all else; returns exit status
  */
 struct command {
@@ -24,6 +27,7 @@ struct command {
 	const struct view *view;
 	uint8_t cmd;
 	int (*build)(struct ctx *ctx, struct args *args, struct request *req);
+	bool (*divert)(struct ctx *ctx, struct args *args, int *status);
 	int (*run)(struct ctx *ctx, struct args *args);
 };
 
@@ -56,6 +60,7 @@ extern const struct object config_object;
 extern const struct object monitor_object;
 extern const struct object log_object;
 extern const struct object metrics_object;
+extern const struct object resolve_object;
 extern const struct object exporter_object;
 extern const struct object run_object;
 extern const struct object route_object;

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "config-diff.h"
 #include "config-running.h"
+#include "names.h"
 #include "nl.h"
 #include "print.h"
 #include "request.h"
@@ -24,7 +25,7 @@ static int exchange(struct ctx *ctx, uint8_t cmd)
 }
 
 static int find(struct ctx *ctx, const struct config *config,
-		struct changes *changes)
+		const json_t *followed, struct changes *changes)
 {
 	json_t *running;
 	int status;
@@ -32,9 +33,63 @@ static int find(struct ctx *ctx, const struct config *config,
 	*changes = (struct changes){};
 	status = running_load(ctx, &running);
 	if (!status)
-		changes_find(ctx, changes, config, running);
+		changes_find(ctx, changes, config, running, followed);
 	json_decref(running);
 	return status;
+}
+
+static const char *member(const json_t *row, const char *key)
+{
+	return json_string_value(json_object_get(row, key));
+}
+
+/* Those of the file, with the servers that they have so far. */
+static json_t *names_wanted(const struct config *config,
+			    const struct names *names)
+{
+	json_t *wanted = json_array(), *row, *have, *copy;
+	size_t i;
+
+	json_array_foreach(config->names, i, row) {
+		have = names_find(names, member(row, "upstream"),
+				  member(row, "name"));
+		copy = json_copy(row);
+		if (have)
+			json_object_set(copy, "servers",
+					json_object_get(have, "servers"));
+		json_array_append_new(wanted, copy);
+	}
+	return wanted;
+}
+
+/* A server that the file has by its address is no longer of a name. */
+static void disown(json_t *wanted, const struct config *config)
+{
+	const struct definition *d;
+	const char *address;
+	json_t *row;
+	size_t i, k;
+
+	for (i = 0; i < config->n; i++) {
+		d = &config->list[i];
+		address = member(d->row, "address");
+		json_array_foreach(wanted, k, row)
+			if (d->object->form->followed &&
+			    names_owns(row, d->words[0], address))
+				json_object_del(json_object_get(row, "servers"),
+						address);
+	}
+}
+
+static int keep_names(struct ctx *ctx, struct names *names, json_t *wanted,
+		      const struct config *config)
+{
+	if (names->lock < 0)
+		return STATUS_DONE;
+	disown(wanted, config);
+	json_decref(names->rows);
+	names->rows = json_incref(wanted);
+	return names_save(ctx, names);
 }
 
 static int send_one(struct ctx *ctx, const struct change *change, void *arg)
@@ -69,16 +124,14 @@ static int send_all(struct ctx *ctx, const struct changes *changes)
 	return status;
 }
 
-/* The kernel also drops what was staged when our socket closes. */
-int config_apply(struct ctx *ctx, const struct config *config)
+/* In a transaction; the kernel also drops what was staged when our socket closes. */
+static int apply(struct ctx *ctx, const struct config *config,
+		 const json_t *followed)
 {
 	struct changes changes;
 	int status;
 
-	status = exchange(ctx, KPROXY_CMD_TRANSACTION_BEGIN);
-	if (status)
-		return status;
-	status = find(ctx, config, &changes);
+	status = find(ctx, config, followed, &changes);
 	if (!status)
 		status = send_all(ctx, &changes);
 	if (!status)
@@ -87,6 +140,33 @@ int config_apply(struct ctx *ctx, const struct config *config)
 	else
 		exchange(ctx, KPROXY_CMD_TRANSACTION_ABORT);
 	changes_free(&changes);
+	return status;
+}
+
+/* While the list of names is locked, nothing else adds servers of a name. */
+int config_apply(struct ctx *ctx, const struct config *config)
+{
+	size_t n = json_array_size(config->names);
+	struct names names;
+	json_t *wanted;
+	int status;
+
+	/* Callers who may not change anything change no list either. */
+	status = exchange(ctx, KPROXY_CMD_TRANSACTION_BEGIN);
+	if (status)
+		return status;
+	status = names_open(ctx, &names, n);
+	wanted = names_wanted(config, &names);
+	if (status)
+		exchange(ctx, KPROXY_CMD_TRANSACTION_ABORT);
+	else
+		status = apply(ctx, config, wanted);
+	if (!status)
+		status = keep_names(ctx, &names, wanted, config);
+	names_close(&names);
+	json_decref(wanted);
+	if (!status && n)
+		names_warn(ctx);
 	return status;
 }
 
@@ -159,12 +239,16 @@ static int print_all(const struct ctx *ctx, const struct changes *changes)
 
 int config_preview(struct ctx *ctx, const struct config *config)
 {
+	struct names names = { .rows = names_read(ctx) };
+	json_t *wanted = names_wanted(config, &names);
 	struct changes changes;
 	int status;
 
-	status = find(ctx, config, &changes);
+	status = find(ctx, config, wanted, &changes);
 	if (!status)
 		status = print_all(ctx, &changes);
 	changes_free(&changes);
+	json_decref(wanted);
+	json_decref(names.rows);
 	return status;
 }

@@ -14,6 +14,7 @@
 #include "cmd.h"
 #include "config.h"
 #include "config-running.h"
+#include "names.h"
 #include "option.h"
 
 const char *const change_verbs[] = {
@@ -187,7 +188,7 @@ static void set_option(struct change *change, const struct definition *d,
 	change_note_was(change, option->name, have);
 }
 
-/* What was set at run time stays, unless the file says otherwise. */
+/* A value that was set at run time stays, unless the file names the option. */
 static bool is_kept(struct ctx *ctx, const struct definition *d,
 		    const struct option_spec *option, const json_t *have)
 {
@@ -342,8 +343,25 @@ static bool goes_with_outer(const struct index *index,
 	return outer && !outer->kept;
 }
 
+/* A server that was made of a name, which the file has. */
+static bool is_of_name(const struct known *known, const json_t *followed)
+{
+	const struct form *form = known->object->form;
+	json_t *row;
+	size_t i;
+
+	if (!form->followed)
+		return false;
+	json_array_foreach(followed, i, row)
+		if (names_owns(row, member(known->row, form->outer_key),
+			       member(known->row, form->key)))
+			return true;
+	return false;
+}
+
 void changes_find(struct ctx *ctx, struct changes *changes,
-		  const struct config *config, const json_t *running)
+		  const struct config *config, const json_t *running,
+		  const json_t *followed)
 {
 	const struct definition *d;
 	const struct known *known;
@@ -359,7 +377,8 @@ void changes_find(struct ctx *ctx, struct changes *changes,
 	}
 	for (i = 0; i < index.n; i++) {
 		known = &index.list[i];
-		if (!known->kept && !goes_with_outer(&index, known))
+		if (!known->kept && !goes_with_outer(&index, known) &&
+		    !is_of_name(known, followed))
 			find_delete(changes, known->object, known->row);
 	}
 	index_free(&index);

@@ -57,10 +57,12 @@ struct changes {
 
 /*
  * Find what makes @running equal to @config, and say what is left as it is
- * because the file does not name it; for changes_free().
+ * because the file does not name it; for changes_free(). Servers of @followed,
+ * rows of names.h, are not deleted.
  */
 void changes_find(struct ctx *ctx, struct changes *changes,
-		  const struct config *config, const json_t *running);
+		  const struct config *config, const json_t *running,
+		  const json_t *followed);
 void changes_free(struct changes *changes);
 
 typedef int (*change_fn)(struct ctx *ctx, const struct change *change,

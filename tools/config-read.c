@@ -18,6 +18,7 @@
 #include "cmd.h"
 #include "config.h"
 #include "config-check.h"
+#include "names.h"
 #include "option.h"
 #include "request.h"
 #include "view.h"
@@ -139,16 +140,13 @@ static char *join_items(struct reader *r, const yaml_node_t *list,
 	char *line = NULL;
 	FILE *out;
 
-	out = open_memstream(&line, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&line, &size);
 	for (item = list->data.sequence.items.start;
 	     item < list->data.sequence.items.top; item++, i++) {
 		fprintf(out, "%s%s", i ? "," : "", text_of(node(r, *item)));
 		places[i] = place_of(node(r, *item));
 	}
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	return line;
 }
 
@@ -210,8 +208,6 @@ static struct definition *definition_new(struct reader *r,
 	d = &config->list[config->n++];
 	*d = (struct definition){ .object = object,
 				  .place = place_of(begin) };
-	r->ctx->object = object->name;
-	r->ctx->name = NULL;
 	return d;
 }
 
@@ -334,6 +330,112 @@ static int add_operand(struct reader *r, struct definition *d,
 	return add_value(r, d, wanted.key, wanted.value);
 }
 
+/* An option of a name; "resolve" is always on. */
+static int add_name_option(struct reader *r, yaml_node_t *key,
+			   yaml_node_t *value, void *arg)
+{
+	const struct definition *d = arg;
+
+	if (!strcmp(text_of(key), d->object->form->followed))
+		return STATUS_DONE;
+	if (strcmp(text_of(key), "resolve"))
+		return add_option(r, key, value, arg);
+	at(r, value);
+	if (!scalar(value) ||
+	    strcmp(option_boolean(option_resolve, "resolve",
+				  scalar(value)), "on"))
+		return ctx_refuse(r->ctx, "resolve: must be on for a name");
+	return STATUS_DONE;
+}
+
+static bool is_followed(const struct config *config, const char *upstream,
+			const char *name)
+{
+	const struct names names = { .rows = config->names };
+
+	return names_find(&names, upstream, name);
+}
+
+static int check_name(struct reader *r, const struct definition *d,
+		      const yaml_node_t *value)
+{
+	const char *text = scalar(value), *why;
+	char host[NAME_TEXT_MAX];
+	uint16_t port;
+
+	at(r, value);
+	if (!text)
+		return ctx_refuse(r->ctx, "\"%s\" must be a word",
+				  d->object->form->followed);
+	r->ctx->name = text;
+	why = names_parse(text, host, &port);
+	if (why)
+		return ctx_refuse(r->ctx, "%s", why);
+	if (is_followed(r->config, d->words[0], text))
+		return ctx_refuse(r->ctx, "upstream \"%s\" has it already",
+				  d->words[0]);
+	return STATUS_DONE;
+}
+
+static json_t *options_of(const struct definition *d)
+{
+	json_t *options = json_object();
+	size_t i;
+
+	for (i = config_operands(d->object); i + 1 < d->n_words; i += 2)
+		json_object_set_new(options, d->words[i],
+				    json_string(d->words[i + 1]));
+	return options;
+}
+
+/* Options are those of an address, and read with one that is never used. */
+static int read_name(struct reader *r, const struct object *object,
+		     const yaml_node_t *outer, const yaml_node_t *name,
+		     yaml_node_t *mapping)
+{
+	struct definition d = { .object = object, .place = place_of(mapping) };
+	json_t *options;
+	int status;
+
+	add_scalar(&d, outer);
+	status = check_name(r, &d, name);
+	add_word(&d, xstrdup(NAMES_ANY_ADDRESS),
+		 (struct origin){ .place = place_of(name) });
+	if (!status)
+		status = read_mapping(r, mapping, add_name_option, &d);
+	r->ctx->alias = scalar(name);
+	if (!status)
+		status = definition_check(r, &d);
+	r->ctx->alias = NULL;
+	if (!status) {
+		options = options_of(&d);
+		json_array_append_new(r->config->names,
+				      names_row(d.words[0], text_of(name),
+						options));
+		json_decref(options);
+	}
+	definition_free(&d);
+	return status;
+}
+
+/* The name of a mapping that has no operand, or NULL. */
+static int find_name(struct reader *r, const struct object *object,
+		     yaml_node_t *mapping, yaml_node_t **name)
+{
+	struct wanted operand = { .key = object->form->operand };
+	struct wanted followed = { .key = object->form->followed };
+	int status = STATUS_DONE;
+
+	if (followed.key && mapping->type == YAML_MAPPING_NODE) {
+		status = read_mapping(r, mapping, find_wanted, &operand);
+		if (!status)
+			status = read_mapping(r, mapping, find_wanted,
+					      &followed);
+	}
+	*name = operand.value ? NULL : followed.value;
+	return status;
+}
+
 static int read_inner(struct reader *r, const struct object *object,
 		      const yaml_node_t *outer, yaml_node_t *mapping);
 
@@ -345,10 +447,19 @@ static int read_object(struct reader *r, const struct object *object,
 		       const yaml_node_t *name, const yaml_node_t *begin,
 		       yaml_node_t *mapping)
 {
-	struct definition *d = definition_new(r, object, begin);
 	const struct object *inner = NULL;
+	struct definition *d;
+	yaml_node_t *followed;
 	int status;
 
+	r->ctx->object = object->name;
+	r->ctx->name = NULL;
+	status = find_name(r, object, mapping, &followed);
+	if (status)
+		return status;
+	if (followed)
+		return read_name(r, object, name, followed, mapping);
+	d = definition_new(r, object, begin);
 	if (object->form->section)
 		r->ctx->name = text_of(name);
 	add_scalar(d, name);
@@ -430,7 +541,7 @@ int config_read(struct ctx *ctx, const char *path, struct config *config)
 	struct reader r = { .ctx = ctx, .config = config };
 	int status;
 
-	*config = (struct config){};
+	*config = (struct config){ .names = json_array() };
 	ctx->file = path;
 	ctx->object = NULL;
 	ctx->name = NULL;

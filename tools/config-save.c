@@ -16,6 +16,7 @@
 #include "config.h"
 #include "config-running.h"
 #include "ctx.h"
+#include "names.h"
 #include "option.h"
 #include "print.h"
 #include "yaml-file.h"
@@ -88,6 +89,28 @@ static json_t *pack_section(const struct object *object, const json_t *rows)
 		json_object_set_new(section, name, pack(object, row));
 	}
 	return section;
+}
+
+/* Names that are followed take the place of the servers made of them. */
+static void pack_names(json_t *config, const json_t *names)
+{
+	const struct form *form = upstream_object.form;
+	json_t *row, *upstream, *servers, *name;
+	const char *key;
+	size_t i;
+
+	json_array_foreach(names, i, row) {
+		key = json_string_value(json_object_get(row, "upstream"));
+		upstream = json_object_get(json_object_get(config,
+							   form->section), key);
+		servers = json_object_get(upstream, "servers");
+		names_drop(servers, row);
+		if (!servers || json_object_get(row, "gone"))
+			continue;
+		name = json_pack("{s:O}", "name", json_object_get(row, "name"));
+		json_object_update(name, json_object_get(row, "options"));
+		json_array_append_new(servers, name);
+	}
 }
 
 static json_t *pack_running(const json_t *running)
@@ -195,12 +218,15 @@ static int write_to(const struct ctx *ctx, const char *path, const json_t *confi
 
 int config_save(struct ctx *ctx, const char *path)
 {
-	json_t *running, *config;
+	json_t *running, *config, *names;
 	int status;
 
 	status = running_load(ctx, &running);
 	if (!status) {
 		config = pack_running(running);
+		names = names_read(ctx);
+		pack_names(config, names);
+		json_decref(names);
 		status = write_to(ctx, path, config);
 		json_decref(config);
 	}

@@ -92,9 +92,7 @@ static char *join_members(const json_t *row, const char *const *keys)
 	size_t size;
 	FILE *out;
 
-	out = open_memstream(&line, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&line, &size);
 	for (; *keys; keys++) {
 		value = json_object_get(row, *keys);
 		if (!value)
@@ -103,8 +101,7 @@ static char *join_members(const json_t *row, const char *const *keys)
 		fprintf(out, " %s %s", *keys, text);
 		free(text);
 	}
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	return line;
 }
 
@@ -155,16 +152,13 @@ char *config_text(const json_t *value)
 	size_t size;
 	FILE *out;
 
-	out = open_memstream(&text, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&text, &size);
 	print_value(out, value);
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	return text;
 }
 
-static void definition_free(struct definition *d)
+void definition_free(struct definition *d)
 {
 	size_t i;
 
@@ -184,4 +178,5 @@ void config_free(struct config *config)
 	for (i = 0; i < config->n; i++)
 		definition_free(&config->list[i]);
 	free(config->list);
+	json_decref(config->names);
 }

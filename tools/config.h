@@ -35,10 +35,13 @@ struct definition {
  * struct config - what a configuration file says
  * @list: all objects, in the order of the file
  * @n: how many
+ * @names: servers that are names, which are followed: rows of names.h; NULL for
+ *	none
  */
 struct config {
 	struct definition *list;
 	size_t n;
+	json_t *names;
 };
 
 /**
@@ -67,6 +70,8 @@ struct beside {
  * @operand: in a file, the key of what is a word without a name on the command
  *	line, behind the object's own or outer name; NULL if there is no such word
  * @operand_key: where its JSON has that
+ * @followed: in a file, the key that takes the place of @operand in an object that
+ *	is a name to follow; NULL if there are none
  * @refers: its option of this kind's name must name such an object of the same
  *	file; NULL if it has no such option
  * @check: refuse a definition that does not go with those before it; returns
@@ -88,6 +93,7 @@ struct form {
 	const char *const *keys;
 	const char *operand;
 	const char *operand_key;
+	const char *followed;
 	const struct object *refers;
 	int (*check)(struct ctx *ctx, const struct definition *d,
 		     const struct beside *beside);
@@ -125,6 +131,7 @@ void config_blame(struct ctx *ctx, const struct definition *d,
 /* What print_value() makes of a value, for free(). */
 char *config_text(const json_t *value);
 
+void definition_free(struct definition *d);
 void config_free(struct config *config);
 
 #endif

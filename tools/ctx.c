@@ -32,13 +32,10 @@ static void __printf(2, 0) say(const struct ctx *ctx, const char *fmt,
 	char *line = NULL;
 	size_t size;
 
-	out = open_memstream(&line, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&line, &size);
 	print_subject(ctx, out);
 	vfprintf(out, fmt, ap);
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	/* Words of the user may hold anything, but a message stays one line. */
 	text_print(errors, line);
 	fputc('\n', errors);

@@ -39,6 +39,8 @@ struct place {
  * @place: where in that file
  * @object: kind of object that the current command is about, or NULL
  * @name: which one of them, as typed, or NULL
+ * @alias: the name of a server that is followed, shown instead of its address; or
+ *	NULL
  * @errors: where messages go, NULL for standard error
  */
 struct ctx {
@@ -53,6 +55,7 @@ struct ctx {
 	struct place place;
 	const char *object;
 	const char *name;
+	const char *alias;
 	FILE *errors;
 };
 

@@ -8,6 +8,9 @@
 
 #include "alloc.h"
 
+static const char bad_escape[] =
+	"a backslash must be followed by abefnrtv, \\, x and hex, or octal digits";
+
 static const char letters[] = "abefnrtv'\"\\";
 static const char meanings[] = "\a\b\033\f\n\r\t\v'\"\\";
 
@@ -35,7 +38,7 @@ static const char *read_digits(const char *text, int base, int max,
 	return text;
 }
 
-/* What comes behind a backslash; NULL if nothing like that may come there. */
+/* Read what follows a backslash; NULL if that is no escape. */
 static const char *read_one(const char *text, char *byte)
 {
 	const char *letter = *text ? strchr(letters, *text) : NULL, *end;
@@ -69,7 +72,7 @@ const char *escape_read(const char *text, bool pattern, char *data, size_t *len)
 		}
 		text = read_one(text + 1, &byte);
 		if (!text)
-			return "a backslash must be followed by one of abefnrtv, \\, x and hexadecimal or up to three octal digits";
+			return bad_escape;
 		/* No escape with a number is shorter than this. */
 		if (pattern && is_special(byte))
 			*to++ = '\\';
@@ -99,9 +102,7 @@ char *escape_write(const char *data, size_t len, bool pattern)
 	size_t size, i;
 	FILE *out;
 
-	out = open_memstream(&text, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&text, &size);
 	for (i = 0; i < len; i++) {
 		/* What needs no backslash may have one in a pattern. */
 		if (pattern && data[i] == '\\' && i + 1 < len &&
@@ -111,7 +112,6 @@ char *escape_write(const char *data, size_t len, bool pattern)
 		if (pattern && data[i] == '\\' && i + 1 < len)
 			write_one(out, data[++i], pattern);
 	}
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	return text;
 }

@@ -16,6 +16,7 @@
 #include "config-running.h"
 #include "ctx.h"
 #include "import.h"
+#include "names.h"
 #include "nl.h"
 #include "option.h"
 #include "print.h"
@@ -26,11 +27,13 @@
  * struct export - what is written
  * @ctx: for messages
  * @running: all objects, by section
+ * @names: servers that are names, rows of names.h
  * @out: gets the configuration
  */
 struct export {
 	struct ctx *ctx;
 	const json_t *running;
+	const json_t *names;
 	FILE *out;
 };
 
@@ -441,7 +444,44 @@ static void write_server(const struct export *e, const json_t *upstream,
 		fputs(" on-marked-down shutdown-sessions", e->out);
 	if (!strcmp(state, "down"))
 		fputs(" disabled", e->out);
+	/* A name need not be found yet. */
+	if (json_object_get(row, "name"))
+		fputs(" init-addr last,libc,none", e->out);
 	fputc('\n', e->out);
+}
+
+/* A name as if it were a server: options are text in its row. */
+static json_t *server_of(const json_t *name)
+{
+	json_t *row = json_deep_copy(json_object_get(name, "options"));
+	const char *maxconn = text_of(row, "maxconn");
+
+	if (*maxconn)
+		json_object_set_new(row, "maxconn",
+				    json_integer(strtoll(maxconn, NULL, 10)));
+	json_object_set(row, "name", json_object_get(name, "name"));
+	json_object_set(row, "address", json_object_get(name, "name"));
+	return row;
+}
+
+static void write_names(const struct export *e, const json_t *upstream, size_t n)
+{
+	json_t *name, *row;
+	size_t i;
+
+	json_array_foreach(e->names, i, name) {
+		if (strcmp(text_of(name, "upstream"),
+			   text_of(upstream, "name")) ||
+		    json_object_get(name, "gone"))
+			continue;
+		if (*text_of(name, "name") == '_') {
+			missing(e, &server_object, name, "name", "SRV records");
+			continue;
+		}
+		row = server_of(name);
+		write_server(e, upstream, row, n++);
+		json_decref(row);
+	}
 }
 
 static void write_backend(const struct export *e, const json_t *row)
@@ -464,13 +504,16 @@ static void write_backend(const struct export *e, const json_t *row)
 		write_checks(e, row);
 	json_array_foreach(json_object_get(row, "servers"), i, server)
 		write_server(e, row, server, i);
+	write_names(e, row, i);
 	say_missing(e, &upstream_object, row, upstream_missing,
 		    ARRAY_SIZE(upstream_missing));
 }
 
-static int write_all(struct ctx *ctx, const json_t *running)
+static int write_all(struct ctx *ctx, const json_t *running,
+		     const json_t *names)
 {
-	struct export e = { .ctx = ctx, .running = running, .out = stdout };
+	struct export e = { .ctx = ctx, .running = running, .names = names,
+			    .out = stdout };
 	const json_t *row;
 	size_t i;
 
@@ -508,22 +551,42 @@ static json_t *rows_of(const struct config *config)
 	return running;
 }
 
-static int load_file(struct ctx *ctx, const char *path, json_t **running)
+static int load_file(struct ctx *ctx, const char *path, json_t **running,
+		     json_t **names)
 {
 	struct config config;
 	int status;
 
 	status = config_read(ctx, path, &config);
 	*running = status ? NULL : rows_of(&config);
+	*names = json_incref(config.names);
 	config_free(&config);
 	ctx->file = NULL;
+	return status;
+}
+
+/* Servers that were made of a name are not exported beside it. */
+static int load_running(struct ctx *ctx, json_t **running, json_t **names)
+{
+	int status = running_load(ctx, running);
+	json_t *name, *upstream;
+	size_t i, k;
+
+	*names = names_read(ctx);
+	json_array_foreach(*names, i, name)
+		json_array_foreach(running_rows(*running, &upstream_object), k,
+				   upstream)
+			if (!strcmp(text_of(upstream, "name"),
+				    text_of(name, "upstream")))
+				names_drop(json_object_get(upstream, "servers"),
+					   name);
 	return status;
 }
 
 int export_run(struct ctx *ctx, struct args *args)
 {
 	const char *format = args_next(args), *path = args_next(args);
-	json_t *running;
+	json_t *running, *names;
 	int status;
 
 	if (!format)
@@ -534,10 +597,11 @@ int export_run(struct ctx *ctx, struct args *args)
 	status = args_end(ctx, args);
 	if (status)
 		return status;
-	status = path ? load_file(ctx, path, &running) :
-			running_load(ctx, &running);
+	status = path ? load_file(ctx, path, &running, &names) :
+			load_running(ctx, &running, &names);
 	if (!status)
-		status = write_all(ctx, running);
+		status = write_all(ctx, running, names);
 	json_decref(running);
+	json_decref(names);
 	return status;
 }

@@ -79,21 +79,6 @@ static const struct source {
 	[DOCUMENT_POOLS] = { .type = RESPONSE_JSON, .view = &pool_view },
 };
 
-static FILE *open_text(char **text, size_t *size)
-{
-	FILE *out = open_memstream(text, size);
-
-	if (!out)
-		alloc_failed();
-	return out;
-}
-
-static void close_text(FILE *out)
-{
-	if (fclose(out))
-		alloc_failed();
-}
-
 static int write_rows(struct ctx *ctx, FILE *out, const struct source *source)
 {
 	json_t *rows = json_array();
@@ -187,11 +172,11 @@ static void renew(struct documents *documents, enum document_name name)
 	int status;
 
 	*body = (struct body){ .documents = documents };
-	out = open_text(&body->text, &body->size);
-	errors = open_text(&message, &size);
+	out = xopen(&body->text, &body->size);
+	errors = xopen(&message, &size);
 	status = make(documents->ctx, source, out, errors);
-	close_text(out);
-	close_text(errors);
+	xclose(out);
+	xclose(errors);
 	if (status) {
 		next.status = MHD_HTTP_SERVICE_UNAVAILABLE;
 		type = source->view ? type : RESPONSE_TEXT;

@@ -118,17 +118,14 @@ static char *make_page(const char *nonce)
 	size_t size;
 	FILE *out;
 
-	out = open_memstream(&text, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&text, &size);
 	while ((to = strstr(from, NONCE))) {
 		fwrite(from, 1, to - from, out);
 		fputs(nonce, out);
 		from = to + strlen(NONCE);
 	}
 	fputs(from, out);
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	return text;
 }
 

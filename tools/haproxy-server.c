@@ -154,25 +154,6 @@ static const struct keyword *find_keyword(const char *name)
 	return NULL;
 }
 
-void haproxy_split(char *text, const char **host, const char **port)
-{
-	char *bracket = strrchr(text, ']');
-	char *colon = strrchr(bracket ? bracket : text, ':');
-
-	*host = text;
-	*port = "";
-	if (colon) {
-		*colon = '\0';
-		*port = colon + 1;
-	}
-	if (*text != '[')
-		return;
-	bracket = strchr(text, ']');
-	if (bracket)
-		*bracket = '\0';
-	*host = text + 1;
-}
-
 static const char *const families[] = {
 	"ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@",
 };
@@ -200,7 +181,7 @@ static void read_address(struct import *im, const struct line *line,
 		server->refused = true;
 		return;
 	}
-	haproxy_split(text, &server->host, &port);
+	lines_split_address(text, &server->host, &port);
 	if (!*port)
 		return;
 	if (token_port(port, &number)) {

@@ -12,7 +12,6 @@
 
 #include "cmd.h"
 #include "compiler.h"
-#include "haproxy.h"
 #include "import.h"
 #include "lines.h"
 #include "token.h"
@@ -219,7 +218,7 @@ static bool read_address(char *text, const char **host, uint16_t *port)
 {
 	const char *name;
 
-	haproxy_split(text, host, &name);
+	lines_split_address(text, host, &name);
 	return read_port(name, port);
 }
 
@@ -315,7 +314,7 @@ static void add_server(struct import *im, const struct service *s,
 	/* Without a port it is that of the service. */
 	if (*copy == '[' ? !!strstr(copy, "]:") : strchr(copy, ':') &&
 	    strchr(copy, ':') == strrchr(copy, ':'))
-		haproxy_split(copy, &host, &name);
+		lines_split_address(copy, &host, &name);
 	if (!upstream) {
 		refuse(im, s->line, "there is no such service");
 	} else if (*name && !read_port(name, &port)) {

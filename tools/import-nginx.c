@@ -12,8 +12,8 @@
 #include "alloc.h"
 #include "cmd.h"
 #include "compiler.h"
-#include "haproxy.h"
 #include "import-rules.h"
+#include "lines.h"
 #include "nginx.h"
 #include "option.h"
 #include "token.h"
@@ -243,9 +243,7 @@ static bool read_address(char *text, const char **host, uint16_t *port)
 
 	if (!strncmp(text, "unix:", 5))
 		return false;
-	haproxy_split(text, host, &name);
-	if (!strcmp(*host, "localhost"))
-		*host = "127.0.0.1";
+	lines_split_address(text, host, &name);
 	return !token_port(name, port);
 }
 
@@ -673,7 +671,7 @@ static bool read_listen(char *text, const char **host, uint16_t *first,
 	if (!strncmp(text, "unix:", 5))
 		return false;
 	if (strchr(text, ':')) {
-		haproxy_split(text, host, &ports);
+		lines_split_address(text, host, &ports);
 	} else {
 		*host = "*";
 		ports = text;

@@ -22,19 +22,12 @@
 /* Each is compared with all before it. */
 #define RULES_MAX (4 * KPROXY_PREFIXES_MAX)
 
-static bool bit_is_set(const uint8_t *addr, unsigned int bit)
-{
-	return addr[bit / 8] & 0x80 >> (bit % 8);
-}
-
 static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned int n)
 {
-	unsigned int bit;
+	uint8_t mask = 0xff00 >> (n % 8);
 
-	for (bit = 0; bit < n; bit++)
-		if (bit_is_set(a, bit) != bit_is_set(b, bit))
-			return false;
-	return true;
+	return !memcmp(a, b, n / 8) &&
+	       (!mask || !((a[n / 8] ^ b[n / 8]) & mask));
 }
 
 static bool covers(const struct rule *outer, const struct rule *inner)

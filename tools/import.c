@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A configuration of another program becomes one of ours. Each program has a
+ * Converts configurations of other programs to ours. Each program has a
  * file import-NAME.c, which reads its words; what they all need is here. What
  * is made here passes "config check": each value is checked before it is set.
  */
@@ -21,6 +21,7 @@
 #include "cmd.h"
 #include "config-save.h"
 #include "ctx.h"
+#include "names.h"
 #include "option.h"
 #include "print.h"
 #include "text-file.h"
@@ -62,7 +63,7 @@ static void note(struct import *im, unsigned int line, const char *text)
 {
 	char *key = import_text("%u %s", line, text);
 
-	/* What is not UTF-8 is shown as it was read, and cannot be a key. */
+	/* Invalid UTF-8 cannot be a key; it is shown as it was read. */
 	if (!json_object_get(im->notes, key))
 		json_object_set_new_nocheck(im->notes, key, json_true());
 	free(key);
@@ -87,15 +88,12 @@ void import_refuse(struct import *im, unsigned int line, char *const *words,
 	size_t size, i;
 	FILE *out;
 
-	out = open_memstream(&text, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&text, &size);
 	for (i = 0; i < n; i++)
 		fprintf(out, "%s%.*s", i ? " " : "", WORD_MAX, words[i]);
 	fprintf(out, ": cannot be carried over%s%s", why ? ": " : "",
 		why ? why : "");
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	note(im, line, text);
 	free(text);
 }
@@ -375,15 +373,23 @@ static bool is_any(const char *host)
 json_t *import_server(struct import *im, unsigned int line, json_t *upstream,
 		      const char *host, uint16_t port)
 {
+	char name[NAME_TEXT_MAX];
 	json_t *row = NULL;
-	char *address;
+	char *address, *text;
+	uint16_t number;
 
+	if (!strcmp(host, "localhost"))
+		host = "127.0.0.1";
 	address = is_any(host) ? NULL : format_address(im, host, port);
+	text = import_text("%s:%u", host, port);
 	if (address)
 		row = add_server(im, line, upstream, "address", address);
+	else if (!names_parse(text, name, &number))
+		row = add_server(im, line, upstream, "name", text);
 	else
 		import_note(im, line, "server %.*s: cannot be carried over: not an address",
 			    WORD_MAX, host);
+	free(text);
 	free(address);
 	return row;
 }
@@ -521,7 +527,7 @@ bool import_time(const char *text, const char *unit, uint64_t *ms)
 			return false;
 		text = end + len;
 	} while (*text);
-	/* What is not 0 must not become 0, which means for ever. */
+	/* Round up: 0 would mean for ever. */
 	*ms = us / 1000 + !!(us % 1000);
 	return true;
 }

@@ -29,21 +29,6 @@
 #define TRIES 50
 #define PAUSE_MS 100
 
-static FILE *open_text(char **text, size_t *size)
-{
-	FILE *out = open_memstream(text, size);
-
-	if (!out)
-		alloc_failed();
-	return out;
-}
-
-static void close_text(FILE *out)
-{
-	if (fclose(out))
-		alloc_failed();
-}
-
 static void write_field(FILE *out, const char *name, const char *value)
 {
 	uint64_t len = htole64(strlen(value));
@@ -76,9 +61,9 @@ static void write_value(FILE *out, const char *key, const json_t *value)
 	size_t size;
 	FILE *to;
 
-	to = open_text(&text, &size);
+	to = xopen(&text, &size);
 	print_value(to, value);
-	close_text(to);
+	xclose(to);
 	if (*text)
 		write_field(out, name, text);
 	free(text);
@@ -93,12 +78,12 @@ static char *make_entry(int priority, const char *message, const json_t *row,
 	json_t *value;
 	FILE *out;
 
-	out = open_text(&entry, size);
+	out = xopen(&entry, size);
 	write_field(out, "MESSAGE", message);
 	fprintf(out, "PRIORITY=%d\nSYSLOG_IDENTIFIER=kproxy\n", priority);
 	json_object_foreach((json_t *)row, key, value)
 		write_value(out, key, value);
-	close_text(out);
+	xclose(out);
 	return entry;
 }
 

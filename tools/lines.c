@@ -88,3 +88,22 @@ bool line_has(const struct line *line, size_t i, const char *word)
 {
 	return i < line->n && !strcmp(line->words[i], word);
 }
+
+void lines_split_address(char *text, const char **host, const char **port)
+{
+	char *bracket = strrchr(text, ']');
+	char *colon = strrchr(bracket ? bracket : text, ':');
+
+	*host = text;
+	*port = "";
+	if (colon) {
+		*colon = '\0';
+		*port = colon + 1;
+	}
+	if (*text != '[')
+		return;
+	bracket = strchr(text, ']');
+	if (bracket)
+		*bracket = '\0';
+	*host = text + 1;
+}

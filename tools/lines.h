@@ -32,4 +32,10 @@ void lines_free(struct lines *lines);
 /* Whether the line has this word at @i. */
 bool line_has(const struct line *line, size_t i, const char *word);
 
+/*
+ * Cut ADDR:PORT or [ADDR]:PORT at its last colon, in place; @port is empty if there
+ * is none.
+ */
+void lines_split_address(char *text, const char **host, const char **port);
+
 #endif

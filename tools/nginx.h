@@ -28,7 +28,7 @@ struct directives {
 	size_t n;
 };
 
-/* What is wrong with a text, and where. */
+/* An error in a text, and its line. */
 struct nginx_fault {
 	unsigned int line;
 	const char *why;
@@ -44,7 +44,7 @@ void nginx_free(struct directives *d);
 /* Whether the directive has this word at @i. */
 bool nginx_has(const struct directive *d, size_t i, const char *word);
 
-/* What follows "KEY=" in a word of it behind the name, or NULL. */
+/* The value of the parameter KEY=VALUE of a directive, or NULL. */
 const char *nginx_value(const struct directive *d, const char *key);
 
 #endif

@@ -79,15 +79,12 @@ static char *http_request(const char *where)
 
 	if (!is_plain(where, strlen(where)))
 		return NULL;
-	out = open_memstream(&text, &size);
-	if (!out)
-		alloc_failed();
+	out = xopen(&text, &size);
 	fprintf(out, "GET %s HTTP/1.0\r\n", *path ? path : "/");
 	if (host)
 		fprintf(out, "Host: %.*s\r\n", (int)host, where);
 	fputs("\r\n", out);
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	return text;
 }
 

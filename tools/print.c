@@ -344,9 +344,7 @@ void print_table(FILE *out, const struct ctx *ctx, const json_t *rows,
 	struct layout layout = { .out = out, .table = table,
 				 .stats = ctx->stats };
 
-	layout.scratch = open_memstream(&layout.cell, &layout.size);
-	if (!layout.scratch)
-		alloc_failed();
+	layout.scratch = xopen(&layout.cell, &layout.size);
 	add_columns(&layout);
 	if (table->vertical)
 		print_vertical(&layout, rows);

@@ -80,13 +80,12 @@ json_t *text_json(const char *text, size_t len)
 
 	if (string)
 		return string;
-	out = open_memstream(&copy, &size);
+	out = xopen(&copy, &size);
 	part = strndup(text, len);
-	if (!out || !part)
+	if (!part)
 		alloc_failed();
 	text_print(out, part);
-	if (fclose(out))
-		alloc_failed();
+	xclose(out);
 	string = json_string(copy);
 	free(part);
 	free(copy);

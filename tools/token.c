@@ -41,9 +41,6 @@ static const struct scale {
 	{ "bit", 1 },
 };
 
-#define SNI_CHARS TOKEN_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" \
-	"abcdefghijklmnopqrstuvwxyz-_"
-
 const char *token_name(const char *text)
 {
 	size_t len = strlen(text);
@@ -64,7 +61,7 @@ static bool is_pattern(const char *text)
 	if (!strncmp(text, "*.", 2))
 		text += 2;
 	do {
-		len = strspn(text, SNI_CHARS);
+		len = strspn(text, TOKEN_HOST_CHARS);
 		text += len;
 	} while (len && *text++ == '.');
 	return len && !text[-1];

@@ -8,6 +8,9 @@
 #define TOKEN_DIGITS "0123456789"
 #define TOKEN_NAME_CHARS TOKEN_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" \
 	"abcdefghijklmnopqrstuvwxyz._-"
+/* Of a label of a host name, and of names of TLS servers. */
+#define TOKEN_HOST_CHARS TOKEN_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+	"abcdefghijklmnopqrstuvwxyz-_"
 
 /*
  * Words of the command line. Each token_*() takes the whole word or refuses

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/delay.h>
 #include <linux/jiffies.h>
 
 #include "../choice.h"
+#include "../server.h"
 #include "balance_kunit.h"
 
 static void a_share_grows(struct kunit *test)
@@ -22,6 +24,22 @@ static void a_share_grows(struct kunit *test)
 			KPROXY_SHARE_FULL);
 	KUNIT_EXPECT_EQ(test, kproxy_choice_share(back, back, 0),
 			KPROXY_SHARE_FULL);
+}
+
+/* Also if it is built right away. */
+static void it_begins_with_the_least(struct kunit *test)
+{
+	struct kproxy_server *server;
+	int i;
+
+	server = kunit_kzalloc(test, sizeof(*server), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, server);
+	for (i = 0; i < 3; i++) {
+		kproxy_choice_came_back(server);
+		KUNIT_EXPECT_EQ(test, 1, kproxy_choice_share(server->back, jiffies,
+							     1000000));
+		fsleep(jiffies_to_usecs(1));
+	}
 }
 
 /* Two servers, one of which is at each step of its growth. */
@@ -58,6 +76,7 @@ static void sessions_follow_the_share(struct kunit *test)
 
 static struct kunit_case choice_cases[] = {
 	KUNIT_CASE(a_share_grows),
+	KUNIT_CASE(it_begins_with_the_least),
 	KUNIT_CASE(sessions_follow_the_share),
 	{}
 };

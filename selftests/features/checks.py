@@ -9,12 +9,11 @@ import socket
 import struct
 import subprocess
 import tempfile
-import threading
 import time
 
-from peer import (BACK, PATIENCE, PROXY, SERVER, Failed, Skipped, expect, kp,
-                  limit, listen, main, run, scene, show, tcp_sockets, wait_for,
-                  wait_gone, written)
+from peer import (BACK, PATIENCE, PROXY, SERVER, Failed, Server, Skipped, expect,
+                  kp, limit, main, run, scene, show, tcp_sockets,
+                  wait_for, wait_gone, written)
 
 SET_UP = r"""
 load
@@ -48,35 +47,6 @@ def wait_health(want, address=BACK, seconds=20):
              f"{written(address)} is {want}", seconds)
 
 
-class Server:
-    """Answers each client in a thread of its own, as ANSWER says."""
-
-    def __init__(self, answer, address=BACK):
-        self.socket = listen(address)
-        self.socket.settimeout(None)
-        self.answer = answer
-        self.clients = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self.socket.accept()
-                self.clients += 1
-                threading.Thread(target=self._serve, args=(sock,),
-                                 daemon=True).start()
-
-    def _serve(self, sock):
-        sock.settimeout(limit(20))
-        with contextlib.suppress(OSError), sock:
-            self.answer(sock)
-
-    def close(self):
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-
-
 def linger(sock):
     """Until the client has closed."""
     with contextlib.suppress(OSError):
@@ -97,7 +67,11 @@ def replies(*pieces, pause=0.0):
 @contextlib.contextmanager
 def checked(answer, *options, timeout=INTERVAL, address=BACK):
     """A server of this kind is checked, for a while."""
-    server = Server(answer, address)
+    def serve(sock):
+        sock.settimeout(limit(20))
+        answer(sock)
+
+    server = Server(serve, address)
     upstream("interval", ms(INTERVAL), "timeout", ms(timeout), "fall", "1",
              "rise", "1", *(options or ("check", "send", "check-send", SEND,
                                         "check-expect", "+PONG")))
@@ -220,7 +194,7 @@ def presets():
         kp("config apply -", text=saved)
         expect(show("upstream show app")[0]["check"], check, "after apply")
         expect(kp("config save").stdout, saved, "saved again")
-    upstream("check", "send", "check-send", "a\\0\\*\\x1b",
+    upstream("check", "send", "check-send", "a\\0*\\x1b",
              "check-expect", "[ab]?\\*\\n*")
     row = show("upstream show app")[0]
     expect([row.get(k) for k in ("check", "check-send", "check-expect")],

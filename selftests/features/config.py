@@ -186,7 +186,7 @@ def state_stays():
                         r"name it\n", done.stderr):
         raise Failed(f"got {done.stderr!r}")
     expect(config("apply --dry-run -", text=BASE).stdout, "", "the difference")
-    # What is saved names it, and a file that names another changes it.
+    # A saved file names the state; a file that names another changes it.
     done = config("apply -", text=saved())
     expect(done.stderr, "", "what is said about a file that names it")
     expect(show("server")[0]["state"], "drain", "its state")

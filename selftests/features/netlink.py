@@ -179,7 +179,11 @@ def replies():
     expect_alive(*ends)
     # Without it, replies have nothing about idle connections.
     kp("upstream set app preconnect 1")
-    kp("route add web sni a.example upstream app")
+    # Nor about what is not set.
+    kp("upstream set app check send check-send x check-expect y interval 1h")
+    kp("server set app 10.2.0.2:9000 name first")
+    kp("route add web sni a.example alpn h2 from 10.0.0.0/8 port 1 "
+       "upstream app")
     # Nor about dead addresses.
     run("ip", "netns", "exec", PROXY, "ss", "-K", "-tln", "src", "[fd01::1]")
     nl = open_netlink()
@@ -197,8 +201,9 @@ def replies():
         for message in answer.replies:
             expect({kind for kind, _ in attrs(message[4:])}, want,
                    f"attributes of {op['name']}")
-    kp("upstream set app preconnect 0")
-    kp("route del web sni a.example")
+    kp("upstream set app preconnect 0 check off interval default")
+    kp("server set app 10.2.0.2:9000 name default")
+    kp("route del web sni a.example alpn h2 from 10.0.0.0/8 port 1")
     kp("listener set web listen 10.1.0.1:8000,[fd01::1]:8000")
 
 

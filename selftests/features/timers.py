@@ -250,6 +250,15 @@ def maxconn():
         wait_gone()
 
 
+def expect_served(clients, listener):
+    """Each has a session, in whatever order these begin."""
+    for n, client in enumerate(clients):
+        client.sendall(b"%d" % n)
+    for _ in clients:
+        server = accept(listener)
+        expect_alive(clients[int(read_exactly(server, 1))], server)
+
+
 @scene("maxconn that is lowered touches nobody, one that is raised lets "
        "clients in at once")
 def maxconn_change():
@@ -270,8 +279,7 @@ def maxconn_change():
             raise Failed("a third session began")
         listener.settimeout(limit(20))
         kp("listener set web maxconn 4")
-        for client in waiting[:2]:
-            expect_alive(client, accept(listener))
+        expect_served(waiting[:2], listener)
         expect(len(sessions()), 4, "live sessions")
         kp("listener set web maxconn 0")
         expect_alive(waiting[2], accept(listener))
@@ -307,8 +315,7 @@ def backlog():
         late = connect()
         wait_for(lambda: queue()[0] >= 5, "it waits, too")
         kp("listener set web maxconn 0")
-        for client in [*waiting, late]:
-            expect_alive(client, accept(listener))
+        expect_served([*waiting, late], listener)
         expect_alive(*first)
 
 

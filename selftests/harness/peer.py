@@ -369,6 +369,14 @@ def expect_reset(sock, what, seconds=10):
     expect(data, b"", f"{what}: bytes before the reset")
 
 
+def send_for_reset(sock, data, what):
+    """A reset may come before the bytes have left; who calls next is told of it,
+    and nobody afterwards."""
+    with contextlib.suppress(ConnectionResetError):
+        sock.sendall(data)
+        expect_reset(sock, what)
+
+
 def expect_alive(client, server, word=b"ping"):
     """Both directions work."""
     client.sendall(word)
@@ -657,16 +665,17 @@ def servers(*addresses):
             listener.close()
 
 
-class EchoServer:
-    """Echoes on an address until it is closed; counts its clients."""
+class Server:
+    """
+    Until it is closed, ANSWER gets each client's socket, in a thread of its own;
+    counts its clients.
+    """
 
-    def __init__(self, address=BACK, greeting=b""):
+    def __init__(self, answer, address=BACK):
         self.socket = listen(address)
         self.socket.settimeout(None)
-        # The leftover of a failed scene must not fail the next one.
-        _echoes.append(self)
         self.clients = 0
-        self._greeting = greeting
+        self._answer = answer
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -674,21 +683,34 @@ class EchoServer:
             while True:
                 sock, _ = self.socket.accept()
                 self.clients += 1
-                threading.Thread(target=self._echo, args=(sock,),
+                threading.Thread(target=self._serve, args=(sock,),
                                  daemon=True).start()
 
-    def _echo(self, sock):
+    def _serve(self, sock):
         with contextlib.suppress(OSError), sock:
-            sock.sendall(self._greeting)
-            while data := sock.recv(1 << 16):
-                sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
+            self._answer(sock)
 
     def close(self):
         # Closing alone does not wake a thread in accept().
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
+
+
+class EchoServer(Server):
+    """Sends a greeting, then echoes."""
+
+    def __init__(self, address=BACK, greeting=b""):
+        self._greeting = greeting
+        super().__init__(self._echo, address)
+        # The leftover of a failed scene must not fail the next one.
+        _echoes.append(self)
+
+    def _echo(self, sock):
+        sock.sendall(self._greeting)
+        while data := sock.recv(1 << 16):
+            sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
 
 
 # Scenes

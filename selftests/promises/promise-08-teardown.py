@@ -24,8 +24,8 @@ from peer import (SERVER, EchoServer, Failed, Stream, connect, expect,
 READY = pathlib.Path(sys.argv[1])
 
 
-def pump(sock):
-    """Send and receive until it is over."""
+def pump(sock, moved):
+    """Send and receive until it is over; the first bytes set the event."""
     def send():
         with contextlib.suppress(OSError):
             while True:
@@ -34,7 +34,7 @@ def pump(sock):
     threading.Thread(target=send, daemon=True).start()
     with contextlib.suppress(OSError):
         while sock.recv(1 << 16):
-            pass
+            moved.set()
 
 
 def told(sock, kind, failures):
@@ -58,14 +58,12 @@ def mix():
         client.shutdown(socket.SHUT_WR)
     for client, _ in stalled:
         fill_quickly(client, Stream(1))
-    for ends in busy:
-        for sock in ends:
-            threading.Thread(target=pump, args=(sock,), daemon=True).start()
     echo = EchoServer()
     over = threading.Event()
 
     def storm():
-        while not over.is_set():
+        # Once there is nobody, they would be all that this program does.
+        while not over.wait(0.005):
             with contextlib.suppress(OSError), connect() as sock:
                 sock.settimeout(1)
                 sock.sendall(b"quick")
@@ -74,6 +72,13 @@ def mix():
         threading.Thread(target=storm, daemon=True).start()
     wait_for(lambda: echo.clients > 20, "clients come", 20)
     echo.close()
+    # Late, because they take all the time that there is.
+    moved = [threading.Event() for ends in busy for _ in ends]
+    for sock, event in zip((sock for ends in busy for sock in ends), moved):
+        threading.Thread(target=pump, args=(sock, event), daemon=True).start()
+    for event in moved:
+        if not event.wait(limit(20)):
+            raise Failed("a busy session moves nothing")
     with netem(SERVER, "eth0", "loss", "100%"):
         connecting = [connect() for _ in range(5)]
     READY.touch()

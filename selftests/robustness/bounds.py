@@ -3,7 +3,7 @@
 What one request, one reader or one namespace can cost the others is bounded.
 
 Environment:
-  SESSIONS   so many for the reader of counters (4000, or 1000 to be quick);
+  SESSIONS   sessions beside the reader of counters (4000, or 1000 to be quick);
              100000 by hand, in a machine of MEM=6G
 """
 

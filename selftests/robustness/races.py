@@ -43,7 +43,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 # What an emulated processor is too slow for: nothing is coalesced there.
 NEVER = {"coalesce", "coalesce_timer"}
 # Two CPUs must meet by chance, which a short walk may miss.
-RARE = {"data_busy", "pump_owned", "life_owner"}
+RARE = {"data_busy", "pump_owned", "life_owner", "start_handed"}
 
 
 # The configuration, by netlink: a command takes too long to start.
@@ -695,6 +695,17 @@ def short_sends(trial):
     yield lambda: all(client.over for client in clients)
     with contextlib.suppress(OSError):
         write(SENDS / "probability", 0)
+
+
+@life(listener={"maxconn": 1})
+def handed(trial):
+    """A client is accepted where the one before has ended, and handed over."""
+    clients, cpus = [], os.sched_getaffinity(0)
+    for cpu in cpus:
+        os.sched_setaffinity(0, {cpu})
+        clients.append(trial.client())
+    os.sched_setaffinity(0, cpus)
+    yield lambda: all(client.over for client in clients)
 
 
 @life()

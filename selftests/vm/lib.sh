@@ -83,7 +83,7 @@ fragments() {
 	kcsan) names=(base qemu kcsan) ;;
 	debug) names=(base qemu debug debug-qemu) ;;
 	um) names=(base um) ;;
-	um-debug) names=(base um debug) ;;
+	um-debug) names=(base um debug debug-um) ;;
 	*) die "no such kernel variant: $1" ;;
 	esac
 	names=("${names[@]/#/$vm_dir/}")

@@ -6,21 +6,8 @@
 
 cd "$(dirname "$0")/.." || exit 1
 
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-count=0
-failed=0
-
-result() { # OK NAME
-	count=$((count + 1))
-	if [ "$1" = 1 ]; then
-		echo "ok $count $2"
-		return
-	fi
-	failed=$((failed + 1))
-	echo "not ok $count $2"
-	sed 's/^/# /' "$dir/err"
-}
+# shellcheck source=tools/tests/result.sh
+. tests/result.sh
 
 # The command must be refused with this status and exactly this line.
 refused() { # STATUS LINE ARGUMENT...

@@ -86,7 +86,7 @@ offers() { # SHELL EXPECTED WORD...
 }
 
 for shell in bash zsh; do
-	offers $shell 'listener log metrics monitor pool route run server' kproxy ''
+	offers $shell 'listener log metrics monitor pool resolve route run server' kproxy ''
 	offers $shell 'add del drain help set show' kproxy listener ''
 	offers $shell 'mail web' kproxy listener show ''
 	offers $shell 'mail web.blue' kproxy -n blue listener show ''

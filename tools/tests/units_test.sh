@@ -6,7 +6,7 @@
 cd "$(dirname "$0")/../packaging/systemd" || exit 1
 
 services=(kproxy.service kproxy-exporter.service kproxy-log.service
-	kproxy-metrics.service)
+	kproxy-metrics.service kproxy-resolve.service)
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 count=0

@@ -42,7 +42,7 @@ uninstall: ## what install installed
 	$(MAKE) -C tools uninstall
 	$(MAKE) -C lib uninstall
 
-deb: ## Debian packages, in build/deb: the command, and the module by DKMS
+deb: ## Debian packages, in build/deb: the command, the library, the module by DKMS
 	@tools/packaging/build-deb
 
 version = $(shell sed -n 's/^\#define KPROXY_VERSION "\(.*\)"/\1/p' \

@@ -16,6 +16,7 @@
 #include <linux/string.h>
 #include <net/sock.h>
 
+#include "fault.h"
 #include "quota.h"
 #include "root.h"
 #include "session.h"
@@ -117,6 +118,7 @@ splice_new(struct net *net, const struct kproxy_splice_request *request,
 		goto err_user;
 	splice->detach = request->detach;
 	strscpy_pad(splice->label, request->label);
+	INIT_DELAYED_WORK(&splice->watch, kproxy_splice_watch);
 	init_waitqueue_func_entry(&splice->wait, kproxy_splice_wake);
 	return splice;
 
@@ -214,6 +216,7 @@ static int session_borrow(struct kproxy_session *s,
 			request->refused = side;
 			return err;
 		}
+		kproxy_fault_point(KPROXY_POINT_SPLICE_BORROWED);
 	}
 	if (!session_loops(s))
 		return 0;
@@ -256,6 +259,7 @@ struct kproxy_session *kproxy_splice_start(struct kproxy_net *kn,
 	err = kproxy_session_publish(s);
 	if (err)
 		goto err_session;
+	kproxy_fault_point(KPROXY_POINT_SPLICE_PUBLISHED);
 	add_wait_queue(&splice->control->wq.wait, &splice->wait);
 	err = session_borrow(s, request, extack);
 	mutex_unlock(&s->life);
@@ -298,12 +302,14 @@ void kproxy_splice_go(struct kproxy_session *s)
 {
 	enum kproxy_side side;
 
+	kproxy_fault_point(KPROXY_POINT_SPLICE_GO);
 	mutex_lock(&s->life);
 	if (kproxy_session_event(s, KPROXY_EV_TAKEN, KPROXY_REASON_NONE)) {
 		kproxy_session_announce(s);
 		kproxy_session_arm(s);
 		for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 			session_check(s, side);
+		kproxy_fault_point(KPROXY_POINT_SPLICE_CHECKED);
 		/* The program has shut both down already. */
 		if (s->pumps[KPROXY_CLIENT].ended &&
 		    s->pumps[KPROXY_SERVER].ended)

@@ -20,10 +20,15 @@
 #include <net/sock.h>
 #include <uapi/linux/kproxy_splice.h>
 
+#include "fault.h"
 #include "quota.h"
 #include "session.h"
 #include "session-event.h"
 #include "session-splice.h"
+#include "shared.h"
+
+/* How long a socket that the program has closed may keep its namespace. */
+#define WATCH_PAUSE (HZ / 2)
 
 const char kproxy_splice_name[KPROXY_NAME_MAX + 1] = "-";
 
@@ -85,6 +90,7 @@ void kproxy_splice_changed(struct kproxy_session *s, enum kproxy_side side)
 
 	if (!refcount_inc_not_zero(&s->refs))
 		return;
+	kproxy_fault_point(KPROXY_POINT_SPLICE_CHANGED);
 	/* Disconnecting calls this with interrupts on. */
 	if (unlikely(kproxy_sock_disconnected(sk)) && !irqs_disabled()) {
 		splice_left(s, side);
@@ -199,10 +205,55 @@ int kproxy_splice_wake(struct wait_queue_entry *wait, unsigned int mode,
 		container_of(wait, struct kproxy_splice, wait);
 	const struct sock *sk = splice->control->sk;
 
-	if (!key && !(splice->detach &&
-		      READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
+	if (key)
+		return 0;
+	kproxy_fault_point(KPROXY_POINT_SPLICE_WAKE);
+	if (splice->detach && READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
+		queue_delayed_work(kproxy_splice_wq, &splice->watch, 0);
+	else
 		splice_stop(splice->session);
 	return 0;
+}
+
+/*
+ * The program has closed its end of the pair. That still holds its namespace,
+ * as long as the session's end refers to it.
+ */
+static void splice_release_control(struct kproxy_splice *splice)
+{
+	if (!splice->control)
+		return;
+	remove_wait_queue(&splice->control->wq.wait, &splice->wait);
+	sock_release(splice->control);
+	splice->control = NULL;
+}
+
+/**
+ * kproxy_splice_watch() - see that a detached splice does not keep its
+ * namespace alive
+ * @work: the splice's watch
+ *
+ * The descriptor of the splice holds the namespace as any socket of the program
+ * does, so this runs when that is closed. Nothing tells when the program closes
+ * a socket that kproxy has borrowed.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_splice_watch(struct work_struct *work)
+{
+	struct kproxy_splice *splice = container_of(to_delayed_work(work),
+						    struct kproxy_splice, watch);
+	bool closed = true;
+	enum kproxy_side side;
+
+	splice_release_control(splice);
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		if (!kproxy_sock_uncount(&splice->session->socks[side],
+					 &splice->loans[side]))
+			closed = false;
+	if (!closed)
+		queue_delayed_work(kproxy_splice_wq, &splice->watch,
+				   WATCH_PAUSE);
 }
 
 /**
@@ -216,24 +267,43 @@ void kproxy_splice_quiet(struct kproxy_session *s)
 	struct kproxy_splice *splice = s->splice;
 	enum kproxy_side side;
 
-	remove_wait_queue(&splice->control->wq.wait, &splice->wait);
+	disable_delayed_work_sync(&splice->watch);
+	kproxy_fault_point(KPROXY_POINT_SPLICE_QUIET);
+	if (splice->control)
+		remove_wait_queue(&splice->control->wq.wait, &splice->wait);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
 		if (s->socks[side].socket)
 			kproxy_sock_quiet(&s->socks[side]);
+}
+
+/*
+ * A reset is passed on as a reset. What ends before its streams, and not by the
+ * program's will, must not look like their end to the peers: sockets that the
+ * program has closed are reset then.
+ */
+static enum kproxy_sock_reset splice_reset(const struct kproxy_session *s)
+{
+	switch (s->reason) {
+	case KPROXY_REASON_CLIENT_RESET:
+	case KPROXY_REASON_SERVER_RESET:
+		return KPROXY_SOCK_RESET;
+	case KPROXY_REASON_IDLE_TIMEOUT:
+	case KPROXY_REASON_KILLED:
+	case KPROXY_REASON_SHUTDOWN:
+		return KPROXY_SOCK_RESET_CLOSED;
+	default:
+		return KPROXY_SOCK_KEEP;
+	}
 }
 
 /**
  * kproxy_splice_return() - give both sockets back
  * @s: the splice, ending, its life locked; its pumps no longer run
  *
- * A reset is passed on as a reset; nothing else changes the sockets.
- *
  * Context: process, may sleep.
  */
 void kproxy_splice_return(struct kproxy_session *s)
 {
-	bool reset = s->reason == KPROXY_REASON_CLIENT_RESET ||
-		     s->reason == KPROXY_REASON_SERVER_RESET;
 	enum kproxy_side side;
 
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
@@ -241,7 +311,7 @@ void kproxy_splice_return(struct kproxy_session *s)
 			kproxy_sock_return(&s->socks[side],
 					   &s->splice->loans[side],
 					   kproxy_pump_bytes(&s->pumps[side]),
-					   reset);
+					   splice_reset(s));
 }
 
 /**
@@ -274,6 +344,8 @@ void kproxy_splice_report(struct kproxy_session *s)
 	};
 
 	kproxy_quota_user_uncharge(splice->user);
+	if (!splice->control)
+		return;
 	/* Fails if the program has closed its end. */
 	kernel_sendmsg(splice->control, &msg, &data, 1, sizeof(report));
 	sock_release(splice->control);

@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/kproxy.h>
 
 #include "addr.h"
@@ -22,10 +23,15 @@ struct kproxy_splice {
 	struct kproxy_session *session;
 	/* of each socket that the session has */
 	struct kproxy_sock_loan loans[KPROXY_SIDES];
-	/* the kernel's end of the pair of which the program has the other */
+	/*
+	 * The kernel's end of the pair of which the program has the other. Set
+	 * to NULL by @watch, read by the end of the session after that.
+	 */
 	struct socket *control;
-	/* in the queue of @control until kproxy_splice_quiet() */
+	/* in the queue of @control until kproxy_splice_quiet() or @watch */
 	struct wait_queue_entry wait;
+	/* looks whether the program has closed its sockets, if it goes on then */
+	struct delayed_work watch;
 	/* charged until kproxy_splice_report() */
 	struct kproxy_quota_user *user;
 	/* the peer of b */
@@ -88,6 +94,7 @@ void kproxy_splice_passed(struct kproxy_session *s, enum kproxy_side source,
 			  enum kproxy_pump_result result);
 int kproxy_splice_wake(struct wait_queue_entry *wait, unsigned int mode,
 		       int flags, void *key);
+void kproxy_splice_watch(struct work_struct *work);
 void kproxy_splice_quiet(struct kproxy_session *s);
 void kproxy_splice_return(struct kproxy_session *s);
 void kproxy_splice_report(struct kproxy_session *s);

@@ -19,6 +19,7 @@
  * and the client is served.
  */
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/in.h>
 #include <linux/module.h>
 #include <linux/net.h>
@@ -681,6 +682,87 @@ void kproxy_sock_release_callbacks(struct kproxy_sock *ks)
 	write_unlock_bh(&sk->sk_callback_lock);
 }
 
+/* Whether the program has closed a borrowed socket. */
+static bool sock_closed(const struct kproxy_sock_loan *loan)
+{
+	return file_count(loan->file) == 1;
+}
+
+/*
+ * Whether nobody else can get a reference to its file. An epoll has none to the
+ * files that it watches, but takes one for moments.
+ */
+static bool sock_alone(const struct kproxy_sock_loan *loan)
+{
+#ifdef CONFIG_EPOLL
+	if (READ_ONCE(loan->file->f_ep))
+		return false;
+	/* An epoll that stops watching takes its last reference before. */
+	smp_rmb();
+#endif
+	return sock_closed(loan);
+}
+
+/**
+ * kproxy_sock_uncount() - no longer keep the namespace alive for a socket that
+ * the program has closed
+ * @ks: the socket, borrowed
+ * @loan: what it was
+ *
+ * A program's socket holds a reference to its network namespace, since it must not
+ * outlive that. Once nobody but kproxy has the file, or can have it, the socket
+ * becomes like one of kproxy's own, which kproxy closes before the namespace goes.
+ *
+ * Context: process, may sleep.
+ * Return: false if the program still has the socket.
+ */
+bool kproxy_sock_uncount(struct kproxy_sock *ks, struct kproxy_sock_loan *loan)
+{
+	struct sock *sk = ks->sk;
+	struct net *net = sock_net(sk);
+
+	if (loan->uncounted || !sk->sk_net_refcnt)
+		return true;
+	if (!sock_alone(loan))
+		return false;
+	/* fget() may take a reference before it sees that the file was closed. */
+	synchronize_rcu();
+	if (!sock_alone(loan))
+		return false;
+	kproxy_fault_point(KPROXY_POINT_SOCK_UNCOUNT);
+	lock_sock(sk);
+	loan->uncounted = true;
+	__netns_tracker_free(net, &sk->ns_tracker, true);
+	net_passive_inc(net);
+	sk->sk_net_refcnt = 0;
+	__netns_tracker_alloc(net, &sk->ns_tracker, false, GFP_KERNEL);
+	sock_inuse_add(net, -1);
+	release_sock(sk);
+	kproxy_fault_point(KPROXY_POINT_SOCK_UNCOUNTED);
+	put_net(net);
+	return true;
+}
+
+/*
+ * Let a socket hold its namespace again, so that TCP sends again what is lost
+ * after it was closed. Return false if the namespace goes away.
+ */
+static bool sock_count(struct sock *sk, struct kproxy_sock_loan *loan)
+{
+	struct net *net;
+
+	if (!loan->uncounted)
+		return true;
+	net = maybe_get_net(sock_net(sk));
+	if (!net)
+		return false;
+	lock_sock(sk);
+	sk_net_refcnt_upgrade(sk);
+	release_sock(sk);
+	put_net(net);
+	return true;
+}
+
 /**
  * kproxy_sock_quiet() - stop the events of a borrowed socket
  * @ks: the socket, which stays owned: nobody else can take it
@@ -725,32 +807,60 @@ static void sock_wake(struct sock *sk)
 		sk_error_report(sk);
 }
 
+/*
+ * Drop the file. Perhaps the program closes it at the same time, so that this
+ * is what closes the socket: nobody waits for SO_LINGER's time then, least of all
+ * a worker.
+ */
+static void sock_put_file(struct sock *sk, struct file *file)
+{
+	bool linger;
+
+	lock_sock(sk);
+	linger = sock_flag(sk, SOCK_LINGER) && sk->sk_lingertime;
+	if (linger)
+		sock_reset_flag(sk, SOCK_LINGER);
+	release_sock(sk);
+	/* A worker's fput() would leave it to the one work of the kernel. */
+	__fput_sync(file);
+	if (!linger)
+		return;
+	lock_sock(sk);
+	if (!sock_flag(sk, SOCK_DEAD))
+		sock_set_flag(sk, SOCK_LINGER);
+	release_sock(sk);
+}
+
 /**
  * kproxy_sock_return() - give a borrowed socket back to its program
  * @ks: the socket, after kproxy_sock_quiet(); no pump uses it any more
  * @loan: what it was
  * @taken: bytes that were read from it
- * @reset: reset the connection, unless it has ended
+ * @reset: whether to reset the connection, unless it has ended
  *
  * Context: process, may sleep.
  */
-void kproxy_sock_return(struct kproxy_sock *ks,
-			const struct kproxy_sock_loan *loan, u64 taken,
-			bool reset)
+void kproxy_sock_return(struct kproxy_sock *ks, struct kproxy_sock_loan *loan,
+			u64 taken, enum kproxy_sock_reset reset)
 {
 	struct sock *sk = ks->sk;
 
-	if (reset && sk->sk_state != TCP_CLOSE)
+	if (!sock_count(sk, loan) ||
+	    (reset == KPROXY_SOCK_RESET_CLOSED && sock_closed(loan)))
+		reset = KPROXY_SOCK_RESET;
+	if (reset == KPROXY_SOCK_RESET && sk->sk_state != TCP_CLOSE)
 		tcp_abort(sk, ECONNRESET);
 	lock_sock(sk);
 	/* The pump's own calls may have cleared it. */
-	if (reset && !sk->sk_err && !sock_flag(sk, SOCK_DONE))
+	if (reset == KPROXY_SOCK_RESET && !sk->sk_err &&
+	    !sock_flag(sk, SOCK_DONE))
 		WRITE_ONCE(sk->sk_err, ECONNRESET);
 	sock_restore(sk, loan, taken);
 	sock_wake(sk);
 	release_sock(sk);
 	ks->socket = NULL;
-	fput(loan->file);
+	kproxy_fault_point(KPROXY_POINT_SOCK_RETURNED);
+	sock_put_file(sk, loan->file);
 	sock_put(sk);
 }
 

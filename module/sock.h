@@ -42,10 +42,20 @@ struct kproxy_sock {
 	void (*error_report)(struct sock *sk);
 };
 
-/* What a borrowed socket had before; constant from borrow to return. */
+/* Whether a borrowed socket is reset when it is given back. */
+enum kproxy_sock_reset {
+	KPROXY_SOCK_KEEP,
+	/* if the program has closed it */
+	KPROXY_SOCK_RESET_CLOSED,
+	KPROXY_SOCK_RESET,
+};
+
+/* What a borrowed socket had before. Fields without a note are constant. */
 struct kproxy_sock_loan {
 	/* a reference to the file that keeps the socket open */
 	struct file *file;
+	/* kproxy_sock_uncount() has changed it; written by the borrower alone */
+	bool uncounted;
 	gfp_t allocation;
 	bool use_task_frag;
 	bool urginline;
@@ -79,10 +89,11 @@ int kproxy_sock_borrow(struct kproxy_sock *ks, struct file *file,
 bool kproxy_sock_disconnected(const struct sock *sk);
 bool kproxy_sock_has_ulp(const struct sock *sk);
 void kproxy_sock_release_callbacks(struct kproxy_sock *ks);
+bool kproxy_sock_uncount(struct kproxy_sock *ks, struct kproxy_sock_loan *loan);
 void kproxy_sock_quiet(struct kproxy_sock *ks);
 void kproxy_sock_return(struct kproxy_sock *ks,
-			const struct kproxy_sock_loan *loan, u64 taken,
-			bool reset);
+			struct kproxy_sock_loan *loan, u64 taken,
+			enum kproxy_sock_reset reset);
 u32 kproxy_sock_unread(const struct sock *sk);
 void kproxy_sock_read_done(struct sock *sk, u32 len);
 u32 kproxy_sock_unacked(const struct sock *sk, bool fin);

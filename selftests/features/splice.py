@@ -271,6 +271,37 @@ def options():
     expect(a.getsockopt(*settings[-1][:2]), 40, "SO_PEEK_OFF")
 
 
+@scene("nobody waits for SO_LINGER when the splice is the last to close")
+def linger():
+    value = struct.pack("ii", 1, 3600)
+    for detach in 0, DETACH:
+        client, a, b, server = quartet(sndbuf=16384)
+        for sock in a, b:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, value)
+        client.setblocking(False)
+        fd = splice(a, b, flags=detach)
+        # More than the server's socket takes, so that b cannot be closed soon.
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client.send(b"x" * 65536)
+        if detach:
+            a.close()
+            b.close()
+            client.close()
+        else:
+            expect(unsplice(fd).reason, UNSPLICED, "reason")
+            expect([s.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)
+                    for s in (a, b)], [value] * 2, "SO_LINGER afterwards")
+            for sock in a, b:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                struct.pack("ii", 0, 0))
+            continue
+        result = result_of(fd, LIB.kproxy_unsplice)
+        expect(result.reason, UNSPLICED, "reason")
+        os.close(fd)
+        wait_none(5)
+
+
 @scene("a reset is passed on, after what came before it")
 def resets():
     for which in 0, 3:
@@ -420,6 +451,10 @@ def listed():
     expect(session["server"], "%s:%d" % BACK, "server")
     expect(len(sessions("listener -")), 1, "by the listener")
     expect(len(sessions("server %s:%d" % BACK)), 1, "by the server")
+    for form in "openmetrics", "prometheus":
+        lines = kp(f"metrics format {form}").stdout.splitlines()
+        expect([line for line in lines if line.startswith("kproxy_splices{")],
+               ['kproxy_splices{label="a label, 1"} 1'], form)
     kp(f"session kill {session['id']}")
     expect(wait(fd).reason, KILLED, "reason")
     expect_usable(client, a, b, server)
@@ -833,6 +868,145 @@ def churn():
     wait_none()
     for four in fours:
         expect_usable(*four)
+
+
+PASSING = "kp-passing"
+
+
+@contextlib.contextmanager
+def passing_quartet():
+    """As quartet(), in a network namespace that is to go away."""
+    run("ip", "netns", "add", PASSING)
+    try:
+        run("ip", "-n", CLIENT, "link", "add", "passing", "type", "veth",
+            "peer", "name", "passing", "netns", PASSING)
+        for ns, address in (CLIENT, "10.8.0.1/24"), (PASSING, "10.8.0.2/24"):
+            run("ip", "-n", ns, "addr", "add", address, "dev", "passing")
+            run("ip", "-n", ns, "link", "set", "passing", "up")
+        front = listen(("10.8.0.2", 80), ns=PASSING)
+        back = listen(("10.8.0.1", 81), ns=CLIENT)
+        client = connect(("10.8.0.2", 80))
+        a = accept(front)
+        b = connect(("10.8.0.1", 81), ns=PASSING)
+        server = accept(back)
+        front.close()
+        yield client, a, b, server
+    finally:
+        run("ip", "netns", "del", PASSING, check=False)
+        wait_for(gone, "the namespace is gone", 30)
+
+
+def gone():
+    """Its cable goes with the last reference to it."""
+    return run("ip", "-n", CLIENT, "link", "show", "passing",
+               check=False).returncode
+
+
+def expect_passes(client, server):
+    for one, other in (client, server), (server, client):
+        one.sendall(b"passes")
+        expect(read_exactly(other, 6), b"passes", "through the splice")
+
+
+@scene("a detached splice does not keep its network namespace alive")
+def namespace_goes():
+    with passing_quartet() as (client, a, b, server):
+        fd = splice(a, b, ns=PASSING, flags=DETACH)
+        a.close()
+        b.close()
+        os.close(fd)
+        expect_passes(client, server)
+        run("ip", "netns", "del", PASSING)
+        expect_reset(client, "at the client", 20)
+        expect_reset(server, "at the server", 20)
+
+
+@scene("a program's sockets do; when it closes them, they are reset")
+def namespace_kept():
+    with passing_quartet() as (client, a, b, server):
+        fd = splice(a, b, ns=PASSING, flags=DETACH)
+        a.close()
+        run("ip", "netns", "del", PASSING)
+        time.sleep(1)
+        expect_passes(client, server)
+        os.close(fd)
+        time.sleep(1)
+        expect_passes(client, server)
+        b.close()
+        expect_reset(client, "at the client", 20)
+        expect_reset(server, "at the server", 20)
+
+
+@scene("so does an epoll that watches a socket")
+def namespace_epoll():
+    with passing_quartet() as (client, a, b, server):
+        poll = select.epoll()
+        for sock in a, b:
+            poll.register(sock, select.EPOLLIN)
+        fd = splice(a, b, ns=PASSING, flags=DETACH)
+        a.close()
+        b.close()
+        os.close(fd)
+        run("ip", "netns", "del", PASSING)
+        for _ in range(20):
+            poll.poll(0.1)
+            expect_passes(client, server)
+        poll.close()
+        expect_reset(client, "at the client", 20)
+        expect_reset(server, "at the server", 20)
+
+
+@scene("an attached splice in a namespace without processes ends by close()")
+def namespace_attached():
+    with passing_quartet() as (client, a, b, server):
+        fd = splice(a, b, ns=PASSING)
+        a.close()
+        b.close()
+        run("ip", "netns", "del", PASSING)
+        time.sleep(1)
+        expect_passes(client, server)
+        os.close(fd)
+        expect_eof(client, "at the client")
+        expect_eof(server, "at the server")
+
+
+@scene("streams that end after the program is gone end well, and are sent again")
+def namespace_ends():
+    with passing_quartet() as (client, a, b, server):
+        fd = splice(a, b, ns=PASSING, flags=DETACH)
+        a.close()
+        b.close()
+        os.close(fd)
+        expect_passes(client, server)
+        # By now they are not counted.
+        time.sleep(1)
+        client.sendall(b"last")
+        client.shutdown(socket.SHUT_WR)
+        expect(read_exactly(server, 4), b"last", "the last bytes")
+        expect_eof(server, "at the server")
+        server.sendall(b"words")
+        server.close()
+        expect(read_exactly(client, 5), b"words", "after the half-close")
+        expect_eof(client, "at the client")
+        wait_for(lambda: not json.loads(run(
+            "kproxy", "-n", PASSING, "-j", "session", "show").stdout),
+            "no splice is left")
+
+
+@scene("a detached splice whose program is gone is reset when it is killed")
+def detached_killed():
+    for seconds in 0, 1:
+        client, a, b, server = quartet()
+        fd = splice(a, b, flags=DETACH)
+        a.close()
+        b.close()
+        os.close(fd)
+        expect_passes(client, server)
+        time.sleep(seconds)
+        kp("session kill listener -")
+        expect_reset(client, "at the client")
+        expect_reset(server, "at the server")
+        wait_none()
 
 
 @scene("rmmod gives the sockets back, with open descriptors and under load")

@@ -8,8 +8,8 @@
 # shellcheck source=selftests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"
 
-plan 31
+plan 38
 load user_splices=8
 topology
-scenes 31
+scenes 38
 finish

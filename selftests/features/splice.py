@@ -6,6 +6,8 @@ import contextlib
 import ctypes
 import errno
 import hashlib
+import http.client
+import http.server
 import itertools
 import json
 import os
@@ -225,6 +227,42 @@ def limits_fast():
         want.update(data)
     expect(got.hexdigest(), want.hexdigest(), "the stream")
     expect_usable(client, a, b, server)
+
+
+@scene("a gibibyte each way at the same time arrives as it was sent")
+def gibibyte():
+    count = scaled(1024, 16)
+    client, a, b, server = quartet()
+    fd = splice(a, b)
+    # Each piece differs from the one before.
+    pieces = {sock: os.urandom(MB + 17) for sock in (client, server)}
+    got = {client: hashlib.sha256(), server: hashlib.sha256()}
+
+    def piece(sock, n):
+        return pieces[sock][n % 17:][:MB]
+
+    def send(sock):
+        for n in range(count):
+            sock.sendall(piece(sock, n))
+        sock.shutdown(socket.SHUT_WR)
+
+    def receive(sock):
+        while data := sock.recv(MB):
+            got[sock].update(data)
+
+    threads = [threading.Thread(target=act, args=(sock,))
+               for act in (send, receive) for sock in (client, server)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for here, there in (client, server), (server, client):
+        want = hashlib.sha256()
+        for n in range(count):
+            want.update(piece(here, n))
+        expect(got[there].hexdigest(), want.hexdigest(), "the stream")
+    result = wait(fd)
+    expect((list(result.bytes), result.eof), ([count * MB] * 2, 3), "result")
 
 
 @scene("idle_ms ends it; the sockets stay connected")
@@ -762,7 +800,7 @@ def command():
 
 
 @contextlib.contextmanager
-def example(name, port, directory):
+def example(name, port, directory, *more):
     """One of the example proxies, in the proxy's namespace."""
     source = TOP / "examples" / name
     words = ["python3", str(source)]
@@ -771,7 +809,8 @@ def example(name, port, directory):
         run("cc", f"-I{TOP}/lib", str(source), str(TOP / "lib/libkproxy.a"),
             "-o", str(program))
         words = [str(program)]
-    proxy = subprocess.Popen(["ip", "netns", "exec", PROXY, *words, str(port)],
+    proxy = subprocess.Popen(["ip", "netns", "exec", PROXY, *words, str(port),
+                              *more],
                              env={**os.environ, "LIBKPROXY": LIBRARY},
                              stdout=subprocess.DEVNULL)
     try:
@@ -815,6 +854,51 @@ def examples():
         finally:
             server.kill()
             server.wait()
+    wait_none()
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers a request with its body."""
+
+    protocol_version = "HTTP/1.1"
+    connections = 0
+
+    def setup(self):
+        super().setup()
+        Echo.connections += 1
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words):
+        pass
+
+
+@scene("a reverse proxy splices bodies only, and keeps the connections")
+def http_bodies():
+    with netns(SERVER):
+        server = http.server.ThreadingHTTPServer(BACK, Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with example("http-proxy.py", 8110, None, BACK[0], str(BACK[1])):
+            client = http.client.HTTPConnection(FRONT[0], 8110)
+            client.sock = connect((FRONT[0], 8110))
+            for size in (0, 1, 1000, 65536, scaled(8 * MB, MB), 3):
+                body = os.urandom(size)
+                client.request("PUT", "/", body)
+                response = client.getresponse()
+                expect(response.status, 200, "status")
+                got = response.read()
+                expect((len(got), got == body), (size, True), "the body")
+            client.close()
+        expect(Echo.connections, 1, "connections to the server")
+    finally:
+        server.shutdown()
+        server.server_close()
     wait_none()
 
 

@@ -8,8 +8,8 @@
 # shellcheck source=selftests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"
 
-plan 38
+plan 40
 load user_splices=8
 topology
-scenes 38
+scenes 40
 finish

@@ -8,6 +8,7 @@
 #include <linux/in.h>
 #include <linux/net.h>
 #include <linux/sched.h>
+#include <linux/socket.h>
 #include <linux/string.h>
 #include <net/genetlink.h>
 #include <net/sock.h>
@@ -20,6 +21,7 @@
 #include "quota.h"
 #include "root.h"
 #include "session-splice-start.h"
+#include "sock.h"
 
 static const int fd_attr[KPROXY_SIDES] = {
 	[KPROXY_CLIENT] = KPROXY_A_SPLICE_A,
@@ -51,10 +53,40 @@ static int check_requester(const struct sk_buff *skb,
 	return -EPERM;
 }
 
+static bool denied(int err)
+{
+	return err == -EACCES || err == -EPERM;
+}
+
+/*
+ * Ask the security modules whether the task may read and write a socket, by doing
+ * both with no byte. What TCP says to that does not matter.
+ */
+static int check_rights(struct socket *socket, struct netlink_ext_ack *extack)
+{
+	struct msghdr in = {};
+	struct msghdr out = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+
+	/* TCP would report an error here, and forget it. */
+	if (READ_ONCE(socket->sk->sk_err)) {
+		NL_SET_ERR_MSG(extack, "the socket is not connected");
+		return -ENOTCONN;
+	}
+	/* It is refused in any case. */
+	if (kproxy_sock_has_ulp(socket->sk))
+		return 0;
+	if (!denied(sock_recvmsg(socket, &in, MSG_DONTWAIT | MSG_PEEK)) &&
+	    !denied(sock_sendmsg(socket, &out)))
+		return 0;
+	NL_SET_ERR_MSG(extack,
+		       "a security module forbids to read or write the socket");
+	return -EACCES;
+}
+
 static int check_socket(const struct file *file, const struct net *net,
 			struct netlink_ext_ack *extack)
 {
-	const struct socket *socket = sock_from_file((struct file *)file);
+	struct socket *socket = sock_from_file((struct file *)file);
 
 	if (!socket) {
 		NL_SET_ERR_MSG(extack, "the descriptor is not a socket");
@@ -73,7 +105,7 @@ static int check_socket(const struct file *file, const struct net *net,
 			       "the socket is in another network namespace");
 		return -EXDEV;
 	}
-	return 0;
+	return check_rights(socket, extack);
 }
 
 /* Open the file of a side's descriptor. */

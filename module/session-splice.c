@@ -27,8 +27,8 @@
 #include "session-splice.h"
 #include "shared.h"
 
-/* How long a socket that the program has closed may keep its namespace. */
-#define WATCH_PAUSE (HZ / 2)
+/* The time between two looks whether the program has closed its sockets. */
+#define WATCH_PAUSE (HZ / 4)
 
 const char kproxy_splice_name[KPROXY_NAME_MAX + 1] = "-";
 

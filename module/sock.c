@@ -24,6 +24,7 @@
 #include <linux/module.h>
 #include <linux/net.h>
 #include <linux/percpu.h>
+#include <linux/rcupdate.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -629,7 +630,7 @@ bool kproxy_sock_disconnected(const struct sock *sk)
 
 /**
  * kproxy_sock_has_ulp() - check whether a program has set TCP_ULP
- * @sk: the socket, locked
+ * @sk: the socket; one that is not locked may get one meanwhile
  *
  * Context: any.
  * Return: true if the receive queue belongs to that protocol.
@@ -714,7 +715,7 @@ static bool sock_alone(const struct kproxy_sock_loan *loan)
  * becomes like one of kproxy's own, which kproxy closes before the namespace goes.
  *
  * Context: process, may sleep.
- * Return: false if the program still has the socket.
+ * Return: false if the program still has the socket, or perhaps.
  */
 bool kproxy_sock_uncount(struct kproxy_sock *ks, struct kproxy_sock_loan *loan)
 {
@@ -725,9 +726,15 @@ bool kproxy_sock_uncount(struct kproxy_sock *ks, struct kproxy_sock_loan *loan)
 		return true;
 	if (!sock_alone(loan))
 		return false;
-	/* fget() may take a reference before it sees that the file was closed. */
-	synchronize_rcu();
-	if (!sock_alone(loan))
+	/*
+	 * fget() may still take a reference, before it sees that the file was
+	 * closed. It is over after a grace period.
+	 */
+	if (!loan->alone) {
+		loan->grace = start_poll_synchronize_rcu();
+		loan->alone = true;
+	}
+	if (!poll_state_synchronize_rcu(loan->grace))
 		return false;
 	kproxy_fault_point(KPROXY_POINT_SOCK_UNCOUNT);
 	lock_sock(sk);

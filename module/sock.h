@@ -54,7 +54,12 @@ enum kproxy_sock_reset {
 struct kproxy_sock_loan {
 	/* a reference to the file that keeps the socket open */
 	struct file *file;
-	/* kproxy_sock_uncount() has changed it; written by the borrower alone */
+	/*
+	 * Written by kproxy_sock_uncount(): the program has closed the socket,
+	 * and that was seen before this grace period; the namespace is not held.
+	 */
+	bool alone;
+	unsigned long grace;
 	bool uncounted;
 	gfp_t allocation;
 	bool use_task_frag;

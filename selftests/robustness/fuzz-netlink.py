@@ -604,7 +604,7 @@ def splices():
                 continue
             counts[errno.errorcode.get(answer.errno, "success")] += 1
             if answer.errno:
-                judge(answer, REQUEST | ACK, {answer.errno}, "splice", body)
+                judge(answer, REQUEST | ACK, {answer.errno}, "splice", bytes(4) + body)
                 continue
             reply = dict(attrs(answer.replies[0][4:]))
             fd = struct.unpack("=I", reply[ATTR["splice"]["fd"]])[0]

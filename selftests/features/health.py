@@ -296,4 +296,4 @@ def storm():
     wait_gone()
 
 
-main(SET_UP)
+main()

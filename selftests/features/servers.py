@@ -425,4 +425,4 @@ def teardown():
     wait_gone()
 
 
-main(SET_UP)
+main()

@@ -678,4 +678,4 @@ def afterwards():
     expect_alive(*pair())
 
 
-main(SET_UP)
+main()

@@ -30,9 +30,9 @@ from netlink_raw import (ACK, DUMP, NESTED, REQUEST, Answer, Netlink, attr,
                          attrs, message, messages)
 from netlink_spec import (ATTR, COMMAND, HEADERS, OPERATIONS, WIDTH, E, bounds,
                           open_netlink, requested)
-from peer import (CLIENT, PROXY, EchoServer, Failed, connect, expect, expect_alive,
-                  limit, main, new_socket, pair, read_exactly, say, scene,
-                  show, wait_for, wait_gone)
+from peer import (CLIENT, PROXY, EchoServer, Failed, accept, connect, expect,
+                  expect_alive, limit, main, new_socket, pair, read_exactly, say,
+                  scene, show, wait_for, wait_gone)
 
 SET_UP = """
 load
@@ -591,7 +591,7 @@ def splices():
     pairs = []
     for _ in range(4):
         far = connect(("10.1.0.1", 8099))
-        pairs.append((far, front.accept()[0]))
+        pairs.append((far, accept(front)))
     with open("/dev/null") as null:
         generator = SpliceGenerator(rng, [near.fileno() for _, near in pairs] * 4 +
                                     [front.fileno(), null.fileno(), 0, 999])

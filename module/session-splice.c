@@ -315,6 +315,21 @@ void kproxy_splice_return(struct kproxy_session *s)
 }
 
 /**
+ * kproxy_splice_let_go() - drop the files of the sockets that were given back
+ * @s: the splice, its life not locked; of its life work, the last reference to it
+ *	may be dropped after that only
+ *
+ * Context: the life work.
+ */
+void kproxy_splice_let_go(struct kproxy_session *s)
+{
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		kproxy_sock_let_go(&s->socks[side], &s->splice->loans[side]);
+}
+
+/**
  * kproxy_splice_report() - tell the program that its splice has ended
  * @s: the splice, whose sockets were given back, its life locked
  *

@@ -97,6 +97,7 @@ int kproxy_splice_wake(struct wait_queue_entry *wait, unsigned int mode,
 void kproxy_splice_watch(struct work_struct *work);
 void kproxy_splice_quiet(struct kproxy_session *s);
 void kproxy_splice_return(struct kproxy_session *s);
+void kproxy_splice_let_go(struct kproxy_session *s);
 void kproxy_splice_report(struct kproxy_session *s);
 
 #endif /* _KPROXY_SESSION_SPLICE_H */

@@ -477,6 +477,9 @@ static void session_life_work(struct work_struct *work)
 		session_wait_owner(s);
 	}
 	mutex_unlock(&s->life);
+	/* Closing a socket locks its inode, which is outside of a life. */
+	if (s->splice && kproxy_state_final(state))
+		kproxy_splice_let_go(s);
 	kproxy_session_put(s);
 }
 

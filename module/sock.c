@@ -814,36 +814,14 @@ static void sock_wake(struct sock *sk)
 		sk_error_report(sk);
 }
 
-/*
- * Drop the file. Perhaps the program closes it at the same time, so that this
- * is what closes the socket: nobody waits for SO_LINGER's time then, least of all
- * a worker.
- */
-static void sock_put_file(struct sock *sk, struct file *file)
-{
-	bool linger;
-
-	lock_sock(sk);
-	linger = sock_flag(sk, SOCK_LINGER) && sk->sk_lingertime;
-	if (linger)
-		sock_reset_flag(sk, SOCK_LINGER);
-	release_sock(sk);
-	/* A worker's fput() would leave it to the one work of the kernel. */
-	__fput_sync(file);
-	if (!linger)
-		return;
-	lock_sock(sk);
-	if (!sock_flag(sk, SOCK_DEAD))
-		sock_set_flag(sk, SOCK_LINGER);
-	release_sock(sk);
-}
-
 /**
  * kproxy_sock_return() - give a borrowed socket back to its program
  * @ks: the socket, after kproxy_sock_quiet(); no pump uses it any more
  * @loan: what it was
  * @taken: bytes that were read from it
  * @reset: whether to reset the connection, unless it has ended
+ *
+ * The file is dropped by kproxy_sock_let_go().
  *
  * Context: process, may sleep.
  */
@@ -866,8 +844,40 @@ void kproxy_sock_return(struct kproxy_sock *ks, struct kproxy_sock_loan *loan,
 	sock_wake(sk);
 	release_sock(sk);
 	ks->socket = NULL;
+}
+
+/**
+ * kproxy_sock_let_go() - drop the file of a socket that was given back
+ * @ks: the socket, after kproxy_sock_return(); or never borrowed, or let go
+ * @loan: what it was
+ *
+ * Perhaps the program closes it at the same time, so that this is what closes the
+ * socket: nobody waits for SO_LINGER's time then, least of all a worker.
+ *
+ * Context: process, may sleep; takes the lock of the socket's inode.
+ */
+void kproxy_sock_let_go(struct kproxy_sock *ks, struct kproxy_sock_loan *loan)
+{
+	struct sock *sk = ks->sk;
+	bool linger;
+
+	if (!loan->file || ks->socket)
+		return;
 	kproxy_fault_point(KPROXY_POINT_SOCK_RETURNED);
-	sock_put_file(sk, loan->file);
+	lock_sock(sk);
+	linger = sock_flag(sk, SOCK_LINGER) && sk->sk_lingertime;
+	if (linger)
+		sock_reset_flag(sk, SOCK_LINGER);
+	release_sock(sk);
+	/* A worker's fput() would leave it to the one work of the kernel. */
+	__fput_sync(loan->file);
+	loan->file = NULL;
+	if (linger) {
+		lock_sock(sk);
+		if (!sock_flag(sk, SOCK_DEAD))
+			sock_set_flag(sk, SOCK_LINGER);
+		release_sock(sk);
+	}
 	sock_put(sk);
 }
 

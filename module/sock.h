@@ -52,7 +52,7 @@ enum kproxy_sock_reset {
 
 /* What a borrowed socket had before. Fields without a note are constant. */
 struct kproxy_sock_loan {
-	/* a reference to the file that keeps the socket open */
+	/* a reference to the file that keeps the socket open, until it is let go */
 	struct file *file;
 	/*
 	 * Written by kproxy_sock_uncount(): the program has closed the socket,
@@ -99,6 +99,7 @@ void kproxy_sock_quiet(struct kproxy_sock *ks);
 void kproxy_sock_return(struct kproxy_sock *ks,
 			struct kproxy_sock_loan *loan, u64 taken,
 			enum kproxy_sock_reset reset);
+void kproxy_sock_let_go(struct kproxy_sock *ks, struct kproxy_sock_loan *loan);
 u32 kproxy_sock_unread(const struct sock *sk);
 void kproxy_sock_read_done(struct sock *sk, u32 len);
 u32 kproxy_sock_unacked(const struct sock *sk, bool fin);

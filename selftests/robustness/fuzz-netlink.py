@@ -608,10 +608,9 @@ def splices():
                 continue
             reply = dict(attrs(answer.replies[0][4:]))
             fd = struct.unpack("=I", reply[ATTR["splice"]["fd"]])[0]
-            if rng.random() < 0.5:
-                with socket.socket(fileno=os.dup(fd)) as end:
-                    end.shutdown(socket.SHUT_WR)
-            os.close(fd)
+            # It may be detached.
+            with socket.socket(fileno=fd) as end:
+                end.shutdown(socket.SHUT_WR)
         nl.close()
     say(f"# {dict(counts)}")
     if counts["success"] < MESSAGES // 40:

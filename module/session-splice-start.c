@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/socket.h>
 #include <linux/string.h>
+#include <linux/wait_bit.h>
 #include <net/sock.h>
 
 #include "fault.h"
@@ -330,6 +331,8 @@ void kproxy_splice_go(struct kproxy_session *s)
 void kproxy_splice_cancel(struct kproxy_session *s)
 {
 	kproxy_session_event(s, KPROXY_EV_KILL, KPROXY_REASON_UNSPLICED);
-	flush_work(&s->life_work);
+	/* Pairs with that of kproxy_splice_report(). */
+	wait_var_event(&s->splice->ended,
+		       smp_load_acquire(&s->splice->ended));
 	kproxy_session_put(s);
 }

@@ -17,6 +17,7 @@
 #include <linux/refcount.h>
 #include <linux/socket.h>
 #include <linux/uio.h>
+#include <linux/wait_bit.h>
 #include <net/sock.h>
 #include <uapi/linux/kproxy_splice.h>
 
@@ -358,6 +359,11 @@ void kproxy_splice_report(struct kproxy_session *s)
 		.iov_len = sizeof(report),
 	};
 
+	/* Pairs with that of kproxy_splice_cancel(). */
+	smp_store_release(&splice->ended, true);
+	/* wake_up_var() looks for waiters after that. */
+	smp_mb();
+	wake_up_var(&splice->ended);
 	kproxy_quota_user_uncharge(splice->user);
 	if (!splice->control)
 		return;

@@ -38,6 +38,8 @@ struct kproxy_splice {
 	union kproxy_addr server;
 	/* under both sockets' locks: bit 0: a's stream was passed on, 1: b's */
 	u32 eof;
+	/* the sockets were given back, by the end of the session; see wait_var_event() */
+	bool ended;
 	bool detach;
 	char label[KPROXY_NAME_MAX + 1];
 };

@@ -7,13 +7,13 @@ KREL  ?= $(shell uname -r)
 KDIR  ?= /lib/modules/$(KREL)/build
 vm    := selftests/vm
 
-all: ## the module for the running kernel (KDIR= for another) and the CLI
+all: ## the module for the running kernel (KDIR= for another), the CLI, the library
 	@if [ -e $(KDIR)/Makefile ]; then \
 		$(MAKE) --no-print-directory module; \
 	else \
-		echo "$(no_headers); building only the CLI" >&2; \
+		echo "$(no_headers); building only the CLI and the library" >&2; \
 	fi
-	@$(MAKE) --no-print-directory tools
+	@$(MAKE) --no-print-directory tools lib
 
 no_headers = kproxy: no kernel headers in $(KDIR): install \
 linux-headers-$(KREL), or give KDIR=, or make module-6.12
@@ -25,19 +25,24 @@ module: ## module/kproxy.ko
 tools: ## tools/kproxy, and its exporter
 	@$(MAKE) --no-print-directory -C tools
 
+lib: ## lib/libkproxy.so.1 and libkproxy.a
+	@$(MAKE) --no-print-directory -C lib
+
 install: all ## DESTDIR and PREFIX are honoured
 	@if [ -e module/kproxy.ko ]; then \
 		$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) \
 			modules_install; \
 	fi
 	$(MAKE) -C tools install
+	$(MAKE) -C lib install
 
 uninstall: ## what install installed
 	rm -f $(DESTDIR)/lib/modules/$(KREL)/updates/module/kproxy.ko*
 	[ -n "$(DESTDIR)" ] || depmod $(KREL)
 	$(MAKE) -C tools uninstall
+	$(MAKE) -C lib uninstall
 
-deb: ## Debian packages, in build/deb: the command, and the module by DKMS
+deb: ## Debian packages, in build/deb: the command, the library, the module by DKMS
 	@tools/packaging/build-deb
 
 version = $(shell sed -n 's/^\#define KPROXY_VERSION "\(.*\)"/\1/p' \
@@ -68,7 +73,7 @@ export KERNEL CPUS MEM TIMEOUT ENV APPEND OUT ICOUNT NICS MODULE
 # And of selftests/bench/run, and selftests/vm/check-builds.
 export ROWS CLOCK PEERS WORK TOPOLOGY QUICK ALL LOAD SESSIONS REPEATS UPDATE PROFILE
 
-vm: deps tools ## boot KERNEL and run RUN in it; without RUN, a shell
+vm: deps tools lib ## boot KERNEL and run RUN in it; without RUN, a shell
 	@$(vm)/run $(RUN)
 
 check: deps ## every test, each on one of the two kernels
@@ -133,6 +138,7 @@ lint: ## style
 
 clean: ## what was compiled
 	$(MAKE) -C tools clean
+	$(MAKE) -C lib clean
 	[ ! -e $(KDIR)/Makefile ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
 	rm -rf build/module build/out build/vm
 
@@ -142,7 +148,7 @@ distclean: clean ## and what was downloaded; the kernels in the cache stay
 help: ## this
 	@sed -nE 's/^([a-z][^:=]*):.*## (.*)/\1\n\t\2/p' $(MAKEFILE_LIST)
 
-.PHONY: all module tools install uninstall deb install-dkms deps \
+.PHONY: all module tools lib install uninstall deb install-dkms deps \
 	$(modules) vm check check-all \
 	check-debug check-kcsan check-w1 check-sparse check-builds fuzz fuzz-parser \
 	fuzz-sessions races coverage soak check-night demo bench bench-gate \

@@ -56,6 +56,21 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define sockaddr_unsized sockaddr
 #endif
 
+/* Where it is missing, a socket that is not counted has no passive reference. */
+#ifndef KPROXY_HAVE_REFCNT_UPGRADE
+#define net_passive_inc(net) ((void)(net))
+
+static inline void sk_net_refcnt_upgrade(struct sock *sk)
+{
+	struct net *net = sock_net(sk);
+
+	__netns_tracker_free(net, &sk->ns_tracker, false);
+	sk->sk_net_refcnt = 1;
+	get_net_track(net, &sk->ns_tracker, GFP_KERNEL);
+	sock_inuse_add(net, 1);
+}
+#endif
+
 /* The flags used to be an unsigned long. */
 #ifdef EMPTY_VMA_FLAGS
 #define KPROXY_NORESERVE mk_vma_flags(VMA_NORESERVE_BIT)

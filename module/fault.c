@@ -131,6 +131,16 @@ static const char * const names[KPROXY_POINTS] = {
 	[KPROXY_POINT_FASTOPEN_SENT] = "fastopen_sent",
 	[KPROXY_POINT_SOCK_DETACH] = "sock_detach",
 	[KPROXY_POINT_SOCK_CLOSE] = "sock_close",
+	[KPROXY_POINT_SOCK_UNCOUNT] = "sock_uncount",
+	[KPROXY_POINT_SOCK_UNCOUNTED] = "sock_uncounted",
+	[KPROXY_POINT_SOCK_RETURNED] = "sock_returned",
+	[KPROXY_POINT_SPLICE_PUBLISHED] = "splice_published",
+	[KPROXY_POINT_SPLICE_BORROWED] = "splice_borrowed",
+	[KPROXY_POINT_SPLICE_GO] = "splice_go",
+	[KPROXY_POINT_SPLICE_CHECKED] = "splice_checked",
+	[KPROXY_POINT_SPLICE_CHANGED] = "splice_changed",
+	[KPROXY_POINT_SPLICE_WAKE] = "splice_wake",
+	[KPROXY_POINT_SPLICE_QUIET] = "splice_quiet",
 };
 
 DEFINE_STATIC_KEY_FALSE(kproxy_fault_points);

@@ -57,6 +57,7 @@
 #include "server.h"
 #include "session.h"
 #include "session-event.h"
+#include "session-splice.h"
 #include "upstream.h"
 
 /* At most 4 MiB per CPU. */
@@ -418,8 +419,8 @@ static void put_record(struct kproxy_log_record *record,
 {
 	/* For a session that never got a server. */
 	static const union kproxy_addr none;
-	const struct kproxy_server *server =
-		rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
+	const union kproxy_addr *server = kproxy_session_server_addr(s,
+		rcu_dereference_protected(s->server, lockdep_is_held(&s->life)));
 
 	record->id = s->id;
 	record->start_ms = ktime_to_ms(s->began_real);
@@ -430,11 +431,12 @@ static void put_record(struct kproxy_log_record *record,
 	record->bytes_in = moved(s, KPROXY_CLIENT) - record->unacked_in;
 	record->bytes_out = moved(s, KPROXY_SERVER) - record->unacked_out;
 	record->reason = s->reason;
-	record->pad = 0;
+	record->flags = s->splice ? KPROXY_LOG_SPLICE : 0;
 	put_endpoint(&record->client, &s->client);
-	put_endpoint(&record->server, server ? &server->addr : &none);
-	put_name(record->listener, s->listener->obj.name);
-	put_name(record->upstream, s->upstream->obj.name);
+	put_endpoint(&record->server, server ?: &none);
+	put_name(record->listener, kproxy_session_listener(s));
+	put_name(record->upstream,
+		 s->splice ? s->splice->label : kproxy_session_upstream(s));
 	record->stall_client_us =
 		kproxy_pump_stalled(&s->pumps[KPROXY_SERVER]) / NSEC_PER_USEC;
 	record->stall_server_us =

@@ -20,6 +20,7 @@
 #include "netns.h"
 #include "param.h"
 #include "session.h"
+#include "session-splice-start.h"
 #include "shared.h"
 #include "sock.h"
 
@@ -72,9 +73,12 @@ static int __init kproxy_init(void)
 	kproxy_wq = alloc_workqueue("kproxy", WQ_PERCPU, 0);
 	if (!kproxy_wq)
 		goto err_admission;
+	kproxy_splice_wq = alloc_workqueue("kproxy_splice", WQ_UNBOUND, 0);
+	if (!kproxy_splice_wq)
+		goto err_wq;
 	kproxy_bh_wq = alloc_workqueue("kproxy_bh", KPROXY_WQ_BH_PERCPU, 0);
 	if (!kproxy_bh_wq)
-		goto err_wq;
+		goto err_splice_wq;
 	err = kproxy_log_init();
 	if (err)
 		goto err_bh_wq;
@@ -93,6 +97,8 @@ err_log:
 	kproxy_log_exit();
 err_bh_wq:
 	destroy_workqueue(kproxy_bh_wq);
+err_splice_wq:
+	destroy_workqueue(kproxy_splice_wq);
 err_wq:
 	destroy_workqueue(kproxy_wq);
 err_admission:
@@ -110,9 +116,11 @@ static void __exit kproxy_exit(void)
 	/* Balancers that were replaced are on their way to the queue. */
 	rcu_barrier();
 	destroy_workqueue(kproxy_wq);
+	destroy_workqueue(kproxy_splice_wq);
 	destroy_workqueue(kproxy_bh_wq);
 	kproxy_admission_teardown();
 	kproxy_sock_exit();
+	kproxy_splice_exit();
 	/* Wait for callbacks of closed sockets, and for freed sessions. */
 	synchronize_rcu();
 	rcu_barrier();

@@ -106,6 +106,10 @@ static const struct netlink_range_validation kproxy_a_route_port_range = {
 	.max	= 65535ULL,
 };
 
+static const struct netlink_range_validation kproxy_a_splice_idle_timeout_range = {
+	.max	= KPROXY_TIME_MAX,
+};
+
 /* Common nested types */
 const struct nla_policy kproxy_endpoint_nl_policy[KPROXY_A_ENDPOINT_SCOPE + 1] = {
 	[KPROXY_A_ENDPOINT_IPV4] = { .type = NLA_U32, },
@@ -389,8 +393,19 @@ static const struct nla_policy kproxy_route_del_nl_policy[KPROXY_A_ROUTE_PORT + 
 	[KPROXY_A_ROUTE_PORT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_route_port_range),
 };
 
+/* KPROXY_CMD_SPLICE - do */
+static const struct nla_policy kproxy_splice_nl_policy[KPROXY_A_SPLICE_FLAGS + 1] = {
+	[KPROXY_A_SPLICE_A] = { .type = NLA_U32, },
+	[KPROXY_A_SPLICE_B] = { .type = NLA_U32, },
+	[KPROXY_A_SPLICE_LABEL] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
+	[KPROXY_A_SPLICE_BYTES_A] = { .type = NLA_UINT, },
+	[KPROXY_A_SPLICE_BYTES_B] = { .type = NLA_UINT, },
+	[KPROXY_A_SPLICE_IDLE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_splice_idle_timeout_range),
+	[KPROXY_A_SPLICE_FLAGS] = NLA_POLICY_MASK(NLA_U32, 0x1),
+};
+
 /* Ops table for kproxy */
-const struct genl_split_ops kproxy_nl_ops[29] = {
+const struct genl_split_ops kproxy_nl_ops[30] = {
 	{
 		.cmd		= KPROXY_CMD_LISTENER_GET,
 		.doit		= kproxy_nl_listener_get_doit,
@@ -603,5 +618,12 @@ const struct genl_split_ops kproxy_nl_ops[29] = {
 		.pre_doit	= kproxy_nl_admin_bare_doit,
 		.doit		= kproxy_nl_log_get_doit,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= KPROXY_CMD_SPLICE,
+		.doit		= kproxy_nl_splice_doit,
+		.policy		= kproxy_splice_nl_policy,
+		.maxattr	= KPROXY_A_SPLICE_FLAGS,
+		.flags		= GENL_CMD_CAP_DO,
 	},
 };

@@ -17,7 +17,7 @@ extern const struct nla_policy kproxy_keepalive_nl_policy[KPROXY_A_KEEPALIVE_COU
 extern const struct nla_policy kproxy_source_nl_policy[KPROXY_A_SOURCE_ADDRESS + 1];
 
 /* Ops table for kproxy */
-extern const struct genl_split_ops kproxy_nl_ops[29];
+extern const struct genl_split_ops kproxy_nl_ops[30];
 
 int kproxy_nl_admin_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
 			 struct genl_info *info);
@@ -69,6 +69,7 @@ int kproxy_nl_route_get_dumpit(struct sk_buff *skb,
 int kproxy_nl_route_add_doit(struct sk_buff *skb, struct genl_info *info);
 int kproxy_nl_route_del_doit(struct sk_buff *skb, struct genl_info *info);
 int kproxy_nl_log_get_doit(struct sk_buff *skb, struct genl_info *info);
+int kproxy_nl_splice_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	KPROXY_NLGRP_EVENTS,

@@ -16,6 +16,7 @@
 #include "server.h"
 #include "session.h"
 #include "session-event.h"
+#include "session-splice.h"
 #include "session-table.h"
 #include "shared.h"
 #include "upstream.h"
@@ -169,23 +170,34 @@ static int put_times(struct sk_buff *skb, const struct kproxy_session *s,
 	return 0;
 }
 
+static int put_names(struct sk_buff *skb, const struct kproxy_session *s)
+{
+	if (nla_put_string(skb, KPROXY_A_SESSION_LISTENER,
+			   kproxy_session_listener(s)) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
+			   kproxy_session_upstream(s)) ||
+	    (s->splice && nla_put_string(skb, KPROXY_A_SESSION_LABEL,
+					 s->splice->label)))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int put_session(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_session *s = object;
-	const struct kproxy_server *server = rcu_dereference(s->server);
+	const union kproxy_addr *server =
+		kproxy_session_server_addr(s, rcu_dereference(s->server));
 	/* Before reading the sockets, which exist in a state that has two. */
 	enum kproxy_state state = smp_load_acquire(&s->state);
 	struct sockets_state sockets;
 	bool linked = get_sockets(&sockets, s, state);
 
 	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
-	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->obj.name) ||
-	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
-			   READ_ONCE(s->upstream)->obj.name) ||
+	    put_names(skb, s) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
-					       &server->addr)) ||
+					       server)) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_STATE, session_state(state)) ||
 	    put_times(skb, s, linked ? &sockets : NULL) ||
 	    put_transferred(skb, s) || put_moved(skb, s) || put_stalls(skb, s))
@@ -205,18 +217,16 @@ static int put_session(struct sk_buff *skb, const void *object)
 static int put_session_event(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_session *s = object;
-	const struct kproxy_server *server =
-		rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
+	const union kproxy_addr *server = kproxy_session_server_addr(s,
+		rcu_dereference_protected(s->server, lockdep_is_held(&s->life)));
 
 	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
-	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER, s->listener->obj.name) ||
-	    nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
-			   READ_ONCE(s->upstream)->obj.name) ||
+	    put_names(skb, s) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
-					       &server->addr)) ||
+					       server)) ||
 	    put_transferred(skb, s) || put_stalls(skb, s) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_REASON, READ_ONCE(s->reason)) ||
 	    nla_put_uint(skb, KPROXY_A_SESSION_START_MS,

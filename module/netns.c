@@ -154,6 +154,7 @@ static void __net_exit netns_exit(struct net *net)
 	free_percpu(kn->cpus);
 	kfree(kn->base);
 	kproxy_stats_free(kn->stats);
+	kproxy_stats_free(kn->splices);
 	kfree(kn->names);
 	kproxy_quota_put(kn->quota);
 }

@@ -273,10 +273,13 @@ struct send_call {
 /*
  * TCP is about to append to a packet and assumes user memory. Correct that: the
  * pages are charged to the socket, and they are shared, so lower layers must
- * not write to them.
+ * not write to them. A packet that really has a process's memory, as those that
+ * it sends by MSG_ZEROCOPY, is not appended to.
  */
 static int batch_link(struct sk_buff *skb, struct ubuf_info *ubuf)
 {
+	if (unlikely(skb_zcopy(skb)))
+		return -EEXIST;
 	skb_shinfo(skb)->flags &= ~SKBFL_PURE_ZEROCOPY;
 	skb_shinfo(skb)->flags |= SKBFL_SHARED_FRAG;
 	return 0;
@@ -363,7 +366,7 @@ static int batch_append(struct sk_buff *skb, struct iov_iter *from, size_t len)
  * it makes seventeen of a large packet's two or three. That costs time here and
  * in every layer below.
  */
-static int batch_send(struct batch *b, struct sock *to)
+static int batch_send(struct batch *b, size_t most, struct sock *to)
 {
 	struct send_call call = {
 		.msg = {
@@ -373,15 +376,15 @@ static int batch_send(struct batch *b, struct sock *to)
 		},
 		.to = to,
 	};
-	size_t len = kproxy_fault_send(b->len);
+	size_t len = kproxy_fault_send(most);
 
 	if (unlikely(!len))
 		return -EAGAIN;
 	/*
-	 * No MSG_MORE for a batch that fault injection cut short, since TCP
-	 * sends at once when memory is short. Nor for less than a segment: with
-	 * nothing in flight and no room for more, nothing would ever call
-	 * write_space.
+	 * No MSG_MORE for a batch that a limit or fault injection cut short,
+	 * since TCP sends at once when memory is short. Nor for less than a
+	 * segment: with nothing in flight and no room for more, nothing would
+	 * ever call write_space.
 	 */
 	if (b->more && len == b->len && len >= tcp_sk(to)->mss_cache)
 		call.msg.msg_flags |= MSG_MORE;
@@ -510,6 +513,25 @@ static void pump_head_sent(struct kproxy_pump *pump, size_t sent)
 		put_page(pump->head.page);
 }
 
+/* How many of @len bytes may be passed on. */
+static size_t pump_allowed(const struct kproxy_pump *pump, size_t len)
+{
+	return unlikely(pump->limited) ? min_t(u64, len, pump->left) : len;
+}
+
+static bool pump_at_limit(const struct kproxy_pump *pump)
+{
+	return unlikely(pump->limited) && !pump->left;
+}
+
+/* Remove bytes that were passed on. */
+static void pump_taken(struct kproxy_pump *pump, struct sock *from, u32 len)
+{
+	kproxy_sock_read_done(from, len);
+	if (unlikely(pump->limited))
+		WRITE_ONCE(pump->left, pump->left - len);
+}
+
 /* Remove the bytes that were sent with the SYN. */
 static void pump_take_ahead(struct kproxy_pump *pump, struct sock *from,
 			    struct kproxy_pump_moved *moved)
@@ -549,13 +571,13 @@ static bool pump_message(struct kproxy_pump *pump, struct sock *from,
 	data.iov_base = message_data(skb, offset);
 	if (!data.iov_base)
 		return false;
-	data.iov_len = skb->len - offset;
+	data.iov_len = pump_allowed(pump, skb->len - offset);
 
 	pump->sending = true;
 	sent = message_send(to, pool, &data);
 	pump->sending = false;
 	if (likely(sent > 0)) {
-		kproxy_sock_read_done(from, sent);
+		pump_taken(pump, from, sent);
 		moved->copied += sent;
 	}
 	if (unlikely(sent < (int)data.iov_len))
@@ -576,7 +598,7 @@ static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
 	 * run.
 	 */
 	struct batch b __uninitialized;
-	size_t head;
+	size_t head, len;
 	int sent;
 
 	batch_init(&b, pool);
@@ -588,20 +610,25 @@ static enum kproxy_pump_result pump_batch(struct kproxy_pump *pump,
 	if (!b.len)
 		goto out;
 
+	/* A session with a limit has no head. */
+	len = pump_allowed(pump, b.len);
 	pump->sending = true;
-	sent = batch_send(&b, to);
+	sent = batch_send(&b, len, to);
 	pump->sending = false;
 	if (sent > 0) {
 		head = min_t(size_t, sent, pump->head.len);
-		kproxy_sock_read_done(from, sent - head);
+		pump_taken(pump, from, sent - head);
 		batch_account(&b, sent, head, to->sk_route_caps & NETIF_F_SG,
 			      moved);
 		if (unlikely(head))
 			pump_head_sent(pump, head);
 	}
 	batch_release(&b);
-	if (sent < (int)b.len)
+	if (sent < (int)len)
 		return pump_short(to, sent);
+	/* A shortage or an error behind the limit is none. */
+	if (pump_at_limit(pump))
+		return KPROXY_PUMP_LIMIT;
 out:
 	if (unlikely(b.starved))
 		result = KPROXY_PUMP_RETRY;
@@ -657,8 +684,10 @@ u64 kproxy_pump_stalled(const struct kproxy_pump *pump)
  * after its last byte.
  *
  * Context: bottom halves off; does not sleep.
- * Return: why the run stopped. After KPROXY_PUMP_FULL the to socket calls
- * write_space. After KPROXY_PUMP_RETRY and KPROXY_PUMP_YIELD no callback comes.
+ * Return: why the run stopped; if nothing is left to do after KPROXY_PUMP_EOF
+ * or KPROXY_PUMP_LIMIT, KPROXY_PUMP_DRY. After KPROXY_PUMP_FULL the to socket
+ * calls write_space. After KPROXY_PUMP_RETRY and KPROXY_PUMP_YIELD no callback
+ * comes.
  */
 enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 					struct sock *from, struct sock *to,
@@ -677,6 +706,8 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 
 	if (likely(!pump->head.len))
 		more = !pump_message(pump, from, to, pool, moved, &result);
+	if (pump_at_limit(pump))
+		result = KPROXY_PUMP_LIMIT;
 	for (; more && result == KPROXY_PUMP_DRY; n++)
 		result = n < RUN_MAX ?
 				 pump_batch(pump, from, to, pool, moved, &more) :
@@ -695,6 +726,8 @@ enum kproxy_pump_result kproxy_pump_run(struct kproxy_pump *pump,
 				      tcp_full_space(from));
 	}
 
+	if (unlikely(result == KPROXY_PUMP_LIMIT))
+		pump->ended = true;
 	/* A FIN sets SOCK_DONE; a reset sets sk_err as well. */
 	if (result == KPROXY_PUMP_DRY && sock_flag(from, SOCK_DONE) &&
 	    !from->sk_err) {

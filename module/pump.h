@@ -23,6 +23,8 @@ enum kproxy_pump_result {
 	KPROXY_PUMP_YIELD,
 	/* the end of the stream is passed on */
 	KPROXY_PUMP_EOF,
+	/* as many bytes as may be are passed on */
+	KPROXY_PUMP_LIMIT,
 	/* one of the two sockets is unusable */
 	KPROXY_PUMP_BROKEN,
 };
@@ -57,8 +59,10 @@ struct kproxy_pump {
 	struct kproxy_pool_frag head;
 	/* the to socket was full at the end of the last run */
 	bool full;
-	/* the end of the stream is passed on */
+	/* the end of the stream or the last byte allowed is passed on */
 	bool ended;
+	/* constant: @left is the limit */
+	bool limited;
 	/* inside tcp_sendmsg_locked(): write_space is the pump's own */
 	bool sending;
 	/* runs in a row that ended with RETRY; sets the next pause */
@@ -75,6 +79,8 @@ struct kproxy_pump {
 	/* TCP's clock when coalescing began; under the from socket's lock */
 	u32 coalescing_since;
 	struct kproxy_coalesce coalesce;
+	/* bytes that may still be passed on; lockless reads */
+	u64 left;
 } ____cacheline_aligned_in_smp;
 
 /* Bytes passed on by one run. */

@@ -9,9 +9,14 @@
  * together may have OWNER_SHARE times as much as one. The user is the owner of
  * the outermost user namespace below the initial one, because nested ones can
  * have other user ids of its range.
+ *
+ * Splices need no capability. Therefore they are limited for each user, in the
+ * initial user namespace as well.
  */
 #include <linux/atomic.h>
+#include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/err.h>
 #include <linux/list.h>
 #include <linux/netlink.h>
 #include <linux/refcount.h>
@@ -46,17 +51,24 @@ static unsigned int userns_checks = 100;
 KPROXY_PARAM(userns_checks, 0, 1 << 20);
 MODULE_PARM_DESC(userns_checks, "most checks a second of such a namespace");
 
-/* All namespaces of one user. */
-struct quota_owner {
+static unsigned int user_splices = 4096;
+KPROXY_PARAM(user_splices, 0, 1 << 20);
+MODULE_PARM_DESC(user_splices,
+		 "most splices of a user without CAP_NET_ADMIN in the initial user namespace");
+
+/* All namespaces and splices of one user. */
+struct kproxy_quota_user {
 	struct list_head node;
 	kuid_t uid;
 	refcount_t refs;
+	/* of the namespaces */
 	atomic64_t used[KPROXY_QUOTAS];
+	atomic64_t splices;
 };
 
 /* One network namespace. */
 struct kproxy_quota {
-	struct quota_owner *owner;
+	struct kproxy_quota_user *owner;
 	refcount_t refs;
 	atomic64_t used[KPROXY_QUOTAS];
 };
@@ -108,18 +120,17 @@ int kproxy_quota_admit(const struct net *net, struct netlink_ext_ack *extack)
 	return -EPERM;
 }
 
-static kuid_t owner_uid(const struct net *net)
+/* The user that a user namespace, not the initial one, counts for. */
+static kuid_t owner_uid(const struct user_namespace *ns)
 {
-	const struct user_namespace *ns = net->user_ns;
-
 	while (ns->parent && ns->parent != &init_user_ns)
 		ns = ns->parent;
 	return ns->owner;
 }
 
-static struct quota_owner *owner_find(kuid_t uid)
+static struct kproxy_quota_user *owner_find(kuid_t uid)
 {
-	struct quota_owner *owner;
+	struct kproxy_quota_user *owner;
 
 	list_for_each_entry(owner, &owners, node)
 		if (uid_eq(owner->uid, uid))
@@ -127,9 +138,9 @@ static struct quota_owner *owner_find(kuid_t uid)
 	return NULL;
 }
 
-static struct quota_owner *owner_get(kuid_t uid)
+static struct kproxy_quota_user *owner_get(kuid_t uid)
 {
-	struct quota_owner *fresh, *owner;
+	struct kproxy_quota_user *fresh, *owner;
 	unsigned long flags;
 
 	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
@@ -150,7 +161,7 @@ static struct quota_owner *owner_get(kuid_t uid)
 	return owner;
 }
 
-static void owner_put(struct quota_owner *owner)
+static void owner_put(struct kproxy_quota_user *owner)
 {
 	unsigned long flags;
 	bool last;
@@ -182,7 +193,7 @@ int kproxy_quota_new(const struct net *net, struct kproxy_quota **quota)
 	q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
 	if (!q)
 		return -ENOMEM;
-	q->owner = owner_get(owner_uid(net));
+	q->owner = owner_get(owner_uid(net->user_ns));
 	if (!q->owner) {
 		kfree(q);
 		return -ENOMEM;
@@ -295,4 +306,42 @@ void kproxy_quota_uncharge(struct kproxy_quota *quota,
 		return;
 	atomic64_sub(n, &quota->used[kind]);
 	atomic64_sub(n, &quota->owner->used[kind]);
+}
+
+/**
+ * kproxy_quota_user_charge() - charge the calling task's user for a splice
+ * @extack: gets the reason of a refusal
+ *
+ * Context: process, may sleep.
+ * Return: the user, for kproxy_quota_user_uncharge(); or an ERR_PTR.
+ */
+struct kproxy_quota_user *kproxy_quota_user_charge(struct netlink_ext_ack *extack)
+{
+	const struct user_namespace *ns = current_user_ns();
+	struct kproxy_quota_user *user;
+	u64 most = user_splices;
+
+	if (ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN))
+		most = S64_MAX;
+	user = owner_get(ns == &init_user_ns ? current_euid() : owner_uid(ns));
+	if (!user)
+		return ERR_PTR(-ENOMEM);
+	if (used_add(&user->splices, 1, most))
+		return user;
+	owner_put(user);
+	NL_SET_ERR_MSG_FMT(extack, "a user has at most %llu splices (user_splices)",
+			   most);
+	return ERR_PTR(-EDQUOT);
+}
+
+/**
+ * kproxy_quota_user_uncharge() - undo the charge of a splice
+ * @user: from kproxy_quota_user_charge()
+ *
+ * Context: any.
+ */
+void kproxy_quota_user_uncharge(struct kproxy_quota_user *user)
+{
+	atomic64_dec(&user->splices);
+	owner_put(user);
 }

@@ -5,6 +5,7 @@
 #include <linux/types.h>
 
 struct kproxy_quota;
+struct kproxy_quota_user;
 struct net;
 struct netlink_ext_ack;
 
@@ -20,6 +21,8 @@ enum kproxy_quota_kind {
 	KPROXY_QUOTAS
 };
 
+struct kproxy_quota_user *kproxy_quota_user_charge(struct netlink_ext_ack *extack);
+void kproxy_quota_user_uncharge(struct kproxy_quota_user *user);
 bool kproxy_quota_applies(const struct net *net);
 int kproxy_quota_admit(const struct net *net, struct netlink_ext_ack *extack);
 int kproxy_quota_new(const struct net *net, struct kproxy_quota **quota);

@@ -47,6 +47,11 @@ struct kproxy_net {
 	struct kproxy_quota *quota;
 	struct kproxy_stats __percpu *stats;
 	struct kproxy_net_cpu __percpu *cpus;
+	/*
+	 * Made under @lock with the first splice, then constant: counters that
+	 * splices have in place of a listener's and a server's.
+	 */
+	struct kproxy_stats __percpu *splices;
 	/* Who ends the last session wakes up whoever waits for that. */
 	bool ending;
 	/* Opened under @lock with a listener, read by any; then constant. */

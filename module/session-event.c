@@ -5,6 +5,7 @@
  * takes longer is left to the life work.
  */
 #include <linux/jiffies.h>
+#include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <net/sock.h>
 
@@ -30,8 +31,11 @@ static const enum kproxy_reason eof_reason[KPROXY_SIDES] = {
 
 static void session_free_rcu(struct rcu_head *rcu)
 {
-	kproxy_pool_put(&kproxy_pool,
-			container_of(rcu, struct kproxy_session, rcu));
+	struct kproxy_session *s = container_of(rcu, struct kproxy_session,
+						rcu);
+
+	kfree(s->splice);
+	kproxy_pool_put(&kproxy_pool, s);
 }
 
 /**
@@ -51,8 +55,10 @@ void kproxy_session_put(struct kproxy_session *s)
 	server = rcu_dereference_protected(s->server, true);
 	if (server)
 		kproxy_server_put(server);
-	kproxy_upstream_put(s->upstream);
-	kproxy_listener_put(s->listener);
+	if (s->upstream)
+		kproxy_upstream_put(s->upstream);
+	if (s->listener)
+		kproxy_listener_put(s->listener);
 	mutex_destroy(&s->life);
 	call_rcu(&s->rcu, session_free_rcu);
 	ending = READ_ONCE(kn->ending);
@@ -76,7 +82,8 @@ void kproxy_session_put(struct kproxy_session *s)
 void kproxy_session_schedule_life(struct kproxy_session *s)
 {
 	refcount_inc(&s->refs);
-	if (!queue_work(kproxy_wq, &s->life_work))
+	if (!queue_work(s->splice ? kproxy_splice_wq : kproxy_wq,
+			&s->life_work))
 		kproxy_session_put(s);
 }
 

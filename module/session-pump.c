@@ -17,6 +17,7 @@
 #include "session.h"
 #include "session-event.h"
 #include "session-pump.h"
+#include "session-splice.h"
 #include "shared.h"
 #include "trace.h"
 
@@ -183,6 +184,9 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 	enum kproxy_pump_result result;
 	bool full;
 
+	if (unlikely(test_bit(KPROXY_SESSION_SPLICE, &s->flags)) &&
+	    !kproxy_splice_runs(s))
+		return KPROXY_PUMP_DRY;
 	if (unlikely(test_bit(KPROXY_PUMP_COALESCING, &s->pumps[from].flags)))
 		clear_bit(KPROXY_PUMP_COALESCING, &s->pumps[from].flags);
 	result = kproxy_pump_run(&s->pumps[from], s->socks[from].sk,
@@ -196,9 +200,17 @@ static enum kproxy_pump_result session_run(struct kproxy_session *s,
 	switch (result) {
 	case KPROXY_PUMP_EOF:
 		kproxy_session_eof(s, from);
+		if (unlikely(s->splice))
+			kproxy_splice_passed(s, from, result);
+		break;
+	case KPROXY_PUMP_LIMIT:
+		kproxy_splice_passed(s, from, result);
 		break;
 	case KPROXY_PUMP_BROKEN:
-		kproxy_session_failed(s, !from);
+		if (unlikely(s->splice) && kproxy_splice_shut(s, from))
+			kproxy_splice_passed(s, from, result);
+		else
+			kproxy_session_failed(s, !from);
 		break;
 	case KPROXY_PUMP_RETRY:
 		set_bit(KPROXY_SESSION_RETRY, &s->flags);
@@ -254,7 +266,8 @@ static bool session_coalesces(struct kproxy_session *s, enum kproxy_side from)
 	const struct sock *sk = s->socks[from].sk;
 
 	if (sock_flag(sk, SOCK_DONE) ||
-	    kproxy_sock_unread(sk) >= READ_ONCE(pump->coalesce.bytes))
+	    kproxy_sock_unread(sk) >= READ_ONCE(pump->coalesce.bytes) ||
+	    (pump->limited && kproxy_sock_unread(sk) >= READ_ONCE(pump->left)))
 		return false;
 	if (test_bit(KPROXY_PUMP_COALESCING, &s->pumps[from].flags))
 		return true;

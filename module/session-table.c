@@ -17,6 +17,7 @@
 #include "session.h"
 #include "session-event.h"
 #include "session-pump.h"
+#include "session-splice.h"
 #include "session-table.h"
 #include "upstream.h"
 
@@ -89,18 +90,20 @@ void kproxy_session_table_remove(struct kproxy_session *s)
 bool kproxy_session_match(const struct kproxy_session *s,
 			  const struct kproxy_session_filter *filter)
 {
-	const struct kproxy_server *server = rcu_dereference(s->server);
+	const union kproxy_addr *server =
+		kproxy_session_server_addr(s, rcu_dereference(s->server));
 
 	if (filter->by_id && s->id != filter->id)
 		return false;
-	if (filter->listener && strcmp(s->listener->obj.name, filter->listener))
+	if (filter->listener &&
+	    strcmp(kproxy_session_listener(s), filter->listener))
 		return false;
 	/* A session without a server matches no server. */
 	if (filter->upstream &&
-	    strcmp(READ_ONCE(s->upstream)->obj.name, filter->upstream))
+	    strcmp(kproxy_session_upstream(s), filter->upstream))
 		return false;
 	if (filter->server &&
-	    !(server && kproxy_addr_equal(&server->addr, filter->server)))
+	    !(server && kproxy_addr_equal(server, filter->server)))
 		return false;
 	return !filter->client ||
 	       kproxy_addr_in_prefix(&s->client, filter->client,

@@ -36,16 +36,11 @@
 #include "session-event.h"
 #include "session-pump.h"
 #include "session-connect.h"
+#include "session-splice.h"
 #include "session-table.h"
 #include "shared.h"
 #include "trace.h"
 #include "upstream.h"
-
-/*
- * Maximum length of a chain of sessions, each the client of the next. A server
- * may be a listener of ours; the limit ends loops of listeners.
- */
-#define HOPS_MAX 8
 
 static struct kproxy_session *client_session(struct kproxy_sock *ks)
 {
@@ -62,6 +57,10 @@ static void client_changed(struct kproxy_sock *ks)
 {
 	struct kproxy_session *s = client_session(ks);
 
+	if (unlikely(s->splice)) {
+		kproxy_splice_changed(s, KPROXY_CLIENT);
+		return;
+	}
 	kproxy_session_socket_changed(s, KPROXY_CLIENT);
 	kproxy_fault_point(KPROXY_POINT_CLIENT_CHANGED);
 	if (kproxy_session_kick_flush(s, KPROXY_CLIENT) || !ks->sk->sk_err)
@@ -81,6 +80,10 @@ static void server_changed(struct kproxy_sock *ks)
 	struct kproxy_session *s = server_session(ks);
 	enum kproxy_state state = READ_ONCE(s->state);
 
+	if (unlikely(s->splice)) {
+		kproxy_splice_changed(s, KPROXY_SERVER);
+		return;
+	}
 	if (state == KPROXY_CONNECTING)
 		kproxy_session_connect_changed(s);
 	if (kproxy_state_early(state))
@@ -111,7 +114,7 @@ static void server_write_space(struct kproxy_sock *ks)
 	kproxy_session_write_space(server_session(ks), KPROXY_SERVER);
 }
 
-static const struct kproxy_sock_ops client_ops = {
+const struct kproxy_sock_ops kproxy_session_client_ops = {
 	.data_ready = client_data_ready,
 	.write_space = client_write_space,
 	.changed = client_changed,
@@ -258,8 +261,13 @@ static int session_enter(struct kproxy_session *s)
 	return found;
 }
 
-/* Count and announce a session whose client is admitted. */
-static void session_announce(struct kproxy_session *s)
+/**
+ * kproxy_session_announce() - count and announce a session
+ * @s: the session, its life locked; its client is admitted
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_session_announce(struct kproxy_session *s)
 {
 	s->begun = true;
 	kproxy_stats_inc(s->net_stats, KPROXY_A_COUNTERS_SESSIONS_TOTAL);
@@ -311,7 +319,7 @@ static void session_greet(struct kproxy_session *s)
 	if (!kproxy_session_event(s, KPROXY_EV_GREETED, KPROXY_REASON_NONE))
 		return;
 	kproxy_fault_point(KPROXY_POINT_GREETED);
-	session_announce(s);
+	kproxy_session_announce(s);
 	if (err)
 		kproxy_session_enqueue(s);
 	else
@@ -374,10 +382,32 @@ static void session_note_rtt(const struct kproxy_session *s)
 		kproxy_delay_add(&server->delay, us);
 }
 
+static void session_detach(struct kproxy_session *s)
+{
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		if (s->socks[side].socket)
+			kproxy_sock_detach(&s->socks[side]);
+}
+
+static void session_close(struct kproxy_session *s, bool graceful)
+{
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
+		if (!s->socks[side].socket)
+			continue;
+		if (graceful)
+			kproxy_sock_close(&s->socks[side]);
+		else
+			kproxy_sock_abort(&s->socks[side]);
+	}
+}
+
 static void session_end(struct kproxy_session *s, bool graceful)
 {
 	struct kproxy_server *server = kproxy_session_server(s);
-	enum kproxy_side side;
 
 	kproxy_fault_point(KPROXY_POINT_LIFE_END);
 	if (test_and_set_bit(KPROXY_SESSION_ENDED, &s->flags))
@@ -385,9 +415,10 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	kproxy_session_table_remove(s);
 	kproxy_fault_point(KPROXY_POINT_END_TABLE);
 	kproxy_session_dequeue(s);
-	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
-		if (s->socks[side].socket)
-			kproxy_sock_detach(&s->socks[side]);
+	if (s->splice)
+		kproxy_splice_quiet(s);
+	else
+		session_detach(s);
 	kproxy_fault_point(KPROXY_POINT_END_DETACH);
 	timer_shutdown_sync(&s->timer);
 	kproxy_fault_point(KPROXY_POINT_END_TIMER);
@@ -400,14 +431,10 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	session_note_unacked(s);
 	session_note_rtt(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
-	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
-		if (!s->socks[side].socket)
-			continue;
-		if (graceful)
-			kproxy_sock_close(&s->socks[side]);
-		else
-			kproxy_sock_abort(&s->socks[side]);
-	}
+	if (s->splice)
+		kproxy_splice_return(s);
+	else
+		session_close(s, graceful);
 	kproxy_fault_point(KPROXY_POINT_END_CLOSE);
 	trace_kproxy_close(s);
 	if (s->begun) {
@@ -419,7 +446,10 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		kproxy_choice_release(server);
 	kproxy_fault_point(KPROXY_POINT_END_RELEASE);
 	session_leave(s);
-	kproxy_listener_session_ended(s->listener);
+	if (s->splice)
+		kproxy_splice_report(s);
+	else
+		kproxy_listener_session_ended(s->listener);
 	kproxy_fault_point(KPROXY_POINT_END_PUT);
 	kproxy_session_put(s);
 }
@@ -447,6 +477,9 @@ static void session_life_work(struct work_struct *work)
 		session_wait_owner(s);
 	}
 	mutex_unlock(&s->life);
+	/* Closing a socket locks its inode, which is outside of a life. */
+	if (s->splice && kproxy_state_final(state))
+		kproxy_splice_let_go(s);
 	kproxy_session_put(s);
 }
 
@@ -460,7 +493,7 @@ static enum kproxy_reason session_timeout_reason(const struct kproxy_session *s,
 		return KPROXY_REASON_CLIENT_RESET;
 	if (test_bit(KPROXY_SESSION_FAILED + KPROXY_SERVER, &s->flags))
 		return KPROXY_REASON_SERVER_RESET;
-	if (state == KPROXY_ESTABLISHED)
+	if (state == KPROXY_ESTABLISHED || s->splice)
 		return KPROXY_REASON_IDLE_TIMEOUT;
 	return KPROXY_REASON_FIN_TIMEOUT;
 }
@@ -526,19 +559,43 @@ static void session_set_times(struct kproxy_session_times *times,
 	times->age = msecs_to_jiffies(READ_ONCE(options->max_age));
 }
 
+/**
+ * kproxy_session_of() - return the session that a socket belongs to
+ * @ks: the socket, or NULL
+ * @side: where its side is stored
+ *
+ * Context: RCU read-side critical section.
+ * Return: the session; NULL if the socket belongs to something else.
+ */
+struct kproxy_session *kproxy_session_of(struct kproxy_sock *ks,
+					 enum kproxy_side *side)
+{
+	if (ks && ks->ops == &kproxy_session_client_ops) {
+		*side = KPROXY_CLIENT;
+		return client_session(ks);
+	}
+	if (ks && ks->ops == &kproxy_session_server_ops) {
+		*side = KPROXY_SERVER;
+		return server_session(ks);
+	}
+	return NULL;
+}
+
 /* How many chained sessions have led to this client. */
 static unsigned int client_hops(const struct sock *client)
 {
-	const struct kproxy_sock *peer;
+	const struct kproxy_session *s;
+	struct kproxy_sock *peer;
+	enum kproxy_side side;
 	unsigned int hops = 0;
 
 	rcu_read_lock();
 	peer = kproxy_sock_peer(client);
+	s = kproxy_session_of(peer, &side);
 	if (peer && kproxy_idle_owns(peer))
 		hops = 1;
-	else if (peer && peer->ops == &kproxy_session_server_ops)
-		hops = container_of(peer, struct kproxy_session,
-				    socks[KPROXY_SERVER])->hops + 1;
+	else if (s && (side == KPROXY_SERVER || s->splice))
+		hops = s->hops + 1;
 	rcu_read_unlock();
 	return hops;
 }
@@ -577,19 +634,17 @@ static u64 session_id(struct kproxy_net *kn)
 	return id;
 }
 
-static struct kproxy_session *session_new(struct kproxy_listener *l,
-					  struct kproxy_upstream *up,
-					  const struct sock *client,
-					  unsigned int hops)
+/**
+ * kproxy_session_init() - set up a session that nobody knows yet
+ * @s: the session, from the pool
+ * @kn: its namespace
+ *
+ * Context: process.
+ */
+void kproxy_session_init(struct kproxy_session *s, struct kproxy_net *kn)
 {
-	struct kproxy_net *kn = l->obj.kn;
-	struct kproxy_session *s = kproxy_pool_get(&kproxy_pool);
-
-	if (!s)
-		return NULL;
 	memset(s, 0, sizeof(*s));
-	__set_bit(KPROXY_SESSION_LATE_ACKS, &s->flags);
-	s->greeting.proxy = READ_ONCE(l->options.accept_proxy);
+	s->state = KPROXY_CHOOSING;
 	INIT_WORK(&s->pump_work, kproxy_session_pump_work);
 	INIT_WORK(&s->life_work, session_life_work);
 	mutex_init(&s->life);
@@ -600,7 +655,6 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	kproxy_coalesce_init(&s->pumps[KPROXY_SERVER].coalesce);
 	refcount_set(&s->refs, 1);
 	s->id = session_id(kn);
-	s->hops = hops;
 	s->began = jiffies;
 	s->began_mono = ktime_get();
 	s->began_real = ktime_get_real();
@@ -608,23 +662,44 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	s->pumps[KPROXY_SERVER].last = jiffies;
 	s->kn = kn;
 	s->net_stats = kn->stats;
+	INIT_LIST_HEAD(&s->waiter.node);
+	s->waiter.wake = kproxy_session_wake;
+}
+
+static struct kproxy_session *session_new(struct kproxy_listener *l,
+					  struct kproxy_upstream *up,
+					  const struct sock *client,
+					  unsigned int hops)
+{
+	struct kproxy_session *s = kproxy_pool_get(&kproxy_pool);
+
+	if (!s)
+		return NULL;
+	kproxy_session_init(s, l->obj.kn);
+	__set_bit(KPROXY_SESSION_LATE_ACKS, &s->flags);
+	s->greeting.proxy = READ_ONCE(l->options.accept_proxy);
+	s->hops = hops;
 	s->listener = l;
 	s->listener_stats = l->stats;
 	s->upstream = up;
-	INIT_LIST_HEAD(&s->waiter.node);
-	s->waiter.wake = kproxy_session_wake;
 	session_set_times(&s->times, &l->options);
 	kproxy_addr_peer(&s->client, client);
 	kproxy_addr_local(&s->local, client);
 	if (!s->greeting.proxy)
 		session_plan_greeting(s);
-	s->state = s->greeting.proxy || s->greeting.name ? KPROXY_GREETING :
-							   KPROXY_CHOOSING;
+	if (s->greeting.proxy || s->greeting.name)
+		s->state = KPROXY_GREETING;
 	return s;
 }
 
-/* Begin: from here on the session is found, killed and counted. */
-static int session_publish(struct kproxy_session *s)
+/**
+ * kproxy_session_publish() - let a session be found, killed and counted
+ * @s: the session; its listener, if it has one, is held by the caller
+ *
+ * Context: process.
+ * Return: 0 or -ENOMEM.
+ */
+int kproxy_session_publish(struct kproxy_session *s)
 {
 	int err;
 
@@ -632,7 +707,8 @@ static int session_publish(struct kproxy_session *s)
 	if (err)
 		return err;
 	this_cpu_inc(s->kn->cpus->live);
-	kproxy_listener_hold(s->listener);
+	if (s->listener)
+		kproxy_listener_hold(s->listener);
 	trace_kproxy_accept(s);
 	return 0;
 }
@@ -654,13 +730,13 @@ static int session_begin(struct kproxy_session *s)
 	if (found && found != -EBUSY)
 		return found;
 	kproxy_fault_point(KPROXY_POINT_START_BEGUN);
-	err = session_publish(s);
+	err = kproxy_session_publish(s);
 	if (err) {
 		kproxy_session_assign(s, NULL);
 		return err;
 	}
 	if (s->state != KPROXY_GREETING)
-		session_announce(s);
+		kproxy_session_announce(s);
 	return found;
 }
 
@@ -691,7 +767,7 @@ void kproxy_session_start(struct kproxy_listener *l,
 	bool greet;
 	int err;
 
-	if (hops >= HOPS_MAX) {
+	if (hops >= KPROXY_HOPS_MAX) {
 		net_warn_ratelimited("kproxy: listener %s: client refused after %u chained sessions, loop of listeners?\n",
 				     l->obj.name, hops);
 		goto err_client;
@@ -713,7 +789,8 @@ void kproxy_session_start(struct kproxy_listener *l,
 	/* By the end of this the session may have ended. */
 	refcount_inc(&s->refs);
 	kproxy_fault_point(KPROXY_POINT_START_ATTACH);
-	kproxy_sock_attach(&s->socks[KPROXY_CLIENT], client, from, &client_ops);
+	kproxy_sock_attach(&s->socks[KPROXY_CLIENT], client, from,
+			   &kproxy_session_client_ops);
 	kproxy_fault_point(KPROXY_POINT_START_ATTACHED);
 	/* It may have failed before anybody was told. */
 	if (client->sk->sk_err || client->sk->sk_state == TCP_CLOSE)

@@ -25,6 +25,7 @@ struct kproxy_client;
 struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_server;
+struct kproxy_splice;
 struct kproxy_upstream;
 struct socket;
 
@@ -61,7 +62,17 @@ enum kproxy_session_flag {
 	KPROXY_SESSION_FINAL,
 	/* session_end() has begun. */
 	KPROXY_SESSION_ENDED,
+	/* It is a splice. */
+	KPROXY_SESSION_SPLICE,
+	/* A program has disconnected its socket a, b; under that socket's lock. */
+	KPROXY_SESSION_LEFT,
 };
+
+/*
+ * Most sessions in a row, each the client of the next. A server may be a
+ * listener of ours, but one that leads back to itself must come to an end.
+ */
+#define KPROXY_HOPS_MAX 8
 
 /* The listener's timeouts when the session began; in jiffies, 0 for none. */
 struct kproxy_session_times {
@@ -90,7 +101,9 @@ struct kproxy_session {
 	struct kproxy_stats __percpu *server_stats;
 	/* Not hot, but fills the cache line. */
 	struct kproxy_net *kn;
+	/* NULL for a splice */
 	struct kproxy_listener *listener;
+	/* NULL for a splice */
 	struct kproxy_upstream *upstream;
 	u64 id;
 	/* jiffies when the session began */
@@ -134,6 +147,8 @@ struct kproxy_session {
 	/* Under @life, at the end: bytes sent and not acknowledged. */
 	u32 unacked[KPROXY_SIDES];
 
+	/* NULL for a session of a listener */
+	struct kproxy_splice *splice;
 	struct rhash_head node;
 	/* chained kproxy sessions between this one and the real client */
 	unsigned int hops;
@@ -160,7 +175,14 @@ kproxy_session_flush_time(const struct kproxy_session *s)
 
 /* For the server's socket. */
 extern const struct kproxy_sock_ops kproxy_session_server_ops;
+/* For the client's socket. */
+extern const struct kproxy_sock_ops kproxy_session_client_ops;
 
+struct kproxy_session *kproxy_session_of(struct kproxy_sock *ks,
+					 enum kproxy_side *side);
+void kproxy_session_init(struct kproxy_session *s, struct kproxy_net *kn);
+int kproxy_session_publish(struct kproxy_session *s);
+void kproxy_session_announce(struct kproxy_session *s);
 void kproxy_session_start(struct kproxy_listener *l,
 			  const struct kproxy_sock *from,
 			  struct socket *client);

@@ -3,5 +3,6 @@
 #include "shared.h"
 
 struct workqueue_struct *kproxy_wq;
+struct workqueue_struct *kproxy_splice_wq;
 struct workqueue_struct *kproxy_bh_wq;
 struct kproxy_pool kproxy_pool;

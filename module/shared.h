@@ -8,6 +8,11 @@ struct workqueue_struct;
 
 /* Process context: accept, connect, close. */
 extern struct workqueue_struct *kproxy_wq;
+/*
+ * Process context: ends splices. A program can keep its socket locked for as long
+ * as it likes, and the work waits for that.
+ */
+extern struct workqueue_struct *kproxy_splice_wq;
 /* Softirq context: the pumps. */
 extern struct workqueue_struct *kproxy_bh_wq;
 /* Sessions, and pages for bytes that must be copied. */

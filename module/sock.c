@@ -18,13 +18,18 @@
  * sockmap before it is accepted gets -EBUSY, as for any other kproxy socket,
  * and the client is served.
  */
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/in.h>
 #include <linux/module.h>
 #include <linux/net.h>
 #include <linux/percpu.h>
+#include <linux/rcupdate.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
 #include <net/tcp.h>
+#include <net/tls.h>
+#include <net/transp_v6.h>
 
 #include "compat.h"
 #include "fault.h"
@@ -498,6 +503,382 @@ void kproxy_sock_reset(struct socket *socket)
 {
 	sock_no_linger(socket->sk);
 	sock_release(socket);
+}
+
+/*
+ * Borrowed sockets belong to a program, which keeps its descriptors. It may
+ * call anything on them at any time, under the socket's lock, as a second
+ * program with the same socket could. Four things need care:
+ *
+ * - Another owner must not take the socket: sk_user_data is not NULL from borrow
+ *   to return. A sockmap and KCM refuse such a socket.
+ * - TLS does not look at sk_user_data. It saves the callbacks that it finds and
+ *   reads the receive queue without references. Therefore nothing is read from
+ *   a socket that has an upper layer protocol (kproxy_sock_has_ulp()), and TLS
+ *   gets the original callbacks in place of kproxy's.
+ * - connect(AF_UNSPEC) disconnects the socket, which may then listen. Its
+ *   connections would inherit the callbacks. Therefore the callback that reports
+ *   the disconnect restores them at once.
+ * - A packet that the program sends by MSG_ZEROCOPY is charged differently;
+ *   the pump appends nothing to it.
+ */
+
+static bool sock_is_plain(const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_prot == &tcpv6_prot)
+		return true;
+#endif
+	return sk->sk_prot == &tcp_prot;
+}
+
+static const char *sock_not_lendable(const struct sock *sk, int *err)
+{
+	*err = -EBUSY;
+	if (inet_csk_has_ulp(sk))
+		return "the socket has an upper layer protocol, such as TLS";
+	if (tcp_sk(sk)->repair)
+		return "the socket is being repaired (TCP_REPAIR)";
+	if (!sock_is_plain(sk))
+		return "the socket belongs to a sockmap or another owner";
+	*err = -ENOTCONN;
+	/* A stream that has ended may still have bytes to read. */
+	if (!sk->sk_err &&
+	    ((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_FIN_WAIT1 |
+				    TCPF_FIN_WAIT2 | TCPF_CLOSE_WAIT) ||
+	     (sk->sk_state == TCP_SYN_RECV && tcp_passive_fastopen(sk)) ||
+	     sock_flag(sk, SOCK_DONE)))
+		return NULL;
+	return "the socket is not connected";
+}
+
+/* The socket is locked. */
+static int sock_lend(struct kproxy_sock *ks, struct socket *socket,
+		     const struct kproxy_sock_ops *ops, const char **why)
+{
+	struct sock *sk = socket->sk;
+	int err;
+
+	*why = sock_not_lendable(sk, &err);
+	if (*why)
+		return err;
+	write_lock_bh(&sk->sk_callback_lock);
+	if (!sk->sk_user_data)
+		sock_take_over(ks, socket, ops, SK_USER_DATA_NOCOPY);
+	else if (READ_ONCE(sk->sk_data_ready) == sock_data_ready)
+		*why = "the socket is spliced already";
+	else
+		*why = "the socket belongs to a sockmap or another owner";
+	write_unlock_bh(&sk->sk_callback_lock);
+	return *why ? -EBUSY : 0;
+}
+
+/**
+ * kproxy_sock_borrow() - attach a connected socket that belongs to a program
+ * @ks: becomes the socket's owner; the caller keeps it for a grace period after
+ *	kproxy_sock_return()
+ * @file: the file of an AF_INET or AF_INET6 TCP socket; a reference is taken
+ * @ops: called on the socket's events
+ * @loan: what the socket has to become again
+ * @why: where the reason of a refusal is stored
+ *
+ * The caller then has to check for earlier events. The program's options stay,
+ * except for those without which bytes would be late or lost.
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOTCONN or -EBUSY with nothing changed.
+ */
+int kproxy_sock_borrow(struct kproxy_sock *ks, struct file *file,
+		       const struct kproxy_sock_ops *ops,
+		       struct kproxy_sock_loan *loan, const char **why)
+{
+	struct socket *socket = sock_from_file(file);
+	struct sock *sk = socket->sk;
+	int err;
+
+	lock_sock(sk);
+	err = sock_lend(ks, socket, ops, why);
+	if (!err) {
+		sock_hold(sk);
+		loan->file = get_file(file);
+		loan->allocation = sk->sk_allocation;
+		loan->use_task_frag = sk->sk_use_task_frag;
+		loan->urginline = sock_flag(sk, SOCK_URGINLINE);
+		loan->rcvlowat = sk->sk_rcvlowat;
+		/* Softirq sends; see sock_set_defaults(). */
+		sk->sk_allocation = GFP_ATOMIC;
+		sk->sk_use_task_frag = false;
+		sock_set_flag(sk, SOCK_URGINLINE);
+		/* Otherwise less than that is never reported. */
+		WRITE_ONCE(sk->sk_rcvlowat, 1);
+	}
+	release_sock(sk);
+	return err;
+}
+
+/**
+ * kproxy_sock_disconnected() - check whether a program disconnected a socket
+ * @sk: the socket, which was connected
+ *
+ * Context: any.
+ * Return: true after connect(AF_UNSPEC).
+ */
+bool kproxy_sock_disconnected(const struct sock *sk)
+{
+	return sk->sk_state == TCP_CLOSE && !inet_sk(sk)->inet_dport;
+}
+
+/**
+ * kproxy_sock_has_ulp() - check whether a program has set TCP_ULP
+ * @sk: the socket; one that is not locked may get one meanwhile
+ *
+ * Context: any.
+ * Return: true if the receive queue belongs to that protocol.
+ */
+bool kproxy_sock_has_ulp(const struct sock *sk)
+{
+	return inet_csk_has_ulp(sk);
+}
+
+/* TLS has saved kproxy's callbacks: exchange them for the original ones. */
+static void sock_restore_ulp(const struct kproxy_sock *ks)
+{
+#if IS_ENABLED(CONFIG_TLS)
+	const struct tcp_ulp_ops *ulp = inet_csk(ks->sk)->icsk_ulp_ops;
+	struct tls_sw_context_rx *rx;
+	struct tls_context *tls;
+
+	if (!ulp || strcmp(ulp->name, "tls"))
+		return;
+	tls = tls_get_ctx(ks->sk);
+	if (tls->sk_write_space == sock_write_space)
+		tls->sk_write_space = ks->write_space;
+	rx = tls->priv_ctx_rx;
+	/* Both kinds begin with the same struct. */
+	if (rx && tls->rx_conf != TLS_BASE &&
+	    rx->saved_data_ready == sock_data_ready)
+		rx->saved_data_ready = ks->data_ready;
+#endif
+}
+
+/**
+ * kproxy_sock_release_callbacks() - restore a borrowed socket's callbacks
+ * @ks: the socket, still owned; it may be called again
+ *
+ * Context: any with the socket locked, or in one of its callbacks.
+ */
+void kproxy_sock_release_callbacks(struct kproxy_sock *ks)
+{
+	struct sock *sk = ks->sk;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	if (sk->sk_data_ready == sock_data_ready)
+		WRITE_ONCE(sk->sk_data_ready, ks->data_ready);
+	if (sk->sk_write_space == sock_write_space)
+		WRITE_ONCE(sk->sk_write_space, ks->write_space);
+	if (sk->sk_state_change == sock_changed)
+		WRITE_ONCE(sk->sk_state_change, ks->state_change);
+	if (sk->sk_error_report == sock_changed)
+		WRITE_ONCE(sk->sk_error_report, ks->error_report);
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* Whether the program has closed a borrowed socket. */
+static bool sock_closed(const struct kproxy_sock_loan *loan)
+{
+	return file_count(loan->file) == 1;
+}
+
+/*
+ * Whether nobody else can get a reference to its file. An epoll has none to the
+ * files that it watches, but takes one for moments.
+ */
+static bool sock_alone(const struct kproxy_sock_loan *loan)
+{
+#ifdef CONFIG_EPOLL
+	if (READ_ONCE(loan->file->f_ep))
+		return false;
+	/* An epoll that stops watching takes its last reference before. */
+	smp_rmb();
+#endif
+	return sock_closed(loan);
+}
+
+/**
+ * kproxy_sock_uncount() - no longer keep the namespace alive for a socket that
+ * the program has closed
+ * @ks: the socket, borrowed
+ * @loan: what it was
+ *
+ * A program's socket holds a reference to its network namespace, since it must not
+ * outlive that. Once nobody but kproxy has the file, or can have it, the socket
+ * becomes like one of kproxy's own, which kproxy closes before the namespace goes.
+ *
+ * Context: process, may sleep.
+ * Return: false if the program still has the socket, or perhaps.
+ */
+bool kproxy_sock_uncount(struct kproxy_sock *ks, struct kproxy_sock_loan *loan)
+{
+	struct sock *sk = ks->sk;
+	struct net *net = sock_net(sk);
+
+	if (loan->uncounted || !sk->sk_net_refcnt)
+		return true;
+	if (!sock_alone(loan))
+		return false;
+	/*
+	 * fget() may still take a reference, before it sees that the file was
+	 * closed. It is over after a grace period.
+	 */
+	if (!loan->alone) {
+		loan->grace = start_poll_synchronize_rcu();
+		loan->alone = true;
+	}
+	if (!poll_state_synchronize_rcu(loan->grace))
+		return false;
+	kproxy_fault_point(KPROXY_POINT_SOCK_UNCOUNT);
+	lock_sock(sk);
+	loan->uncounted = true;
+	__netns_tracker_free(net, &sk->ns_tracker, true);
+	net_passive_inc(net);
+	sk->sk_net_refcnt = 0;
+	__netns_tracker_alloc(net, &sk->ns_tracker, false, GFP_KERNEL);
+	sock_inuse_add(net, -1);
+	release_sock(sk);
+	kproxy_fault_point(KPROXY_POINT_SOCK_UNCOUNTED);
+	put_net(net);
+	return true;
+}
+
+/*
+ * Let a socket hold its namespace again, so that TCP sends again what is lost
+ * after it was closed. Return false if the namespace goes away.
+ */
+static bool sock_count(struct sock *sk, struct kproxy_sock_loan *loan)
+{
+	struct net *net;
+
+	if (!loan->uncounted)
+		return true;
+	net = maybe_get_net(sock_net(sk));
+	if (!net)
+		return false;
+	lock_sock(sk);
+	sk_net_refcnt_upgrade(sk);
+	release_sock(sk);
+	put_net(net);
+	return true;
+}
+
+/**
+ * kproxy_sock_quiet() - stop the events of a borrowed socket
+ * @ks: the socket, which stays owned: nobody else can take it
+ *
+ * None of its events runs or begins after this and a grace period. Pumps that
+ * run in the pump work may still use the socket.
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_sock_quiet(struct kproxy_sock *ks)
+{
+	lock_sock(ks->sk);
+	kproxy_fault_point(KPROXY_POINT_SOCK_DETACH);
+	sock_restore_ulp(ks);
+	kproxy_sock_release_callbacks(ks);
+	release_sock(ks->sk);
+}
+
+/* Make a socket what it was, but for what the program has changed meanwhile. */
+static void sock_restore(struct sock *sk, const struct kproxy_sock_loan *loan,
+			 u64 taken)
+{
+	rcu_assign_sk_user_data(sk, NULL);
+	sk->sk_allocation = loan->allocation;
+	sk->sk_use_task_frag = loan->use_task_frag;
+	if (!loan->urginline)
+		sock_reset_flag(sk, SOCK_URGINLINE);
+	if (sk->sk_rcvlowat == 1)
+		WRITE_ONCE(sk->sk_rcvlowat, loan->rcvlowat);
+	/* SO_PEEK_OFF counts from the first unread byte. */
+	sk_peek_offset_bwd(sk, min_t(u64, taken, S32_MAX));
+}
+
+/* The program has slept through what happened meanwhile. */
+static void sock_wake(struct sock *sk)
+{
+	if (kproxy_sock_unread(sk) || sock_flag(sk, SOCK_DONE))
+		sk->sk_data_ready(sk);
+	sk->sk_write_space(sk);
+	sk->sk_state_change(sk);
+	if (sk->sk_err)
+		sk_error_report(sk);
+}
+
+/**
+ * kproxy_sock_return() - give a borrowed socket back to its program
+ * @ks: the socket, after kproxy_sock_quiet(); no pump uses it any more
+ * @loan: what it was
+ * @taken: bytes that were read from it
+ * @reset: whether to reset the connection, unless it has ended
+ *
+ * The file is dropped by kproxy_sock_let_go().
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_sock_return(struct kproxy_sock *ks, struct kproxy_sock_loan *loan,
+			u64 taken, enum kproxy_sock_reset reset)
+{
+	struct sock *sk = ks->sk;
+
+	if (!sock_count(sk, loan) ||
+	    (reset == KPROXY_SOCK_RESET_CLOSED && sock_closed(loan)))
+		reset = KPROXY_SOCK_RESET;
+	if (reset == KPROXY_SOCK_RESET && sk->sk_state != TCP_CLOSE)
+		tcp_abort(sk, ECONNRESET);
+	lock_sock(sk);
+	/* The pump's own calls may have cleared it. */
+	if (reset == KPROXY_SOCK_RESET && !sk->sk_err &&
+	    !sock_flag(sk, SOCK_DONE))
+		WRITE_ONCE(sk->sk_err, ECONNRESET);
+	sock_restore(sk, loan, taken);
+	sock_wake(sk);
+	release_sock(sk);
+	ks->socket = NULL;
+}
+
+/**
+ * kproxy_sock_let_go() - drop the file of a socket that was given back
+ * @ks: the socket, after kproxy_sock_return(); or never borrowed, or let go
+ * @loan: what it was
+ *
+ * Perhaps the program closes it at the same time, so that this is what closes the
+ * socket: nobody waits for SO_LINGER's time then, least of all a worker.
+ *
+ * Context: process, may sleep; takes the lock of the socket's inode.
+ */
+void kproxy_sock_let_go(struct kproxy_sock *ks, struct kproxy_sock_loan *loan)
+{
+	struct sock *sk = ks->sk;
+	bool linger;
+
+	if (!loan->file || ks->socket)
+		return;
+	kproxy_fault_point(KPROXY_POINT_SOCK_RETURNED);
+	lock_sock(sk);
+	linger = sock_flag(sk, SOCK_LINGER) && sk->sk_lingertime;
+	if (linger)
+		sock_reset_flag(sk, SOCK_LINGER);
+	release_sock(sk);
+	/* A worker's fput() would leave it to the one work of the kernel. */
+	__fput_sync(loan->file);
+	loan->file = NULL;
+	if (linger) {
+		lock_sock(sk);
+		if (!sock_flag(sk, SOCK_DEAD))
+			sock_set_flag(sk, SOCK_LINGER);
+		release_sock(sk);
+	}
+	sock_put(sk);
 }
 
 /**

@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct file;
 struct kproxy_sock;
 struct net;
 struct sock;
@@ -41,6 +42,31 @@ struct kproxy_sock {
 	void (*error_report)(struct sock *sk);
 };
 
+/* Whether a borrowed socket is reset when it is given back. */
+enum kproxy_sock_reset {
+	KPROXY_SOCK_KEEP,
+	/* if the program has closed it */
+	KPROXY_SOCK_RESET_CLOSED,
+	KPROXY_SOCK_RESET,
+};
+
+/* What a borrowed socket had before. Fields without a note are constant. */
+struct kproxy_sock_loan {
+	/* a reference to the file that keeps the socket open, until it is let go */
+	struct file *file;
+	/*
+	 * Written by kproxy_sock_uncount(): the program has closed the socket,
+	 * and that was seen before this grace period; the namespace is not held.
+	 */
+	bool alone;
+	unsigned long grace;
+	bool uncounted;
+	gfp_t allocation;
+	bool use_task_frag;
+	bool urginline;
+	int rcvlowat;
+};
+
 void kproxy_sock_exit(void);
 int kproxy_sock_accept(const struct kproxy_sock *listener,
 		       struct socket **client);
@@ -62,6 +88,18 @@ void kproxy_sock_detach(struct kproxy_sock *ks);
 void kproxy_sock_close(struct kproxy_sock *ks);
 void kproxy_sock_abort(struct kproxy_sock *ks);
 void kproxy_sock_reset(struct socket *socket);
+int kproxy_sock_borrow(struct kproxy_sock *ks, struct file *file,
+		       const struct kproxy_sock_ops *ops,
+		       struct kproxy_sock_loan *loan, const char **why);
+bool kproxy_sock_disconnected(const struct sock *sk);
+bool kproxy_sock_has_ulp(const struct sock *sk);
+void kproxy_sock_release_callbacks(struct kproxy_sock *ks);
+bool kproxy_sock_uncount(struct kproxy_sock *ks, struct kproxy_sock_loan *loan);
+void kproxy_sock_quiet(struct kproxy_sock *ks);
+void kproxy_sock_return(struct kproxy_sock *ks,
+			struct kproxy_sock_loan *loan, u64 taken,
+			enum kproxy_sock_reset reset);
+void kproxy_sock_let_go(struct kproxy_sock *ks, struct kproxy_sock_loan *loan);
 u32 kproxy_sock_unread(const struct sock *sk);
 void kproxy_sock_read_done(struct sock *sk, u32 len);
 u32 kproxy_sock_unacked(const struct sock *sk, bool fin);

@@ -10,6 +10,7 @@
 #include "listener.h"
 #include "server.h"
 #include "session.h"
+#include "session-splice.h"
 #include "upstream.h"
 
 /*
@@ -31,6 +32,7 @@ TRACE_DEFINE_ENUM(KPROXY_PUMP_FULL);
 TRACE_DEFINE_ENUM(KPROXY_PUMP_RETRY);
 TRACE_DEFINE_ENUM(KPROXY_PUMP_YIELD);
 TRACE_DEFINE_ENUM(KPROXY_PUMP_EOF);
+TRACE_DEFINE_ENUM(KPROXY_PUMP_LIMIT);
 TRACE_DEFINE_ENUM(KPROXY_PUMP_BROKEN);
 
 #define show_result(result)				\
@@ -40,6 +42,7 @@ TRACE_DEFINE_ENUM(KPROXY_PUMP_BROKEN);
 		{ KPROXY_PUMP_RETRY, "retry" },		\
 		{ KPROXY_PUMP_YIELD, "yield" },		\
 		{ KPROXY_PUMP_EOF, "eof" },		\
+		{ KPROXY_PUMP_LIMIT, "limit" },		\
 		{ KPROXY_PUMP_BROKEN, "broken" })
 
 TRACE_DEFINE_ENUM(KPROXY_REASON_NONE);
@@ -55,6 +58,8 @@ TRACE_DEFINE_ENUM(KPROXY_REASON_KILLED);
 TRACE_DEFINE_ENUM(KPROXY_REASON_LISTENER_DELETED);
 TRACE_DEFINE_ENUM(KPROXY_REASON_SERVER_DOWN);
 TRACE_DEFINE_ENUM(KPROXY_REASON_SHUTDOWN);
+TRACE_DEFINE_ENUM(KPROXY_REASON_LIMIT);
+TRACE_DEFINE_ENUM(KPROXY_REASON_UNSPLICED);
 
 #define show_reason(reason)				\
 	__print_symbolic(reason,			\
@@ -70,7 +75,9 @@ TRACE_DEFINE_ENUM(KPROXY_REASON_SHUTDOWN);
 		{ KPROXY_REASON_KILLED, "killed" },	\
 		{ KPROXY_REASON_LISTENER_DELETED, "listener_deleted" }, \
 		{ KPROXY_REASON_SERVER_DOWN, "server_down" }, \
-		{ KPROXY_REASON_SHUTDOWN, "shutdown" })
+		{ KPROXY_REASON_SHUTDOWN, "shutdown" },	\
+		{ KPROXY_REASON_LIMIT, "limit" },	\
+		{ KPROXY_REASON_UNSPLICED, "unspliced" })
 
 TRACE_DEFINE_ENUM(KPROXY_GREETING);
 TRACE_DEFINE_ENUM(KPROXY_CHOOSING);
@@ -154,7 +161,7 @@ TRACE_EVENT(kproxy_accept,
 	TP_STRUCT__entry(
 		__field(u64, id)
 		__array(u8, client, sizeof(struct sockaddr_in6))
-		__string(listener, s->listener->obj.name)
+		__string(listener, kproxy_session_listener(s))
 	),
 	TP_fast_assign(
 		__entry->id = s->id;
@@ -292,8 +299,8 @@ TRACE_EVENT(kproxy_close,
 		__field(u64, stall_client_us)
 		__field(u64, stall_server_us)
 		__field(int, reason)
-		__string(listener, s->listener->obj.name)
-		__string(upstream, s->upstream->obj.name)
+		__string(listener, kproxy_session_listener(s))
+		__string(upstream, kproxy_session_upstream(s))
 	),
 	TP_fast_assign(
 		const struct kproxy_pump *in = &s->pumps[KPROXY_CLIENT];

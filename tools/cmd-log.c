@@ -57,24 +57,20 @@ static json_t *name_json(const char *name)
 	return text_json(name, strnlen(name, KPROXY_LOG_NAME_SIZE));
 }
 
-/* A reason that a newer kernel has and reason_words lacks stays a number. */
-static json_t *reason_json(uint32_t reason)
+static bool is_splice(const struct kproxy_log_record *record)
 {
-	uint32_t i;
-
-	for (i = 0; reason_words[i]; i++)
-		if (i == reason)
-			return json_string(reason_words[i]);
-	return json_sprintf("%" PRIu32, reason);
+	return record->flags & KPROXY_LOG_SPLICE;
 }
 
-static json_t *decode(const struct ctx *ctx,
-		      const struct kproxy_log_record *record)
+static json_t *decode_all(const struct ctx *ctx,
+			  const struct kproxy_log_record *record)
 {
 	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			 "id", (json_int_t)record->id,
 			 "listener", name_json(record->listener),
-			 "upstream", name_json(record->upstream),
+			 "upstream",
+			 name_json(is_splice(record) ? "-" :
+						       record->upstream),
 			 "client", endpoint_json(ctx, &record->client),
 			 "server", endpoint_json(ctx, &record->server),
 			 "start_ms", (json_int_t)record->start_ms,
@@ -89,6 +85,16 @@ static json_t *decode(const struct ctx *ctx,
 			 "unacked_in", (json_int_t)record->unacked_in,
 			 "unacked_out", (json_int_t)record->unacked_out,
 			 "reason", reason_json(record->reason));
+}
+
+static json_t *decode(const struct ctx *ctx,
+		      const struct kproxy_log_record *record)
+{
+	json_t *row = decode_all(ctx, record);
+
+	if (is_splice(record))
+		json_object_set_new(row, "label", name_json(record->upstream));
+	return row;
 }
 
 static void print_text(const struct kproxy_log_record *record, json_t *row)

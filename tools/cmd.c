@@ -18,7 +18,7 @@ static const struct object *const objects[] = {
 	&listener_object, &upstream_object, &server_object, &session_object,
 	&stats_object, &pool_object, &config_object, &monitor_object,
 	&log_object, &metrics_object, &route_object, &run_object,
-	&top_object, &exporter_object, &resolve_object,
+	&top_object, &exporter_object, &resolve_object, &splice_object,
 	&version_object, &help_object,
 };
 

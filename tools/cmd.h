@@ -64,6 +64,7 @@ extern const struct object resolve_object;
 extern const struct object exporter_object;
 extern const struct object run_object;
 extern const struct object route_object;
+extern const struct object splice_object;
 extern const struct object top_object;
 extern const struct object version_object;
 extern const struct object help_object;

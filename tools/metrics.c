@@ -11,6 +11,7 @@
 #include "metrics.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <kproxy_version.h>
@@ -21,6 +22,7 @@
 #include "field.h"
 #include "histogram.h"
 #include "print.h"
+#include "request.h"
 #include "text.h"
 #include "view.h"
 
@@ -357,6 +359,83 @@ static int print_family(struct ctx *ctx, FILE *out,
 	return status;
 }
 
+/* Labels of splices that have a sample; any user can choose as many as they like. */
+#define SPLICE_LABELS_MAX 100
+
+static int build_splices(struct ctx *ctx, struct args *args,
+			 struct request *req)
+{
+	(void)ctx;
+	(void)args;
+	req->dump = true;
+	request_string(req, KPROXY_A_SESSION_LISTENER, "listener", "-");
+	return STATUS_DONE;
+}
+
+/* How many of @rows have each label; those with one label too many have none. */
+static json_t *count_labels(const json_t *rows)
+{
+	json_t *counts = json_object(), *row;
+	const char *label;
+	size_t i;
+
+	json_array_foreach((json_t *)rows, i, row) {
+		label = json_string_value(json_object_get(row, "label"));
+		/* A listener may be called "-". */
+		if (!label)
+			continue;
+		if (!json_object_get(counts, label) &&
+		    json_object_size(counts) >= SPLICE_LABELS_MAX)
+			label = "";
+		json_object_set_new(counts, label,
+				    json_integer(print_number(counts, label) +
+						 1));
+	}
+	return counts;
+}
+
+static void print_labels(FILE *out, const struct format *format,
+			 json_t *counts)
+{
+	const char *label;
+	json_t *count;
+
+	if (!json_object_size(counts))
+		return;
+	print_head(out, format, "kproxy_", "splices",
+		   "Splices that live, by label.");
+	json_object_foreach(counts, label, count) {
+		fputs("kproxy_splices{label=\"", out);
+		print_escaped(out, label);
+		fputs("\"} ", out);
+		print_integer(out, json_integer_value(count));
+	}
+}
+
+/* None without CAP_NET_ADMIN, which lists of sessions need. */
+static void print_splices(struct ctx *ctx, FILE *out,
+			  const struct format *format)
+{
+	struct view view = session_view;
+	json_t *rows = json_array(), *counts;
+	FILE *errors = ctx->errors;
+	char *text = NULL;
+	size_t len;
+
+	ctx->errors = open_memstream(&text, &len);
+	view.build = build_splices;
+	if (ctx->errors && !view_rows(ctx, &view, rows)) {
+		counts = count_labels(rows);
+		print_labels(out, format, counts);
+		json_decref(counts);
+	}
+	if (ctx->errors)
+		fclose(ctx->errors);
+	free(text);
+	ctx->errors = errors;
+	json_decref(rows);
+}
+
 int metrics_write(struct ctx *ctx, FILE *out, enum metrics_format which)
 {
 	const struct format *format = &formats[which];
@@ -368,6 +447,8 @@ int metrics_write(struct ctx *ctx, FILE *out, enum metrics_format which)
 	ctx->stats = true;
 	for (i = 0; !status && i < ARRAY_SIZE(families); i++)
 		status = print_family(ctx, out, format, &families[i]);
+	if (!status)
+		print_splices(ctx, out, format);
 	ctx->stats = stats;
 	if (status)
 		return status;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "reason.h"
 
+#include <inttypes.h>
 #include <stddef.h>
 
 #include <linux/kproxy.h>
@@ -19,5 +20,17 @@ const char *const reason_words[] = {
 	[KPROXY_REASON_LISTENER_DELETED] = "listener_deleted",
 	[KPROXY_REASON_SERVER_DOWN] = "server_down",
 	[KPROXY_REASON_SHUTDOWN] = "shutdown",
+	[KPROXY_REASON_LIMIT] = "limit",
+	[KPROXY_REASON_UNSPLICED] = "unspliced",
 	NULL
 };
+
+json_t *reason_json(uint32_t reason)
+{
+	uint32_t i;
+
+	for (i = 0; reason_words[i]; i++)
+		if (i == reason)
+			return json_string(reason_words[i]);
+	return json_sprintf("%" PRIu32, reason);
+}

@@ -83,7 +83,8 @@ too_much_memory() {
 
 within() {
 	insmod "$ko" pool_pages=0 pool_sessions=0 log_records=0 userns=1 \
-		userns_objects=1 userns_connections=0 userns_checks=0
+		userns_objects=1 userns_connections=0 userns_checks=0 \
+		user_splices=0
 	same "userns" "$(cat /sys/module/kproxy/parameters/userns)" 1
 	same "pool_pages" "$(cat /sys/module/kproxy/parameters/pool_pages)" 0
 	rmmod kproxy
@@ -97,7 +98,7 @@ within() {
 
 # The parameters that modinfo shows are those that are tried here.
 numbers=(pool_pages pool_sessions log_records userns userns_objects
-	userns_connections userns_checks)
+	userns_connections userns_checks user_splices)
 
 all_tried() {
 	same "numbers of the module" \

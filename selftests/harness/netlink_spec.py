@@ -19,6 +19,8 @@ CONSTANT = {d["name"]: d["value"] for d in SPEC["definitions"]
             if d["type"] == "const"}
 ENUM = {d["name"]: len(d["entries"]) for d in SPEC["definitions"]
         if d["type"] == "enum"}
+ENUM.update({d["name"]: 1 << len(d["entries"]) for d in SPEC["definitions"]
+             if d["type"] == "flags"})
 SETS = {s["name"]: s["attributes"] for s in SPEC["attribute-sets"]}
 ATTR = {s: {a["name"]: n for n, a in enumerate(attributes, 1)}
         for s, attributes in SETS.items()}

@@ -27,12 +27,12 @@ import traceback
 
 from netlink_model import BY_NUMBER, REFUSABLE, Model
 from netlink_raw import (ACK, DUMP, NESTED, REQUEST, Answer, Netlink, attr,
-                         message, messages)
-from netlink_spec import (COMMAND, HEADERS, OPERATIONS, WIDTH, E, bounds,
+                         attrs, message, messages)
+from netlink_spec import (ATTR, COMMAND, HEADERS, OPERATIONS, WIDTH, E, bounds,
                           open_netlink, requested)
-from peer import (CLIENT, EchoServer, Failed, connect, expect, expect_alive,
-                  limit, main, new_socket, pair, read_exactly, say, scene,
-                  show, wait_gone)
+from peer import (CLIENT, PROXY, EchoServer, Failed, accept, connect, expect,
+                  expect_alive, limit, main, new_socket, pair, read_exactly, say,
+                  scene, show, wait_for, wait_gone)
 
 SET_UP = """
 load
@@ -83,6 +83,8 @@ class Generator:
         self.operations = [
             (COMMAND[op["name"]], mode, op)
             for op in OPERATIONS for mode in ("do", "dump") if mode in op
+            # Descriptors are those of the sender: see SpliceGenerator.
+            and op["name"] != "splice"
             for _ in range(WEIGHTS.get(op["name"], 1))]
         self.requests = {(n, mode): requested(op, mode)
                          for n, mode, op in self.operations}
@@ -554,6 +556,68 @@ def fuzz():
     if not words:
         raise Failed("nothing went through a session: this test is blind")
     echo.close()
+
+
+class SpliceGenerator(Generator):
+    """Requests for splices, with descriptors of all kinds."""
+
+    def __init__(self, rng, descriptors):
+        super().__init__(9, rng)
+        self.descriptors = descriptors
+        [op] = [op for op in OPERATIONS if op["name"] == "splice"]
+        self.operations = [(COMMAND["splice"], "do", op)]
+        self.requests = {(COMMAND["splice"], "do"): requested(op, "do")}
+
+    def value(self, op, attribute):
+        if attribute["name"] in ("a", "b"):
+            return struct.pack("=I", self.rng.choice(self.descriptors))
+        return super().value(op, attribute)
+
+    def words(self, command, mode, op):
+        words = super().words(command, mode, op)
+        present = {word[0] for word in words}
+        return words + [[ATTR["splice"][name], 0,
+                         self.value(op, {"name": name})]
+                        for name in ("a", "b")
+                        if ATTR["splice"][name] not in present]
+
+
+@scene("no request for a splice harms its sockets, or is refused without a word")
+def splices():
+    rng = random.Random(SEED)
+    front = new_socket(PROXY, ("10.1.0.1", 8099))
+    front.bind(("10.1.0.1", 8099))
+    front.listen()
+    pairs = []
+    for _ in range(4):
+        far = connect(("10.1.0.1", 8099))
+        pairs.append((far, accept(front)))
+    with open("/dev/null") as null:
+        generator = SpliceGenerator(rng, [near.fileno() for _, near in pairs] * 4 +
+                                    [front.fileno(), null.fileno(), 0, 999])
+        nl = open_netlink()
+        counts = collections.Counter()
+        for _ in range(MESSAGES // 4):
+            command, _, _, body = generator.next()
+            answer = nl.ask(command, raw=body)
+            if command != COMMAND["splice"]:
+                continue
+            counts[errno.errorcode.get(answer.errno, "success")] += 1
+            if answer.errno:
+                judge(answer, REQUEST | ACK, {answer.errno}, "splice", bytes(4) + body)
+                continue
+            reply = dict(attrs(answer.replies[0][4:]))
+            fd = struct.unpack("=I", reply[ATTR["splice"]["fd"]])[0]
+            # It may be detached.
+            with socket.socket(fileno=fd) as end:
+                end.shutdown(socket.SHUT_WR)
+        nl.close()
+    say(f"# {dict(counts)}")
+    if counts["success"] < MESSAGES // 40:
+        raise Failed("few were accepted: this test is blind")
+    wait_for(lambda: not show("session show listener -"), "no splice is left")
+    for far, near in pairs:
+        expect_alive(far, near)
 
 
 NOBODY = 65534

@@ -12,6 +12,7 @@ context; another waits for the delay, lets the event happen, and ends the delay.
 """
 
 import contextlib
+import ctypes
 import errno
 import os
 import pathlib
@@ -30,6 +31,8 @@ from peer import (CLIENT, KB, PROXY, SERVER, Failed, diagnose, limit, netns,
                   run, run_in, say, wait_for)
 from wire import Wire
 
+LIB = ctypes.CDLL(str(pathlib.Path(__file__).parents[2] / "lib/libkproxy.so.1"),
+                  use_errno=True)
 DEBUG = pathlib.Path("/sys/kernel/debug")
 POINTS = DEBUG / "fail_kproxy_point"
 SENDS = DEBUG / "fail_kproxy_send"
@@ -308,7 +311,8 @@ class Application:
             same(conn.received, want, f"client {client.number} to its server")
             if len(conn.received) > client.asked:
                 raise Failed("a server got more than was sent")
-            if conn.fin and len(conn.received) != client.asked:
+            if (conn.fin and len(conn.received) != client.asked and
+                    not self._trial.may_cut()):
                 raise Failed(f"the stream of client {client.number} ended "
                              f"after {len(conn.received)} of {client.asked} "
                              f"bytes")
@@ -460,7 +464,7 @@ def asks(command, **fixed):
         name = trial.service.name
         values = dict(fixed)
         if command == "session-kill":
-            values["listener"] = name
+            values["listener"] = "-" if trial.story.splices else name
         elif command.startswith("listener"):
             values["name"] = name
         else:
@@ -514,17 +518,21 @@ LIVES = {}
 
 
 class Life:
-    def __init__(self, function, fails, service):
+    def __init__(self, function, fails, splices, cuts, service):
         self.name = function.__name__
         self.play = function
         # Its clients may be reset without any event.
         self.fails = fails
+        # Its sessions are splices.
+        self.splices = splices
+        # An event may make a program close its sockets within a stream.
+        self.cuts = cuts
         self.service = Service(len(LIVES), self.name, **service)
 
 
-def life(fails=False, **service):
+def life(fails=False, splices=False, cuts=False, **service):
     def add(function):
-        LIVES[function.__name__] = Life(function, fails, service)
+        LIVES[function.__name__] = Life(function, fails, splices, cuts, service)
         return function
     return add
 
@@ -776,6 +784,84 @@ def deleted(trial):
     yield lambda: all(client.over for client in trial.clients)
 
 
+class SpliceOptions(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("label", ctypes.c_char_p),
+                ("bytes", ctypes.c_uint64 * 2), ("idle_ms", ctypes.c_uint32),
+                ("flags", ctypes.c_uint32)]
+
+
+def splice_program(trial, detach):
+    """A program between a client and a server: accept, connect, splice."""
+    address = trial.service.address[0], trial.service.address[1] + 100
+    socks, fds = [], []
+
+    def new():
+        with netns(PROXY):
+            socks.append(socket.socket())
+        socks[-1].setblocking(False)
+        return socks[-1]
+
+    def readable(what):
+        return lambda: select.select([what], [], [], 0)[0]
+
+    def close(graceful):
+        for fd in fds:
+            os.close(fd)
+        for sock in socks:
+            if not graceful and sock.fileno() >= 0:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                struct.pack("ii", 1, 0))
+            sock.close()
+        fds.clear()
+
+    try:
+        front = new()
+        front.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        front.bind(address)
+        front.listen()
+        client = trial.client(to=address, at_once=1 * KB)
+        yield readable(front)
+        a, _ = front.accept()
+        socks.append(a)
+        front.close()
+        b = new()
+        b.connect_ex((trial.server(0), trial.service.servers[0][1]))
+        yield lambda: select.select([], [b], [], 0)[1]
+        options = SpliceOptions(
+            size=ctypes.sizeof(SpliceOptions), flags=detach,
+            idle_ms=60 if trial.event and trial.event.short else 0)
+        with netns(PROXY):
+            fd = LIB.kproxy_splice(a.fileno(), b.fileno(),
+                                   ctypes.byref(options))
+        if fd < 0:
+            raise OSError(ctypes.get_errno(), "kproxy_splice")
+        fds.append(fd)
+        if detach:
+            close(graceful=True)
+        client.feed()
+        yield lambda: client.over
+        if not detach:
+            yield readable(fd)
+            close(graceful=True)
+    except OSError:
+        if not trial.fired:
+            raise
+    finally:
+        close(graceful=False)
+
+
+@life(splices=True)
+def spliced(trial):
+    """A program splices its sockets, and has them until the end."""
+    return splice_program(trial, 0)
+
+
+@life(splices=True, cuts=True)
+def spliced_detached(trial):
+    """A program splices its sockets and closes all it has."""
+    return splice_program(trial, 1)
+
+
 # Trials
 
 
@@ -830,8 +916,8 @@ class Trial:
 
     # For the lives
 
-    def client(self, **options):
-        client = Client(self.service.address, **options)
+    def client(self, to=None, **options):
+        client = Client(to or self.service.address, **options)
         self.by_number[client.number] = client
         self.clients.append(client)
         return client
@@ -933,6 +1019,9 @@ class Trial:
         for client in self.clients:
             client.turn()
 
+    def may_cut(self):
+        return self.story.cuts and self.fired and not self.event.gentle
+
     def _where(self):
         return ", ".join(
             f"client {c.number}: sent {c.sent} of {len(c._out)}, got "
@@ -964,7 +1053,7 @@ class Trial:
         for client in self.clients:
             what = f"to client {client.number} ({client.end})"
             same(client.got, client.answer[:len(client.got)], what)
-            if client.end == "fin":
+            if client.end == "fin" and not self.may_cut():
                 answers = self.application.answers(client)
                 if bytes(client.got) not in (answers or [b""]):
                     raise Failed(f"{what}: the end of the stream came after "

@@ -29,6 +29,8 @@
 
 #define KPROXY_LOG_NAME_SIZE	64
 
+#define KPROXY_LOG_SPLICE	1
+
 struct kproxy_log_header {
 	__u32 magic;
 	__u32 header_size;
@@ -67,7 +69,8 @@ struct kproxy_log_record {
 	__u64 bytes_out;
 	/* enum kproxy_reason */
 	__u32 reason;
-	__u32 pad;
+	/* KPROXY_LOG_SPLICE: a splice, its listener is "-", upstream is its label */
+	__u32 flags;
 	struct kproxy_log_endpoint client;
 	struct kproxy_log_endpoint server;
 	char listener[KPROXY_LOG_NAME_SIZE];

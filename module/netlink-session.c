@@ -12,6 +12,7 @@
 #include "netlink-gen.h"
 #include "netns.h"
 #include "quota.h"
+#include "refuse.h"
 #include "root.h"
 #include "server.h"
 #include "session.h"
@@ -240,6 +241,43 @@ void kproxy_netlink_session_event(const struct kproxy_session *s, u8 cmd)
 {
 	kproxy_netlink_notify(s->kn, KPROXY_NLGRP_SESSION, cmd,
 			      put_session_event, s, GFP_KERNEL);
+}
+
+static int put_refusal(struct sk_buff *skb, const void *object)
+{
+	const struct kproxy_refusal *refusal = object;
+
+	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, refusal->id) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER,
+			   refusal->listener->obj.name) ||
+	    (refusal->upstream &&
+	     nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
+			    refusal->upstream->obj.name)) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT,
+				    &refusal->client) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL,
+				    &refusal->local) ||
+	    nla_put_u32(skb, KPROXY_A_SESSION_REASON, refusal->reason) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_START_MS,
+			 ktime_to_ms(refusal->began_real)) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_DURATION_MS,
+			 refusal->duration_us / USEC_PER_MSEC) ||
+	    nla_put_u32(skb, KPROXY_A_SESSION_OMITTED, refusal->omitted))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * kproxy_netlink_refused() - send an event about a client that was refused
+ * @refusal: the client
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_netlink_refused(const struct kproxy_refusal *refusal)
+{
+	kproxy_netlink_notify(refusal->listener->obj.kn, KPROXY_NLGRP_SESSION,
+			      KPROXY_CMD_SESSION_REFUSED_NTF, put_refusal,
+			      refusal, GFP_KERNEL);
 }
 
 /* A filter and the addresses that it points to. */

@@ -29,6 +29,7 @@
 #include "listener.h"
 #include "log.h"
 #include "memcg.h"
+#include "refuse.h"
 #include "root.h"
 #include "route.h"
 #include "server.h"
@@ -136,8 +137,8 @@ static void session_wait_owner(struct kproxy_session *s)
 	kproxy_session_kick_both(s);
 }
 
-/* Count the session for its client, if it may have one more. */
-static bool session_admit(struct kproxy_session *s)
+/* Count the session for its client, if it may have one more: 0, or an error. */
+static int session_admit(struct kproxy_session *s)
 {
 	const struct kproxy_listener_options *options = &s->listener->options;
 	const struct kproxy_client_limits limits = {
@@ -147,13 +148,13 @@ static bool session_admit(struct kproxy_session *s)
 	struct kproxy_client *client;
 
 	if (!limits.maxconn && !limits.rate)
-		return true;
+		return 0;
 	client = kproxy_admission_enter(&s->kn->admission, s->listener->obj.id,
 					&s->client, &limits, jiffies);
 	if (IS_ERR(client))
-		return false;
+		return PTR_ERR(client);
 	s->admitted = client;
-	return true;
+	return 0;
 }
 
 static void session_leave(struct kproxy_session *s)
@@ -247,10 +248,10 @@ static bool session_reroute(struct kproxy_session *s)
 /* Go to a server, if the client may: 0, -EBUSY to wait, or it may not begin. */
 static int session_enter(struct kproxy_session *s)
 {
-	int found;
+	int found = session_admit(s);
 
-	if (!session_admit(s))
-		return -EDQUOT;
+	if (found)
+		return found;
 	/* Its upstream may have lost its servers because it was replaced. */
 	do
 		found = kproxy_session_choose(s);
@@ -301,7 +302,7 @@ static void session_greet(struct kproxy_session *s)
 		err = session_enter(s);
 	if (err && err != -EBUSY) {
 		if (kproxy_session_event(s, KPROXY_EV_REFUSED,
-					 KPROXY_REASON_NONE))
+					 kproxy_refuse_reason(err)))
 			kproxy_listener_refused(s->listener);
 		return;
 	}
@@ -374,6 +375,16 @@ static void session_note_rtt(const struct kproxy_session *s)
 		kproxy_delay_add(&server->delay, us);
 }
 
+/* A flood of clients that no server has room for is logged as others are. */
+static void session_log(const struct kproxy_session *s)
+{
+	u32 omitted = 0;
+
+	if (!kproxy_reason_refused(s->reason) ||
+	    kproxy_refuse_sample(s->listener, &omitted))
+		kproxy_log_session(READ_ONCE(s->kn->log), s, omitted);
+}
+
 static void session_end(struct kproxy_session *s, bool graceful)
 {
 	struct kproxy_server *server = kproxy_session_server(s);
@@ -400,6 +411,8 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	session_note_unacked(s);
 	session_note_rtt(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
+	if (!s->begun && kproxy_reason_refused(s->reason))
+		kproxy_refuse_session(s, s->reason);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		if (!s->socks[side].socket)
 			continue;
@@ -413,7 +426,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	if (s->begun) {
 		session_count_end(s);
 		kproxy_events->session(s, KPROXY_CMD_SESSION_END_NTF);
-		kproxy_log_session(READ_ONCE(s->kn->log), s);
+		session_log(s);
 	}
 	if (server)
 		kproxy_choice_release(server);
@@ -454,6 +467,8 @@ static void session_life_work(struct work_struct *work)
 static enum kproxy_reason session_timeout_reason(const struct kproxy_session *s,
 						 enum kproxy_state state)
 {
+	if (state == KPROXY_GREETING)
+		return KPROXY_REASON_REFUSED_HEADER;
 	if (s->times.age && time_after_eq(jiffies, s->began + s->times.age))
 		return KPROXY_REASON_MAX_AGE;
 	if (test_bit(KPROXY_SESSION_FAILED + KPROXY_CLIENT, &s->flags))
@@ -543,40 +558,6 @@ static unsigned int client_hops(const struct sock *client)
 	return hops;
 }
 
-/* Most ids that a CPU takes at once. */
-#define ID_RANGE 64U
-
-/*
- * How many ids to take at once: what is given here in a quarter of a tick. With
- * few sessions the ids are in the order of their beginnings.
- */
-static unsigned int id_range(struct kproxy_net_cpu *cpu, unsigned long now)
-{
-	if (cpu->tick != now) {
-		cpu->before = cpu->tick + 1 == now ? cpu->given : 0;
-		cpu->given = 0;
-		cpu->tick = now;
-	}
-	cpu->given++;
-	return clamp(cpu->before / 4, 1U, ID_RANGE);
-}
-
-static u64 session_id(struct kproxy_net *kn)
-{
-	struct kproxy_net_cpu *cpu = get_cpu_ptr(kn->cpus);
-	unsigned int range = id_range(cpu, jiffies);
-	u64 id;
-
-	if (!cpu->ids) {
-		cpu->next_id = atomic64_fetch_add(range, &kn->last_id) + 1;
-		cpu->ids = range;
-	}
-	cpu->ids--;
-	id = cpu->next_id++;
-	put_cpu_ptr(kn->cpus);
-	return id;
-}
-
 static struct kproxy_session *session_new(struct kproxy_listener *l,
 					  struct kproxy_upstream *up,
 					  const struct sock *client,
@@ -599,7 +580,7 @@ static struct kproxy_session *session_new(struct kproxy_listener *l,
 	kproxy_coalesce_init(&s->pumps[KPROXY_CLIENT].coalesce);
 	kproxy_coalesce_init(&s->pumps[KPROXY_SERVER].coalesce);
 	refcount_set(&s->refs, 1);
-	s->id = session_id(kn);
+	s->id = kproxy_session_new_id(kn);
 	s->hops = hops;
 	s->began = jiffies;
 	s->began_mono = ktime_get();
@@ -685,6 +666,7 @@ static void session_start_greeting(struct kproxy_session *s)
 void kproxy_session_start(struct kproxy_listener *l,
 			  const struct kproxy_sock *from, struct socket *client)
 {
+	enum kproxy_reason reason = KPROXY_REASON_REFUSED_MEMORY;
 	unsigned int hops = client_hops(client->sk);
 	struct kproxy_upstream *up;
 	struct kproxy_session *s;
@@ -694,13 +676,16 @@ void kproxy_session_start(struct kproxy_listener *l,
 	if (hops >= HOPS_MAX) {
 		net_warn_ratelimited("kproxy: listener %s: client refused after %u chained sessions, loop of listeners?\n",
 				     l->obj.name, hops);
+		reason = KPROXY_REASON_REFUSED_LOOP;
 		goto err_client;
 	}
 	if (!kproxy_memcg_give(client->sk, from->sk))
 		goto err_client;
 	up = kproxy_listener_upstream(l);
-	if (!up)
+	if (!up) {
+		reason = KPROXY_REASON_REFUSED_NO_SERVER;
 		goto err_client;
+	}
 	s = session_new(l, up, client->sk, hops);
 	if (!s)
 		goto err_upstream;
@@ -731,14 +716,19 @@ void kproxy_session_start(struct kproxy_listener *l,
 
 err_session:
 	session_leave(s);
+	kproxy_listener_refused(l);
+	kproxy_refuse_session(s, kproxy_refuse_reason(err));
 	up = s->upstream;
 	mutex_unlock(&s->life);
 	mutex_destroy(&s->life);
 	kproxy_pool_put(&kproxy_pool, s);
+	kproxy_upstream_put(up);
+	goto err_reset;
 err_upstream:
 	kproxy_upstream_put(up);
 err_client:
-	kproxy_listener_refused(l);
+	kproxy_refuse_client(l, client->sk, reason);
+err_reset:
 	kproxy_sock_reset(client);
 	kproxy_listener_session_ended(l);
 }

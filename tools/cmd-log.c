@@ -71,7 +71,7 @@ static json_t *reason_json(uint32_t reason)
 static json_t *decode(const struct ctx *ctx,
 		      const struct kproxy_log_record *record)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			 "id", (json_int_t)record->id,
 			 "listener", name_json(record->listener),
 			 "upstream", name_json(record->upstream),
@@ -88,6 +88,7 @@ static json_t *decode(const struct ctx *ctx,
 			 (json_int_t)record->stall_server_us,
 			 "unacked_in", (json_int_t)record->unacked_in,
 			 "unacked_out", (json_int_t)record->unacked_out,
+			 "omitted", (json_int_t)record->omitted,
 			 "reason", reason_json(record->reason));
 }
 

@@ -13,8 +13,8 @@ COUNT = max(scaled(1030), 150)
 # a new counter, field or option that is always shown is added here too.
 STATS = {"sessions", "sessions_total", "refused", "connect_failures",
          "bytes_in", "bytes_out", "stall_client_us", "stall_server_us",
-         "end_reasons"}
-NOT_OF_SERVERS = {"refused"}
+         "end_reasons", "unlogged"}
+NOT_OF_SERVERS = {"refused", "unlogged"}
 KEYS = {
     "listener": {"name", "addresses", "upstream", "stats"},
     "upstream": {"name", "balance", "servers"},

@@ -31,7 +31,7 @@ FRONT6 = ("fd01::1", 8010)
 KEYS = {"id", "listener", "upstream", "client", "server", "start_ms",
         "duration_ms", "connect_us", "bytes_in", "bytes_out",
         "stall_client_us", "stall_server_us", "unacked_in", "unacked_out",
-        "reason"}
+        "omitted", "reason"}
 
 
 # struct kproxy_log_record, kproxy_log_header

@@ -160,7 +160,7 @@ enum kproxy_session_state {
 };
 
 /**
- * enum kproxy_reason - why a session ended
+ * enum kproxy_reason - why a session ended, or why it did not begin
  * @KPROXY_REASON_NONE: it has not ended
  * @KPROXY_REASON_CLIENT_FIN: both streams ended, the client's first
  * @KPROXY_REASON_SERVER_FIN: both streams ended, the server's first
@@ -178,6 +178,20 @@ enum kproxy_session_state {
  *   it had
  * @KPROXY_REASON_SERVER_DOWN: its server was set down
  * @KPROXY_REASON_SHUTDOWN: the network namespace or the module went away
+ * @KPROXY_REASON_REFUSED_NETWORK: refused, as its network is not admitted, or
+ *   as a program of the network stack has taken its socket
+ * @KPROXY_REASON_REFUSED_LIMIT: refused, as it has client-maxconn sessions
+ * @KPROXY_REASON_REFUSED_RATE: refused, as it has begun client-rate sessions
+ *   within a second
+ * @KPROXY_REASON_REFUSED_NO_SERVER: refused, as no server takes sessions, or
+ *   none had room within connect-timeout
+ * @KPROXY_REASON_REFUSED_HEADER: refused, as its PROXY header is invalid, or
+ *   did not come within connect-timeout; likewise for a ClientHello that
+ *   routes wait for
+ * @KPROXY_REASON_REFUSED_MEMORY: refused, as there is no memory for its
+ *   session
+ * @KPROXY_REASON_REFUSED_LOOP: refused, as too many chained sessions have led
+ *   to it
  */
 enum kproxy_reason {
 	KPROXY_REASON_NONE,
@@ -193,6 +207,13 @@ enum kproxy_reason {
 	KPROXY_REASON_LISTENER_DELETED,
 	KPROXY_REASON_SERVER_DOWN,
 	KPROXY_REASON_SHUTDOWN,
+	KPROXY_REASON_REFUSED_NETWORK,
+	KPROXY_REASON_REFUSED_LIMIT,
+	KPROXY_REASON_REFUSED_RATE,
+	KPROXY_REASON_REFUSED_NO_SERVER,
+	KPROXY_REASON_REFUSED_HEADER,
+	KPROXY_REASON_REFUSED_MEMORY,
+	KPROXY_REASON_REFUSED_LOOP,
 
 	/* private: */
 	__KPROXY_REASON_MAX,
@@ -248,6 +269,13 @@ enum {
 	KPROXY_A_END_REASONS_LISTENER_DELETED,
 	KPROXY_A_END_REASONS_SERVER_DOWN,
 	KPROXY_A_END_REASONS_SHUTDOWN,
+	KPROXY_A_END_REASONS_REFUSED_NETWORK,
+	KPROXY_A_END_REASONS_REFUSED_LIMIT,
+	KPROXY_A_END_REASONS_REFUSED_RATE,
+	KPROXY_A_END_REASONS_REFUSED_NO_SERVER,
+	KPROXY_A_END_REASONS_REFUSED_HEADER,
+	KPROXY_A_END_REASONS_REFUSED_MEMORY,
+	KPROXY_A_END_REASONS_REFUSED_LOOP,
 
 	__KPROXY_A_END_REASONS_MAX,
 	KPROXY_A_END_REASONS_MAX = (__KPROXY_A_END_REASONS_MAX - 1)
@@ -275,6 +303,7 @@ enum {
 	KPROXY_A_COUNTERS_STALL_CLIENT_US,
 	KPROXY_A_COUNTERS_STALL_SERVER_US,
 	KPROXY_A_COUNTERS_END_REASONS,
+	KPROXY_A_COUNTERS_UNLOGGED,
 
 	__KPROXY_A_COUNTERS_MAX,
 	KPROXY_A_COUNTERS_MAX = (__KPROXY_A_COUNTERS_MAX - 1)
@@ -413,6 +442,7 @@ enum {
 	KPROXY_A_SESSION_CONNECT_US,
 	KPROXY_A_SESSION_STALL_CLIENT_US,
 	KPROXY_A_SESSION_STALL_SERVER_US,
+	KPROXY_A_SESSION_OMITTED,
 
 	__KPROXY_A_SESSION_MAX,
 	KPROXY_A_SESSION_MAX = (__KPROXY_A_SESSION_MAX - 1)
@@ -507,6 +537,7 @@ enum {
 	KPROXY_CMD_ROUTE_DEL_NTF,
 	KPROXY_CMD_LISTENER_DOWN_NTF,
 	KPROXY_CMD_LOG_GET,
+	KPROXY_CMD_SESSION_REFUSED_NTF,
 
 	__KPROXY_CMD_MAX,
 	KPROXY_CMD_MAX = (__KPROXY_CMD_MAX - 1)

@@ -5,7 +5,7 @@
 #include <linux/types.h>
 
 /*
- * The log of finished sessions of a network namespace: one file that can be
+ * The log of finished sessions and refused clients of a network namespace: one file that can be
  * mapped and read, but not written. KPROXY_CMD_LOG_GET replies with a
  * descriptor of it.
  *
@@ -67,7 +67,11 @@ struct kproxy_log_record {
 	__u64 bytes_out;
 	/* enum kproxy_reason */
 	__u32 reason;
-	__u32 pad;
+	/*
+	 * how many before it, of its listener and on its CPU, have no record:
+	 * refused clients if it is one, otherwise ended sessions
+	 */
+	__u32 omitted;
 	struct kproxy_log_endpoint client;
 	struct kproxy_log_endpoint server;
 	char listener[KPROXY_LOG_NAME_SIZE];

@@ -49,6 +49,7 @@
 #include <uapi/linux/kproxy.h>
 #include <uapi/linux/kproxy_log.h>
 
+#include "client-hello.h"
 #include "compat.h"
 #include "listener.h"
 #include "log.h"
@@ -408,6 +409,12 @@ static void put_name(char to[KPROXY_LOG_NAME_SIZE],
 	memcpy(to, from, KPROXY_LOG_NAME_SIZE);
 }
 
+static void put_sni(struct kproxy_log_record *record, const char *sni)
+{
+	BUILD_BUG_ON(sizeof(record->sni) < KPROXY_HELLO_NAME_SIZE);
+	strscpy(record->sni, sni ?: "", sizeof(record->sni));
+}
+
 static u64 moved(const struct kproxy_session *s, enum kproxy_side from)
 {
 	return READ_ONCE(s->pumps[from].bytes_spliced) +
@@ -437,6 +444,7 @@ static void put_session(struct kproxy_log_record *record,
 	put_endpoint(&record->server, server ? &server->addr : &no_server);
 	put_name(record->listener, s->listener->obj.name);
 	put_name(record->upstream, s->upstream->obj.name);
+	put_sni(record, s->sni);
 	record->stall_client_us =
 		kproxy_pump_stalled(&s->pumps[KPROXY_SERVER]) / NSEC_PER_USEC;
 	record->stall_server_us =
@@ -458,6 +466,7 @@ static void put_refusal(struct kproxy_log_record *record,
 	put_name(record->listener, refusal->listener->obj.name);
 	if (refusal->upstream)
 		put_name(record->upstream, refusal->upstream->obj.name);
+	put_sni(record, refusal->sni);
 }
 
 /* What a record is made of: @session, and what was left out; or @refusal. */

@@ -170,6 +170,11 @@ static int put_times(struct sk_buff *skb, const struct kproxy_session *s,
 	return 0;
 }
 
+static int put_sni(struct sk_buff *skb, const char *sni)
+{
+	return sni ? nla_put_string(skb, KPROXY_A_SESSION_SNI, sni) : 0;
+}
+
 static int put_session(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_session *s = object;
@@ -188,6 +193,7 @@ static int put_session(struct sk_buff *skb, const void *object)
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
 					       &server->addr)) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_STATE, session_state(state)) ||
+	    put_sni(skb, READ_ONCE(s->sni)) ||
 	    put_times(skb, s, linked ? &sockets : NULL) ||
 	    put_transferred(skb, s) || put_moved(skb, s) || put_stalls(skb, s))
 		return -EMSGSIZE;
@@ -218,6 +224,7 @@ static int put_session_event(struct sk_buff *skb, const void *object)
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||
 	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
 					       &server->addr)) ||
+	    put_sni(skb, s->sni) ||
 	    put_transferred(skb, s) || put_stalls(skb, s) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_REASON, READ_ONCE(s->reason)) ||
 	    nla_put_uint(skb, KPROXY_A_SESSION_START_MS,
@@ -257,6 +264,7 @@ static int put_refusal(struct sk_buff *skb, const void *object)
 				    &refusal->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL,
 				    &refusal->local) ||
+	    put_sni(skb, refusal->sni) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_REASON, refusal->reason) ||
 	    nla_put_uint(skb, KPROXY_A_SESSION_START_MS,
 			 ktime_to_ms(refusal->began_real)) ||

@@ -123,6 +123,7 @@ void kproxy_refuse_session(const struct kproxy_session *s,
 		.began_real = s->began_real,
 		.client = s->client,
 		.local = s->local,
+		.sni = s->sni,
 	};
 
 	refuse_count(s->listener, KPROXY_COUNTS_END_REASONS + reason);

@@ -26,6 +26,8 @@ struct kproxy_refusal {
 	u64 duration_us;
 	union kproxy_addr client;
 	union kproxy_addr local;
+	/* NULL for none */
+	const char *sni;
 };
 
 /* Whether a session that has ended was refused. */

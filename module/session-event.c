@@ -5,6 +5,7 @@
  * takes longer is left to the life work.
  */
 #include <linux/jiffies.h>
+#include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <net/sock.h>
 
@@ -30,8 +31,10 @@ static const enum kproxy_reason eof_reason[KPROXY_SIDES] = {
 
 static void session_free_rcu(struct rcu_head *rcu)
 {
-	kproxy_pool_put(&kproxy_pool,
-			container_of(rcu, struct kproxy_session, rcu));
+	struct kproxy_session *s = container_of(rcu, struct kproxy_session, rcu);
+
+	kfree(s->sni);
+	kproxy_pool_put(&kproxy_pool, s);
 }
 
 /**

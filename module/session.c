@@ -14,8 +14,11 @@
  * work, the timer and the callbacks need none: session_end() stops them all
  * before it drops the session's own.
  */
+#include <linux/ctype.h>
 #include <linux/jiffies.h>
 #include <linux/minmax.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -169,6 +172,28 @@ struct hello_words {
 	char alpn[KPROXY_HELLO_NAME_SIZE];
 };
 
+/* For lists and the log, where a name may end up in a line or on a terminal. */
+static char sni_char(char c)
+{
+	return isascii(c) && (isalnum(c) || strchr(".-_", c)) ? c : '?';
+}
+
+/* Without memory for it the session goes on. */
+static void session_keep_sni(struct kproxy_session *s, const char *name)
+{
+	char *sni, *c;
+
+	if (s->sni || !*name)
+		return;
+	sni = kstrdup(name, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+	if (!sni)
+		return;
+	for (c = sni; *c; c++)
+		*c = sni_char(*c);
+	/* pairs with the address dependency of readers */
+	smp_store_release(&s->sni, sni);
+}
+
 /* Return 0, or -EAGAIN if more must come. */
 static int session_read_hello(struct kproxy_session *s,
 			      struct hello_words *words)
@@ -186,6 +211,7 @@ static int session_read_hello(struct kproxy_session *s,
 		words->sni[0] = '\0';
 	if (err == -EAGAIN)
 		return err;
+	session_keep_sni(s, words->sni);
 	if (!s->greeting.alpn || (err && err != -ENOENT))
 		return 0;
 	err = kproxy_greeting_hello(&s->greeting, client, KPROXY_HELLO_ALPN,

@@ -52,9 +52,9 @@ static json_t *endpoint_json(const struct ctx *ctx,
 	return json_string(text);
 }
 
-static json_t *name_json(const char *name)
+static json_t *name_json(const char *name, size_t size)
 {
-	return text_json(name, strnlen(name, KPROXY_LOG_NAME_SIZE));
+	return text_json(name, strnlen(name, size));
 }
 
 /* A reason that a newer kernel has and reason_words lacks stays a number. */
@@ -71,10 +71,10 @@ static json_t *reason_json(uint32_t reason)
 static json_t *decode(const struct ctx *ctx,
 		      const struct kproxy_log_record *record)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
 			 "id", (json_int_t)record->id,
-			 "listener", name_json(record->listener),
-			 "upstream", name_json(record->upstream),
+			 "listener", name_json(record->listener, sizeof(record->listener)),
+			 "upstream", name_json(record->upstream, sizeof(record->upstream)),
 			 "client", endpoint_json(ctx, &record->client),
 			 "server", endpoint_json(ctx, &record->server),
 			 "start_ms", (json_int_t)record->start_ms,
@@ -89,6 +89,7 @@ static json_t *decode(const struct ctx *ctx,
 			 "unacked_in", (json_int_t)record->unacked_in,
 			 "unacked_out", (json_int_t)record->unacked_out,
 			 "omitted", (json_int_t)record->omitted,
+			 "sni", name_json(record->sni, sizeof(record->sni)),
 			 "reason", reason_json(record->reason));
 }
 

@@ -23,7 +23,7 @@ KEYS = {
     "session": {"id", "listener", "upstream", "client", "local", "source",
                 "server", "state", "age_ms", "idle_ms", "cpu", "bytes_in",
                 "bytes_out", "bytes_spliced", "bytes_copied", "client_tcp",
-                "server_tcp", "stall_client_us", "stall_server_us"},
+                "server_tcp", "stall_client_us", "stall_server_us", "sni"},
     "pool": {"cpu", "pages", "pages_free", "sessions", "sessions_free",
              "page_refills", "session_refills", "fallbacks"},
     "stats": STATS | {"bytes_spliced", "bytes_copied", "pumps_inline",

@@ -28,6 +28,7 @@
 #define KPROXY_LOG_MAGIC	0x474f4c4b /* "KLOG" on a little-endian machine */
 
 #define KPROXY_LOG_NAME_SIZE	64
+#define KPROXY_LOG_SNI_SIZE	256
 
 struct kproxy_log_header {
 	__u32 magic;
@@ -82,6 +83,11 @@ struct kproxy_log_record {
 	/* bytes sent to the server, to the client, but not acknowledged */
 	__u32 unacked_in;
 	__u32 unacked_out;
+	/*
+	 * server name of the client's ClientHello, if routes have asked for it; what
+	 * is behind its zero means nothing
+	 */
+	char sni[KPROXY_LOG_SNI_SIZE];
 };
 
 #endif /* _UAPI_LINUX_KPROXY_LOG_H */

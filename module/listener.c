@@ -31,6 +31,7 @@ const struct kproxy_option kproxy_listener_numbers[] = {
 	NUMBER(CLIENT_RATE, client_rate, 0),
 	NUMBER(ACCEPT_PROXY, accept_proxy, 0),
 	NUMBER(TRANSPARENT, transparent, 0),
+	NUMBER(LOG_SAMPLE, log_sample, 1),
 	KPROXY_OPTION_END
 };
 

@@ -44,6 +44,7 @@ struct kproxy_listener_options {
 	unsigned int client_maxconn;
 	unsigned int client_rate;
 	unsigned int accept_proxy;
+	unsigned int log_sample;
 	/* Clients that are admitted or not; NULL: all are. */
 	struct kproxy_prefixes __rcu *prefixes;
 };

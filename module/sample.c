@@ -43,3 +43,24 @@ bool kproxy_sample_refused(struct kproxy_sample *sample, unsigned long now,
 	sample->omitted = 0;
 	return true;
 }
+
+/**
+ * kproxy_sample_session() - choose whether an ended session is logged
+ * @sample: the CPU's part of its listener, zeroed before the first call
+ * @every: one of so many is; at least 1
+ * @omitted: if it is logged, gets how many were not since the last that was
+ *
+ * Context: any.
+ * Return: true if it is.
+ */
+bool kproxy_sample_session(struct kproxy_sample *sample, u32 every,
+			   u32 *omitted)
+{
+	if (sample->sessions + 1 < every) {
+		sample->sessions++;
+		return false;
+	}
+	*omitted = sample->sessions;
+	sample->sessions = 0;
+	return true;
+}

@@ -16,11 +16,14 @@ struct kproxy_sample {
 	/* of the burst, what is used, and the jiffies that this is true of */
 	u32 used;
 	unsigned long since;
-	/* refused clients left out since the last one that was not */
+	/* refused clients, ended sessions left out since the last that was not */
 	u32 omitted;
+	u32 sessions;
 };
 
 bool kproxy_sample_refused(struct kproxy_sample *sample, unsigned long now,
+			   u32 *omitted);
+bool kproxy_sample_session(struct kproxy_sample *sample, u32 every,
 			   u32 *omitted);
 
 #endif /* _KPROXY_SAMPLE_H */

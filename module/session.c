@@ -35,6 +35,7 @@
 #include "refuse.h"
 #include "root.h"
 #include "route.h"
+#include "sample.h"
 #include "server.h"
 #include "session.h"
 #include "session-event.h"
@@ -401,13 +402,30 @@ static void session_note_rtt(const struct kproxy_session *s)
 		kproxy_delay_add(&server->delay, us);
 }
 
-/* A flood of clients that no server has room for is logged as others are. */
+/* Whether the log has this session, and how many it has not before it. */
+static bool session_sampled(const struct kproxy_session *s, u32 *omitted)
+{
+	struct kproxy_listener *l = s->listener;
+	u32 every = READ_ONCE(l->options.log_sample);
+	bool chosen;
+
+	/* A flood of clients that no server has room for is like any other. */
+	if (kproxy_reason_refused(s->reason))
+		return kproxy_refuse_sample(l, omitted);
+	chosen = kproxy_sample_session(get_cpu_ptr(l->sample), every, omitted);
+	put_cpu_ptr(l->sample);
+	if (chosen)
+		return true;
+	kproxy_stats_inc(s->net_stats, KPROXY_A_COUNTERS_UNLOGGED);
+	kproxy_stats_inc(s->listener_stats, KPROXY_A_COUNTERS_UNLOGGED);
+	return false;
+}
+
 static void session_log(const struct kproxy_session *s)
 {
-	u32 omitted = 0;
+	u32 omitted;
 
-	if (!kproxy_reason_refused(s->reason) ||
-	    kproxy_refuse_sample(s->listener, &omitted))
+	if (session_sampled(s, &omitted))
 		kproxy_log_session(READ_ONCE(s->kn->log), s, omitted);
 }
 

@@ -65,10 +65,40 @@ static void each_is_logged_or_counted(struct kunit *test)
 				      (now - BEGIN) / KPROXY_SAMPLE_PERIOD);
 }
 
+static void one_of_so_many_sessions_is_logged(struct kunit *test)
+{
+	struct kproxy_sample sample = {};
+	u32 omitted, i, n = 0;
+
+	for (i = 0; i < 1000; i++) {
+		if (!kproxy_sample_session(&sample, 10, &omitted))
+			continue;
+		KUNIT_EXPECT_EQ(test, omitted, 9);
+		n++;
+	}
+	KUNIT_EXPECT_EQ(test, n, 100);
+}
+
+static void a_new_share_counts_what_was_left_out(struct kunit *test)
+{
+	struct kproxy_sample sample = {};
+	u32 omitted, i;
+
+	for (i = 0; i < 500; i++)
+		KUNIT_EXPECT_FALSE(test, kproxy_sample_session(&sample, 1000,
+							       &omitted));
+	KUNIT_EXPECT_TRUE(test, kproxy_sample_session(&sample, 1, &omitted));
+	KUNIT_EXPECT_EQ(test, omitted, 500);
+	KUNIT_EXPECT_TRUE(test, kproxy_sample_session(&sample, 1, &omitted));
+	KUNIT_EXPECT_EQ(test, omitted, 0);
+}
+
 static struct kunit_case sample_cases[] = {
 	KUNIT_CASE(a_burst_is_logged_and_then_one_in_each_period),
 	KUNIT_CASE(a_pause_gives_the_burst_back),
 	KUNIT_CASE(each_is_logged_or_counted),
+	KUNIT_CASE(one_of_so_many_sessions_is_logged),
+	KUNIT_CASE(a_new_share_counts_what_was_left_out),
 	{}
 };
 

@@ -250,6 +250,46 @@ def leaves():
                before["listener"]["refused"], "refused")
 
 
+def serve(count):
+    echo = EchoServer()
+    for _ in range(count):
+        client = connect()
+        client.sendall(b"x")
+        read_exactly(client, 1)
+        client.close()
+    echo.close()
+    wait_gone()
+
+
+@scene("log-sample: one of so many sessions has a record, refused clients all")
+def log_sample():
+    count, every = 100, 10
+    before, old = counted(), len(log())
+    kp(f"listener set web log-sample {every}")
+    with monitor() as events:
+        serve(count)
+        wait_for(lambda: len([e for e in events()
+                              if e["event"] == "session_end"]) == count,
+                 "an event of each")
+    rows = log()[old:]
+    # Each processor keeps those that are not ten yet.
+    expect_between(len(rows), count // every - os.cpu_count(), count // every,
+                   "records")
+    expect({row["omitted"] for row in rows}, {every - 1}, "omitted")
+    for of, then in before.items():
+        after = counted()[of]
+        expect(after["unlogged"] - then["unlogged"], count - len(rows),
+               f"unlogged of {of}")
+        expect(after["sessions_total"] - then["sessions_total"], count,
+               f"sessions of {of}")
+    with options("deny 10.1.0.0/24"), refuses("refused_network"):
+        refuse()
+    kp("listener set web log-sample default")
+    old = len(log())
+    serve(5)
+    wait_for(lambda: len(log()) == old + 5, "a record of each")
+
+
 @scene("as text, and from an address of its own")
 def text():
     with options("deny 10.1.0.3/32"):

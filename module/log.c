@@ -445,6 +445,9 @@ static void put_session(struct kproxy_log_record *record,
 	put_name(record->listener, s->listener->obj.name);
 	put_name(record->upstream, s->upstream->obj.name);
 	put_sni(record, s->sni);
+	record->server_name[0] = '\0';
+	if (server)
+		kproxy_server_get_name(server, record->server_name);
 	record->stall_client_us =
 		kproxy_pump_stalled(&s->pumps[KPROXY_SERVER]) / NSEC_PER_USEC;
 	record->stall_server_us =

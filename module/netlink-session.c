@@ -175,6 +175,21 @@ static int put_sni(struct sk_buff *skb, const char *sni)
 	return sni ? nla_put_string(skb, KPROXY_A_SESSION_SNI, sni) : 0;
 }
 
+/* Its address and its name; NULL for none. */
+static int put_server(struct sk_buff *skb, const struct kproxy_server *server)
+{
+	char name[KPROXY_NAME_MAX + 1];
+
+	if (!server)
+		return 0;
+	if (kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
+				    &server->addr))
+		return -EMSGSIZE;
+	kproxy_server_get_name(server, name);
+	return *name ? nla_put_string(skb, KPROXY_A_SESSION_SERVER_NAME, name) :
+		       0;
+}
+
 static int put_session(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_session *s = object;
@@ -190,8 +205,7 @@ static int put_session(struct sk_buff *skb, const void *object)
 			   READ_ONCE(s->upstream)->obj.name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
-	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
-					       &server->addr)) ||
+	    put_server(skb, server) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_STATE, session_state(state)) ||
 	    put_sni(skb, READ_ONCE(s->sni)) ||
 	    put_times(skb, s, linked ? &sockets : NULL) ||
@@ -222,8 +236,7 @@ static int put_session_event(struct sk_buff *skb, const void *object)
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||
-	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
-					       &server->addr)) ||
+	    put_server(skb, server) ||
 	    put_sni(skb, s->sni) ||
 	    put_transferred(skb, s) || put_stalls(skb, s) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_REASON, READ_ONCE(s->reason)) ||

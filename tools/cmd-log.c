@@ -71,7 +71,7 @@ static json_t *reason_json(uint32_t reason)
 static json_t *decode(const struct ctx *ctx,
 		      const struct kproxy_log_record *record)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
 			 "id", (json_int_t)record->id,
 			 "listener", name_json(record->listener, sizeof(record->listener)),
 			 "upstream", name_json(record->upstream, sizeof(record->upstream)),
@@ -90,6 +90,7 @@ static json_t *decode(const struct ctx *ctx,
 			 "unacked_out", (json_int_t)record->unacked_out,
 			 "omitted", (json_int_t)record->omitted,
 			 "sni", name_json(record->sni, sizeof(record->sni)),
+			 "server_name", name_json(record->server_name, sizeof(record->server_name)),
 			 "reason", reason_json(record->reason));
 }
 

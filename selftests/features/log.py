@@ -31,11 +31,11 @@ FRONT6 = ("fd01::1", 8010)
 KEYS = {"id", "listener", "upstream", "client", "server", "start_ms",
         "duration_ms", "connect_us", "bytes_in", "bytes_out",
         "stall_client_us", "stall_server_us", "unacked_in", "unacked_out",
-        "omitted", "sni", "reason"}
+        "omitted", "sni", "server_name", "reason"}
 
 
 # struct kproxy_log_record, kproxy_log_header
-RECORD = 520
+RECORD = 584
 HEADER = struct.Struct("=IIIIQII")
 MAGIC = 0x474f4c4b
 CGROUPS = pathlib.Path("/sys/fs/cgroup")

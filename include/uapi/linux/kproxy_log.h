@@ -88,6 +88,8 @@ struct kproxy_log_record {
 	 * is behind its zero means nothing
 	 */
 	char sni[KPROXY_LOG_SNI_SIZE];
+	/* the server's name, empty for none */
+	char server_name[KPROXY_LOG_NAME_SIZE];
 };
 
 #endif /* _UAPI_LINUX_KPROXY_LOG_H */

@@ -7,8 +7,8 @@ import select
 
 import bpf
 from peer import (FRONT, PROXY, Failed, accept, connect, expect, expect_alive,
-                  expect_reset, knock, kp, limit, listen, main, read_exactly,
-                  run, scene, show, stats, wait_for, wait_gone)
+                  knock, kp, limit, listen, main, read_exactly, run, scene,
+                  send_for_reset, show, stats, wait_for, wait_gone)
 
 JAIL = "/sys/fs/cgroup/kp-jail"
 PORT = 7000
@@ -72,9 +72,7 @@ def expect_barred(name):
     before = stats()["connect_failures"]
     client = knock((FRONT[0], LISTENERS[name]))
     if client:
-        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-            client.sendall(b"hello")
-        expect_reset(client, f"a client of {name}")
+        send_for_reset(client, b"hello", f"a client of {name}")
     expect(stats()["connect_failures"] - before, 1, "failed connects")
 
 

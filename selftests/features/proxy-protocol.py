@@ -12,8 +12,9 @@ from peer import (FRONT, FRONT6, KB, SERVER, EchoServer, Failed, Stream,
                   Threads, accept, both_ways, connect, expect, expect_alive,
                   expect_between, expect_eof, expect_reset, knock, kp, limit,
                   listen, main, netem, pair, read_all, read_exactly,
-                  receive_stream, reset, scaled, scene, send_stream, sessions,
-                  show, stats, wait_acked, wait_for, wait_gone)
+                  receive_stream, reset, scaled, scene, send_for_reset,
+                  send_stream, sessions, show, stats, wait_acked, wait_for,
+                  wait_gone)
 
 MAGIC = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -225,9 +226,7 @@ def malformed():
         for data in MALFORMED:
             before = refused()
             client = connect()
-            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-                client.sendall(data)
-            expect_refused(client, repr(data[:20]))
+            send_for_reset(client, data, repr(data[:20]))
             expect(refused() - before, 1, f"refused for {data[:20]}")
         expect(show("listener show web")[0]["stats"]["refused"], refused(),
                "refused by the listener")

@@ -10,10 +10,10 @@ import time
 
 from peer import (BACK, BACK6, CLIENT, FRONT, FRONT6, KB, MB, PROXY, SERVER,
                   SLOW, Failed, Stream, Threads, accept, connect, expect,
-                  expect_alive, expect_between, expect_eof, expect_reset,
-                  fill_quickly, kp, limit, listen, main, netem, netns,
+                  expect_alive, expect_between, expect_eof, fill_quickly, knock,
+                  kp, limit, listen, main, netem, netns,
                   new_socket, pair, read_exactly, receive_stream, reset, run,
-                  say, scaled, scene, send_stream, sessions, show, sysctl,
+                  say, scaled, scene, send_for_reset, send_stream, sessions, show, sysctl,
                   wait_acked, wait_for, wait_gone)
 
 SIDES = ("listener set web", "upstream set app")
@@ -316,10 +316,9 @@ def mark_steers():
         expect_alive(*ends)
         close_both(ends)
         with options(1, "mark 7"):
-            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-                client = connect()
-                client.sendall(b"hello?")
-                expect_reset(client, "the client")
+            client = knock()
+            if client:
+                send_for_reset(client, b"hello?", "the client")
             wait_gone()
         with options(0, "mark 7"):
             client = new_socket(CLIENT, FRONT)

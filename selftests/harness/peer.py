@@ -369,6 +369,14 @@ def expect_reset(sock, what, seconds=10):
     expect(data, b"", f"{what}: bytes before the reset")
 
 
+def send_for_reset(sock, data, what):
+    """A reset may come before the bytes have left; who calls next is told of it,
+    and nobody afterwards."""
+    with contextlib.suppress(ConnectionResetError):
+        sock.sendall(data)
+        expect_reset(sock, what)
+
+
 def expect_alive(client, server, word=b"ping"):
     """Both directions work."""
     client.sendall(word)

@@ -457,7 +457,7 @@ static void put_session(struct kproxy_log_record *record,
 static void put_refusal(struct kproxy_log_record *record,
 			const struct kproxy_refusal *refusal)
 {
-	/* A record of the ring before has been here. */
+	/* The slot may hold an older record. */
 	memset(record, 0, sizeof(*record));
 	record->id = refusal->id;
 	record->start_ms = ktime_to_ms(refusal->began_real);

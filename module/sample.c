@@ -47,7 +47,7 @@ bool kproxy_sample_refused(struct kproxy_sample *sample, unsigned long now,
 /**
  * kproxy_sample_session() - choose whether an ended session is logged
  * @sample: the CPU's part of its listener, zeroed before the first call
- * @every: one of so many is; at least 1
+ * @every: one in this many is logged; at least 1
  * @omitted: if it is logged, gets how many were not since the last that was
  *
  * Context: any.

@@ -5,8 +5,8 @@
 #include <linux/types.h>
 
 /*
- * Which refused clients of a listener have a record and an event: so many at
- * once on a CPU, and then one in each period.
+ * Refused clients of a listener that have a record and an event: a burst on each
+ * CPU, and then one in each period.
  */
 #define KPROXY_SAMPLE_BURST 16U
 #define KPROXY_SAMPLE_PERIOD (HZ / 2)

@@ -212,7 +212,7 @@ def header():
         refuse(client)
 
 
-@scene("a client of a PROXY header for whom there is no server has its address")
+@scene("a client without a server is logged with the address of its header")
 def header_and_no_server():
     kp("server set app %s:%d state drain" % BACK)
     with options("accept-proxy on"), refuses("refused_no_server") as want:
@@ -261,7 +261,7 @@ def serve(count):
     wait_gone()
 
 
-@scene("log-sample: one of so many sessions has a record, refused clients all")
+@scene("log-sample N: one in N sessions has a record, refused clients have all")
 def log_sample():
     count, every = 100, 10
     before, old = counted(), len(log())
@@ -344,7 +344,7 @@ def floods():
     expect_between(sum(row["omitted"] for row in rows), 0, out, "omitted")
     known = {row["id"] for row in log()}
     expect(known.issuperset(kept), True, "the sessions are still there")
-    # What was left out last is told by the next record.
+    # The next record has the number of those that were left out last.
     with options("deny 10.1.0.0/24"):
         old = len(log("refused_network"))
         told = sum(row["omitted"] for row in rows)

@@ -22,7 +22,7 @@ module: ## module/kproxy.ko
 	@[ -e $(KDIR)/Makefile ] || { echo "$(no_headers)" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-tools: ## tools/kproxy
+tools: ## tools/kproxy, and its exporter
 	@$(MAKE) --no-print-directory -C tools
 
 install: all ## DESTDIR and PREFIX are honoured

@@ -27,7 +27,6 @@
 #include "check.h"
 #include "check-text.h"
 #include "compat.h"
-#include "choice.h"
 #include "connect.h"
 #include "events.h"
 #include "fault.h"
@@ -35,6 +34,7 @@
 #include "health.h"
 #include "root.h"
 #include "server.h"
+#include "slow-start.h"
 #include "source.h"
 #include "upstream.h"
 
@@ -165,7 +165,7 @@ static void check_result(struct kproxy_check *check, bool answered)
 	} else {
 		atomic_set(&server->health.failures, 0);
 		if (test_bit(KPROXY_SERVER_UNHEALTHY, &server->flags))
-			kproxy_choice_came_back(server);
+			kproxy_slow_start_begin(server);
 		clear_bit(KPROXY_SERVER_UNHEALTHY, &server->flags);
 	}
 	kproxy_health_changed(server);

@@ -14,6 +14,7 @@
 #include "fault.h"
 #include "health.h"
 #include "server.h"
+#include "slow-start.h"
 #include "upstream.h"
 
 /* How long a server that has failed a session is not tried first. */
@@ -26,7 +27,7 @@ static void health_back(struct timer_list *timer)
 		timer_container_of(server, timer, health.back);
 
 	atomic_set(&server->health.failures, 0);
-	kproxy_choice_came_back(server);
+	kproxy_slow_start_begin(server);
 	clear_bit(KPROXY_SERVER_EJECTED, &server->flags);
 	kproxy_health_changed(server);
 }

@@ -6,12 +6,14 @@
 #include <linux/netlink.h>
 #include <linux/slab.h>
 
+#include "choice-pick.h"
 #include "events.h"
 #include "fault.h"
 #include "quota.h"
 #include "root.h"
 #include "server.h"
 #include "server-change.h"
+#include "slow-start.h"
 #include "transaction.h"
 #include "upstream.h"
 #include "upstream-change.h"
@@ -59,7 +61,7 @@ static void server_set(struct kproxy_server_change *c)
 	kproxy_options_publish(kproxy_server_numbers, &server->options, options);
 	strscpy(server->options.name, options->name);
 	if (!usable && kproxy_server_usable(server))
-		kproxy_choice_came_back(server);
+		kproxy_slow_start_begin(server);
 	if (options->restore)
 		kproxy_choice_restore(&server->upstream->choice,
 				      kproxy_server_priority(options));

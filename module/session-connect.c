@@ -8,7 +8,7 @@
 #include <linux/ktime.h>
 #include <net/sock.h>
 
-#include "choice.h"
+#include "choice-pick.h"
 #include "connect.h"
 #include "fastopen.h"
 #include "fault.h"

@@ -23,7 +23,7 @@
 #include <net/tcp.h>
 
 #include "admission.h"
-#include "choice.h"
+#include "choice-pick.h"
 #include "client-hello.h"
 #include "compat.h"
 #include "events.h"

@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "check-text.h"
+#include "choice-pick.h"
 #include "events.h"
 #include "fault.h"
 #include "listener.h"

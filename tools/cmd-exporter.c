@@ -157,6 +157,6 @@ static int exporter_command(struct ctx *ctx, struct args *args)
 
 const struct object exporter_object = {
 	.name = "exporter",
-	.usage = "  kproxy exporter [ADDR:PORT] [host NAME]... [sessions on | off]\n",
+	.usage = EXPORTER_USAGE,
 	.run = exporter_command,
 };

@@ -37,6 +37,13 @@ int dns_timeout(const struct dns *dns, int ms);
  */
 bool dns_run(struct dns *dns);
 
+/*
+ * The last good answers of a name, which is looked up from now on: an array, for
+ * json_decref(), of the addresses of a host, or of {host, port, priority, weight} of
+ * a service. It is empty as long as there was none.
+ */
+json_t *dns_answer(struct dns *dns, const char *host);
+
 /**
  * dns_find() - the addresses of a name, which is looked up from now on
  * @dns: what looks up

@@ -20,6 +20,7 @@
 #include "nl.h"
 #include "option.h"
 #include "print.h"
+#include "row.h"
 #include "token.h"
 #include "view.h"
 
@@ -36,13 +37,6 @@ struct export {
 	const json_t *names;
 	FILE *out;
 };
-
-static const char *text_of(const json_t *row, const char *key)
-{
-	const char *text = json_string_value(json_object_get(row, key));
-
-	return text ? text : "";
-}
 
 /* The value of an option as text, for free(); its default if it is not set. */
 static char *value_of(const struct object *object, const json_t *row,
@@ -62,14 +56,14 @@ static char *value_of(const struct object *object, const json_t *row,
 
 static bool is_on(const json_t *row, const char *name)
 {
-	return !strcmp(text_of(row, name), "on");
+	return !strcmp(row_text(row, name), "on");
 }
 
 static void missing(const struct export *e, const struct object *object,
 		    const json_t *row, const char *key, const char *option)
 {
 	e->ctx->object = object->name;
-	e->ctx->name = text_of(row, key);
+	e->ctx->name = row_text(row, key);
 	ctx_fail(e->ctx, STATUS_DONE, "%s: HAProxy has nothing like it", option);
 	e->ctx->object = NULL;
 	e->ctx->name = NULL;
@@ -152,7 +146,7 @@ static void write_bind(const struct export *e, const json_t *row,
 	if (is_on(row, "fastopen"))
 		fputs(" tfo", e->out);
 	if (json_object_get(row, "user-timeout"))
-		fprintf(e->out, " tcp-ut %s", text_of(row, "user-timeout"));
+		fprintf(e->out, " tcp-ut %s", row_text(row, "user-timeout"));
 	fputc('\n', e->out);
 }
 
@@ -227,7 +221,7 @@ static void write_client_limits(const struct export *e, const json_t *row)
 /* A longer suffix is more specific than one that it ends with. */
 static size_t rank(const json_t *route)
 {
-	const char *sni = text_of(route, "sni");
+	const char *sni = row_text(route, "sni");
 
 	return *sni == '*' ? strlen(sni) : SIZE_MAX;
 }
@@ -241,11 +235,11 @@ static int specific_first(const void *a, const void *b)
 
 static void write_route(const struct export *e, const json_t *route)
 {
-	const char *sni = text_of(route, "sni");
+	const char *sni = row_text(route, "sni");
 	bool suffix = *sni == '*';
 
 	fprintf(e->out, "    use_backend %s if { req.ssl_sni -i%s %s }\n",
-		text_of(route, "upstream"), suffix ? " -m end" : "",
+		row_text(route, "upstream"), suffix ? " -m end" : "",
 		sni + suffix);
 }
 
@@ -275,7 +269,7 @@ static void write_frontend(const struct export *e, const json_t *row)
 	const json_t *address;
 	size_t i;
 
-	fprintf(e->out, "\nfrontend %s\n", text_of(row, "name"));
+	fprintf(e->out, "\nfrontend %s\n", row_text(row, "name"));
 	json_array_foreach(json_object_get(row, "addresses"), i, address)
 		write_bind(e, row, json_string_value(address));
 	write_given(e, &listener_object, row, "maxconn", "maxconn");
@@ -300,10 +294,10 @@ static bool uses(const json_t *listener, const char *upstream)
 	const json_t *route;
 	size_t i;
 
-	if (!strcmp(text_of(listener, "upstream"), upstream))
+	if (!strcmp(row_text(listener, "upstream"), upstream))
 		return true;
 	json_array_foreach(json_object_get(listener, "routes"), i, route)
-		if (!strcmp(text_of(route, "upstream"), upstream))
+		if (!strcmp(row_text(route, "upstream"), upstream))
 			return true;
 	return false;
 }
@@ -338,7 +332,7 @@ static void write_longest(const struct export *e, const char *upstream,
 
 static void write_balance(const struct export *e, const json_t *row)
 {
-	const char *balance = text_of(row, "balance");
+	const char *balance = row_text(row, "balance");
 
 	if (!strcmp(balance, "maglev"))
 		fputs("    balance source\n    hash-type consistent\n", e->out);
@@ -355,7 +349,7 @@ static void write_balance(const struct export *e, const json_t *row)
 
 static void write_source(const struct export *e, const json_t *row)
 {
-	const char *source = text_of(row, "source"), *comma;
+	const char *source = row_text(row, "source"), *comma;
 
 	if (!*source)
 		return;
@@ -373,7 +367,7 @@ static void write_source(const struct export *e, const json_t *row)
 
 static bool is_checked(const json_t *row)
 {
-	const char *check = text_of(row, "check");
+	const char *check = row_text(row, "check");
 
 	return *check && strcmp(check, "off");
 }
@@ -410,7 +404,7 @@ static void write_checks(const struct export *e, const json_t *row)
 	if (!is_checked(row))
 		return;
 	write_option(e, &upstream_object, row, "timeout", "timeout check");
-	if (strcmp(text_of(row, "check"), "tcp"))
+	if (strcmp(row_text(row, "check"), "tcp"))
 		missing(e, &upstream_object, row, "name",
 			"check other than tcp");
 }
@@ -418,12 +412,12 @@ static void write_checks(const struct export *e, const json_t *row)
 static void write_server(const struct export *e, const json_t *upstream,
 			 const json_t *row, size_t n)
 {
-	const char *state = text_of(row, "state");
-	const char *header = text_of(upstream, "send-proxy");
+	const char *state = row_text(row, "state");
+	const char *header = row_text(upstream, "send-proxy");
 	char *weight = value_of(&server_object, row, "weight");
 
 	fprintf(e->out, "    server s%zu %s weight %s", n + 1,
-		text_of(row, "address"), !strcmp(state, "drain") ? "0" : weight);
+		row_text(row, "address"), !strcmp(state, "drain") ? "0" : weight);
 	free(weight);
 	if (json_object_get(row, "maxconn"))
 		fprintf(e->out, " maxconn %" JSON_INTEGER_FORMAT,
@@ -439,8 +433,8 @@ static void write_server(const struct export *e, const json_t *upstream,
 		fputs(" tfo", e->out);
 	if (json_object_get(upstream, "slow-start"))
 		fprintf(e->out, " slowstart %s",
-			text_of(upstream, "slow-start"));
-	if (!strcmp(text_of(upstream, "on-down"), "reset"))
+			row_text(upstream, "slow-start"));
+	if (!strcmp(row_text(upstream, "on-down"), "reset"))
 		fputs(" on-marked-down shutdown-sessions", e->out);
 	if (!strcmp(state, "down"))
 		fputs(" disabled", e->out);
@@ -454,7 +448,7 @@ static void write_server(const struct export *e, const json_t *upstream,
 static json_t *server_of(const json_t *name)
 {
 	json_t *row = json_deep_copy(json_object_get(name, "options"));
-	const char *maxconn = text_of(row, "maxconn");
+	const char *maxconn = row_text(row, "maxconn");
 
 	if (*maxconn)
 		json_object_set_new(row, "maxconn",
@@ -470,11 +464,11 @@ static void write_names(const struct export *e, const json_t *upstream, size_t n
 	size_t i;
 
 	json_array_foreach(e->names, i, name) {
-		if (strcmp(text_of(name, "upstream"),
-			   text_of(upstream, "name")) ||
+		if (strcmp(row_text(name, "upstream"),
+			   row_text(upstream, "name")) ||
 		    json_object_get(name, "gone"))
 			continue;
-		if (*text_of(name, "name") == '_') {
+		if (*row_text(name, "name") == '_') {
 			missing(e, &server_object, name, "name", "SRV records");
 			continue;
 		}
@@ -486,7 +480,7 @@ static void write_names(const struct export *e, const json_t *upstream, size_t n
 
 static void write_backend(const struct export *e, const json_t *row)
 {
-	const char *name = text_of(row, "name");
+	const char *name = row_text(row, "name");
 	const json_t *server;
 	size_t i;
 
@@ -576,8 +570,8 @@ static int load_running(struct ctx *ctx, json_t **running, json_t **names)
 	json_array_foreach(*names, i, name)
 		json_array_foreach(running_rows(*running, &upstream_object), k,
 				   upstream)
-			if (!strcmp(text_of(upstream, "name"),
-				    text_of(name, "upstream")))
+			if (!strcmp(row_text(upstream, "name"),
+				    row_text(name, "upstream")))
 				names_drop(json_object_get(upstream, "servers"),
 					   name);
 	return status;

@@ -7,6 +7,9 @@
 
 struct ctx;
 
+#define EXPORTER_USAGE \
+	"  kproxy exporter [ADDR:PORT] [host NAME]... [sessions on | off]\n"
+
 /**
  * struct exporter_options - what is served, and to whom
  * @sessions: sessions may be seen, with the addresses of clients

@@ -234,4 +234,4 @@ def storm():
         wait_gone()
 
 
-main(SET_UP)
+main()

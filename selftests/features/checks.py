@@ -341,4 +341,4 @@ def postgres():
                     str(BACK[1]), "-k", place), "postgres", "redis")
 
 
-main(SET_UP)
+main()

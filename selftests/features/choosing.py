@@ -367,4 +367,4 @@ def storm():
                 sock.recv(5)
 
 
-main(SET_UP)
+main()

@@ -161,4 +161,4 @@ def killed():
         wait_gone()
 
 
-main(SET_UP)
+main()

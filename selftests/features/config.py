@@ -18,8 +18,8 @@ import yaml
 from netlink_raw import Netlink, attr, attrs
 from netlink_spec import COMMAND, L, S, U, endpoint, open_netlink
 from peer import (PROXY, Failed, accept, connect, expect, expect_alive, kp,
-                  limit, listen, main, new_socket, pair, run, scaled, scene,
-                  sessions, show, stats, wait_for, wait_gone)
+                  limit, listen, main, new_socket, pair, run, run_in, scaled,
+                  scene, sessions, show, stats, wait_for, wait_gone)
 
 KO = os.environ.get("KPROXY_KO", str(pathlib.Path(__file__).parents[2] /
                                      "module" / "kproxy.ko"))
@@ -65,7 +65,7 @@ def refused(text, pattern, status=2):
 
 def listening():
     """Address: inode of the socket, of all that listens in the proxy."""
-    out = run("ip", "netns", "exec", PROXY, "ss", "-Hltne").stdout
+    out = run_in(PROXY, "ss", "-Hltne").stdout
     return {line.split()[3]: re.search(r"ino:(\d+)", line)[1]
             for line in out.splitlines()}
 
@@ -590,7 +590,7 @@ listeners:
 
 def buffers():
     """The options of listening sockets, from ss."""
-    out = run("ip", "netns", "exec", PROXY, "ss", "-Hltnm").stdout
+    out = run_in(PROXY, "ss", "-Hltnm").stdout
     return {line.split()[3]: re.search(r"rb(\d+)", line)[1]
             for line in out.replace("\n\t", " ").splitlines()}
 

@@ -168,4 +168,4 @@ def migration():
             check_block(kind, text)
 
 
-main(SET_UP)
+main()

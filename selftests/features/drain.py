@@ -11,8 +11,8 @@ import time
 
 from peer import (BACK, PROXY, QUICK, TRACING, Failed, accept, close_all,
                   connect, expect, expect_alive, expect_between, expect_reset,
-                  idle_sessions, kp, limit, listen, main, pair, run, scene,
-                  sessions, show, stats, wait_for)
+                  idle_sessions, kp, limit, listen, main, pair, run, run_in,
+                  scene, sessions, show, stats, wait_for)
 
 SET_UP = """
 load
@@ -128,7 +128,7 @@ def service_stop():
     ends = open_sessions(4) + [pair()]
     kp("listener del second")
     begun = time.monotonic()
-    run("ip", "netns", "exec", PROXY, SCRIPT, "2s")
+    run_in(PROXY, SCRIPT, "2s")
     expect_between(time.monotonic() - begun, 2, 4 + limit(5),
                    "seconds that it took")
     expect(show("listener show"), [], "listeners left")
@@ -136,8 +136,8 @@ def service_stop():
         for sock in pair_:
             expect_reset(sock, "an end")
     kp("listener add web 10.1.0.1:8000,[fd01::1]:8000 upstream app")
-    expect(run("ip", "netns", "exec", PROXY, SCRIPT, "2",
-               check=False).returncode, 1, "status of a time without a unit")
+    expect(run_in(PROXY, SCRIPT, "2",
+                  check=False).returncode, 1, "status of a time without a unit")
 
 
 @contextlib.contextmanager
@@ -201,4 +201,4 @@ def gone():
     close_all()
 
 
-main(SET_UP)
+main()

@@ -21,7 +21,7 @@ import urllib.parse
 
 from peer import (PROXY, QUICK, EchoServer, Skipped, connect, expect,
                   expect_between, kp, limit, main, pair, read_exactly, run,
-                  scene, show, stats, wait_for, wait_gone)
+                  run_in, scene, show, stats, wait_for, wait_gone)
 
 # The exporter listens where it is started, which is not the proxy's namespace.
 SET_UP = """
@@ -198,9 +198,9 @@ def who():
 
     def status(*words):
         with in_proxy(*words, at=at):
-            out = run("ip", "netns", "exec", PROXY, "curl", "-s", "-o",
-                      "/dev/null", "-w", "%{http_code}",
-                      f"http://{at[0]}:{at[1]}/api/v1/sessions")
+            out = run_in(PROXY, "curl", "-s", "-o",
+                         "/dev/null", "-w", "%{http_code}",
+                         f"http://{at[0]}:{at[1]}/api/v1/sessions")
             return out.stdout
 
     expect(status("10.1.0.1:9816"), "403", "another address")
@@ -518,4 +518,4 @@ def page():
             expect(word in done.stdout, True, f"{word} in the page")
 
 
-main(SET_UP)
+main()

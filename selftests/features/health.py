@@ -299,4 +299,4 @@ def storm():
     wait_gone()
 
 
-main(SET_UP)
+main()

@@ -265,12 +265,13 @@ def story():
 
 @scene("a large backlog of small packets is moved in more than one run")
 def bounded_runs():
-    kp("listener set web rcvbuf 8m")
+    delay = limit(1)
+    kp(f"listener set web rcvbuf 8m connect-timeout {5 * delay}s")
     kp("upstream set app sndbuf 8m")
     large, small, count = 1 * MB, 600, 3000
     total = large + small * count
     stream, listener = Stream(1), listen(rcvbuf=16 * MB)
-    with netem(SERVER, "eth0", "delay", f"{limit(1000)}ms"), traced() as told:
+    with netem(SERVER, "eth0", "delay", f"{delay}s"), traced() as told:
         client = connect(nodelay=True, sndbuf=16 * MB)
         # These open the window for single packets.
         client.sendall(stream.take(large))
@@ -288,7 +289,7 @@ def bounded_runs():
     for sock in client, server, listener:
         sock.close()
     wait_gone()
-    kp("listener set web rcvbuf default")
+    kp("listener set web rcvbuf default connect-timeout 5s")
     kp("upstream set app sndbuf default")
 
 

@@ -147,4 +147,4 @@ def mixed():
                 sock.close()
 
 
-main(SET_UP)
+main()

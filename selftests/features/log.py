@@ -24,7 +24,7 @@ from netlink_spec import COMMAND, open_netlink
 from peer import (BACK, BACK6, KB, PROXY, EchoServer, Failed, Skipped, connect,
                   expect, expect_alive, expect_between, expect_eof,
                   expect_reset, knock, kp, limit, main, pair, read_exactly,
-                  reset, run, scene, wait_acked, wait_for, wait_gone)
+                  reset, run, run_in, scene, wait_acked, wait_for, wait_gone)
 
 FRONT6 = ("fd01::1", 8010)
 
@@ -369,8 +369,7 @@ def private():
     nobody = ("setpriv", "--reuid", "65534", "--regid", "65534",
               "--clear-groups")
     for user in nobody, ("unshare", "--user", "--map-root-user"):
-        done = run("ip", "netns", "exec", PROXY, *user, "kproxy", "log",
-                   check=False)
+        done = run_in(PROXY, *user, "kproxy", "log", check=False)
         expect(done.returncode, 2, f"status as {user[0]}")
         if not done.stderr.startswith("kproxy: log: operation not permitted"):
             raise Failed(f"it says: {done.stderr}")

@@ -293,4 +293,4 @@ def openmetrics():
         expect(done.returncode, 0, f"promtool says {done.stderr}")
 
 
-main(SET_UP)
+main()

@@ -219,4 +219,4 @@ def nginx():
     there_and_back("nginx", NGINX, [], "nginx", "-c")
 
 
-main(SET_UP)
+main()

@@ -14,7 +14,8 @@ import time
 
 from peer import (BACK, FRONT, PROXY, Failed, Threads, expect, expect_alive,
                   expect_between, expect_eof, expect_reset, knock, kp, limit,
-                  main, pair, reset, run, scene, sessions, wait_for, wait_gone)
+                  main, pair, reset, run_in, scene, sessions, wait_for,
+                  wait_gone)
 
 SET_UP = """
 load
@@ -273,9 +274,9 @@ def text():
 
 @scene("a user who may not list sessions gets no events of them")
 def privilege():
-    done = run("ip", "netns", "exec", PROXY, "setpriv", "--reuid", "65534",
-               "--regid", "65534", "--clear-groups", "kproxy", "monitor",
-               check=False)
+    done = run_in(PROXY, "setpriv", "--reuid", "65534",
+                  "--regid", "65534", "--clear-groups", "kproxy", "monitor",
+                  check=False)
     expect(done.returncode, 2, "status")
     if "group session" not in done.stderr:
         raise Failed(f"it says: {done.stderr}")
@@ -329,4 +330,4 @@ def overrun():
                      f"says: {errors}")
 
 
-main(SET_UP)
+main()

@@ -15,8 +15,8 @@ from netlink_raw import (ACK, CTRL_GETPOLICY, DUMP, DUMP_INTERRUPTED,
 from netlink_spec import (ATTR, COMMAND, CONSTANT, HEADERS, OPERATIONS, SETS,
                           SPEC, WIDTH, E, L, R, S, U, bounds, constant,
                           endpoint, open_netlink, requested)
-from peer import (PROXY, Failed, expect, expect_alive, expect_between, kp,
-                  main, pair, run, scene, sessions, show, wait_gone)
+from peer import (PROXY, Failed, expect, expect_alive, expect_between, kp, main,
+                  pair, run, run_in, scene, sessions, show, wait_gone)
 
 SET_UP = """
 load
@@ -181,7 +181,7 @@ def replies():
     kp("route add web sni a.example alpn h2 from 10.0.0.0/8 port 1 "
        "upstream app")
     # Nor about dead addresses.
-    run("ip", "netns", "exec", PROXY, "ss", "-K", "-tln", "src", "[fd01::1]")
+    run_in(PROXY, "ss", "-K", "-tln", "src", "[fd01::1]")
     nl = open_netlink()
     for op in OPERATIONS:
         reply = op.get("dump", {}).get("reply")
@@ -763,4 +763,4 @@ def afterwards():
     expect_alive(*pair())
 
 
-main(SET_UP)
+main()

@@ -216,4 +216,4 @@ def terminal():
         process.wait()
 
 
-main(SET_UP)
+main()

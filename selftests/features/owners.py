@@ -12,8 +12,8 @@ import bpf
 from peer import (BACK, CLIENT, FRONT, FRONT6, KB, PROXY, SERVER, Failed,
                   Threads, accept, both_ways, connect, expect, expect_alive,
                   expect_reset, keep, kp, limit, listen, main, netns, pair,
-                  read_exactly, run, say, scaled, scene, servers, show, stats,
-                  wait_for, wait_gone)
+                  read_exactly, run_in, say, scaled, scene, servers, show,
+                  stats, wait_for, wait_gone)
 
 SET_UP = """
 load
@@ -267,8 +267,7 @@ def moved():
 @scene("sockets that are destroyed while a program takes them")
 def destroyed():
     def kill(*words):
-        run("ip", "netns", "exec", PROXY, "ss", "-K", "-tn", *words,
-            check=False)
+        run_in(PROXY, "ss", "-K", "-tn", *words, check=False)
 
     with looker() as taken, taker(bpf.PASSIVE, bpf.ACTIVE):
         kp("listener set web maxconn 1")
@@ -343,4 +342,4 @@ def after():
     serve_all()
 
 
-main(SET_UP)
+main()

@@ -519,4 +519,4 @@ def services():
         kp("config apply -", text=BASE)
 
 
-main(SET_UP)
+main()

@@ -18,9 +18,9 @@ import time
 from peer import (BACK, CLIENT, FRONT, FRONT6, PROXY, Failed, Threads, accept,
                   both_ways, close_all, connect, expect, expect_alive,
                   expect_between, expect_eof, expect_reset, knock, kp, limit,
-                  listen, main, read_all, read_exactly, reset, run, scaled,
-                  scene, sessions, show, stats, wait_acked, wait_for,
-                  wait_gone, written)
+                  listen, main, read_all, read_exactly, reset, run_in, scaled,
+                  scene, sessions, show, stats, wait_acked, wait_for, wait_gone,
+                  written)
 
 SET_UP = r"""
 load
@@ -514,13 +514,13 @@ def programs():
         for name, upstream in (("www.example.com", "exact"),
                                ("a.example.com", "wild"),
                                ("a.example.org", "app")):
-            out = run("ip", "netns", "exec", CLIENT, "openssl", "s_client",
-                      "-quiet", "-connect", "10.1.0.1:8000", "-servername",
-                      name, check=False).stdout
+            out = run_in(CLIENT, "openssl", "s_client",
+                         "-quiet", "-connect", "10.1.0.1:8000", "-servername",
+                         name, check=False).stdout
             expect(out, f"this is {upstream}", f"openssl for {name}")
-        out = run("ip", "netns", "exec", CLIENT, "openssl", "s_client",
-                  "-quiet", "-connect", "10.1.0.1:8000", "-noservername",
-                  check=False).stdout
+        out = run_in(CLIENT, "openssl", "s_client",
+                     "-quiet", "-connect", "10.1.0.1:8000", "-noservername",
+                     check=False).stdout
         expect(out, "this is app", "openssl without a name")
         for listener in listeners.values():
             listener.shutdown(socket.SHUT_RDWR)

@@ -469,4 +469,4 @@ def teardown():
     wait_gone()
 
 
-main(SET_UP)
+main()

@@ -11,9 +11,9 @@ import time
 from peer import (BACK, BACK6, CLIENT, FRONT, FRONT6, KB, MB, PROXY, SERVER,
                   SLOW, Failed, Stream, Threads, accept, connect, expect,
                   expect_alive, expect_between, expect_eof, fill_quickly, knock,
-                  kp, limit, listen, main, netem, netns,
-                  new_socket, pair, read_exactly, receive_stream, reset, run,
-                  say, scaled, scene, send_for_reset, send_stream, sessions, show, sysctl,
+                  kp, limit, listen, main, netem, netns, new_socket, pair,
+                  read_exactly, receive_stream, reset, run, run_in, say, scaled,
+                  scene, send_for_reset, send_stream, sessions, show, sysctl,
                   wait_acked, wait_for, wait_gone)
 
 SIDES = ("listener set web", "upstream set app")
@@ -39,8 +39,8 @@ def options(side, words):
 
 def sockets_of(side):
     """The live sockets of one side, from ss."""
-    return run("ip", "netns", "exec", PROXY, "ss", "-HOtnimoe", "--tos",
-               "state", "established", FILTERS[side]).stdout.splitlines()
+    return run_in(PROXY, "ss", "-HOtnimoe", "--tos",
+                  "state", "established", FILTERS[side]).stdout.splitlines()
 
 
 def settled(side, count=1):
@@ -70,7 +70,7 @@ def number(line, pattern):
 
 
 def counter(ns, name):
-    out = run("ip", "netns", "exec", ns, "nstat", "-asz", name).stdout
+    out = run_in(ns, "nstat", "-asz", name).stdout
     return int(re.search(rf"^{name}\s+(\d+)", out, re.M).group(1))
 
 

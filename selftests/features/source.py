@@ -249,4 +249,4 @@ def unreachable():
     wait_gone()
 
 
-main(SET_UP)
+main()

@@ -13,7 +13,7 @@ import time
 from peer import (CLIENT, FRONT, KB, PROXY, QUICK, SERVER, Failed, Stream,
                   accept, connect, expect, expect_alive, expect_between,
                   expect_eof, expect_reset, kp, limit, listen, main, netem,
-                  new_socket, pair, read_exactly, read_until_reset, run, say,
+                  new_socket, pair, read_exactly, read_until_reset, run_in, say,
                   scaled, scene, sessions, wait_acked, wait_for, wait_gone)
 
 SET_UP = """
@@ -287,8 +287,7 @@ def maxconn_change():
 
 def queue():
     """Waiting clients and their limit, from the kernel."""
-    line = run("ip", "netns", "exec", PROXY, "ss", "-Hltn",
-               "src 10.1.0.1:8000").stdout.split()
+    line = run_in(PROXY, "ss", "-Hltn", "src 10.1.0.1:8000").stdout.split()
     return int(line[1]), int(line[2])
 
 
@@ -441,4 +440,4 @@ def together():
                 expect_reset(sock, "an end")
 
 
-main(SET_UP)
+main()

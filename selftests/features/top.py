@@ -262,4 +262,4 @@ def refused():
                f"{words}: {done.stderr}")
 
 
-main(SET_UP)
+main()

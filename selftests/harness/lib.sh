@@ -34,8 +34,9 @@ top=$(cd "$harness/../.." && pwd)
 here=$(cd "$(dirname "$test_file")" && pwd)
 test_name=$(basename "${test_file%.*}")
 ko=${KPROXY_KO:-$top/module/kproxy.ko}
-# For the tests' Python halves.
-export PYTHONPATH=$harness
+# For the tests' Python halves. Without -S, Python would also run what packages want
+# to have run at each start.
+export PYTHONPATH=$harness:/usr/lib/python3/dist-packages
 export SCALE=${SCALE:-1} PATIENCE=${PATIENCE:-1}
 tmp=$(mktemp -d)
 # The tests' Python halves have both ends of many sessions open.
@@ -153,7 +154,7 @@ scenes() {
 		*) other+=("$line") ;;
 		esac
 	done < <(timeout -k 5 "$((${LIMIT:-300} * PATIENCE))" \
-		python3 "$here/$test_name.py" "$@" 2>&1 || echo "status $?")
+		python3 -S "$here/$test_name.py" "$@" 2>&1 || echo "status $?")
 	while ((results < want)); do
 		not_ok "a scene did not finish"
 	done
@@ -315,16 +316,17 @@ stat() { # COUNTER
 
 # The network
 
+# "ip netns exec" would also mount /sys, as "start" does.
 client() {
-	ip netns exec kp-client "$@"
+	nsenter --net=/run/netns/kp-client "$@"
 }
 
 proxy() {
-	ip netns exec kp-proxy "$@"
+	nsenter --net=/run/netns/kp-proxy "$@"
 }
 
 server() {
-	ip netns exec kp-server "$@"
+	nsenter --net=/run/netns/kp-server "$@"
 }
 
 add_netns() {

@@ -13,8 +13,8 @@ A test has its scenes in NAME.py: functions with a sentence above,
         ...
 
 run by main() in this order. A scene that returns has passed; one that raises
-has failed, and its exception says why. What has to be set up is a piece of bash
-in NAME.py, main(SET_UP), in the words of lib.sh; "play NAME.py" runs both. A test
+has failed, and its exception says why. What has to be set up is SET_UP, a string
+of several lines of bash in the words of lib.sh; "play NAME.py" runs both. A test
 that does more has a NAME.sh, which calls "scenes N".
 """
 
@@ -113,15 +113,18 @@ def shorten(value):
 
 
 def wait_for(condition, what, seconds=10):
-    """Wait until the condition is true; returns its value."""
+    """Wait until the condition is true; returns its value. To look takes a third of
+    a processor's time at most."""
     end = time.monotonic() + limit(seconds)
     while True:
+        begun = time.monotonic()
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        looked = time.monotonic()
+        if looked > end:
             raise Failed(f"waited in vain until {what}")
-        time.sleep(0.02)
+        time.sleep(max(0.01, min(2 * (looked - begun), 0.3)))
 
 
 # Namespaces, the command
@@ -149,6 +152,12 @@ def run(*words, check=True, text=None):
     return done
 
 
+def run_in(ns, *words, check=True, text=None):
+    """The same in a network namespace. "ip netns exec" would also mount /sys."""
+    with netns(ns):
+        return run(*words, check=check, text=text)
+
+
 def kp(command, check=True, text=None):
     """Run one command; the text is its input."""
     return run("kproxy", "-n", PROXY, *command.split(), check=check,
@@ -169,8 +178,7 @@ def stats():
 
 
 def tc(ns, device, *words):
-    run("ip", "netns", "exec", ns, "tc", "qdisc", "replace", "dev", device,
-        "root", *words)
+    run("tc", "-n", ns, "qdisc", "replace", "dev", device, "root", *words)
 
 
 @contextlib.contextmanager
@@ -180,8 +188,7 @@ def netem(ns, device, *words):
     try:
         yield
     finally:
-        run("ip", "netns", "exec", ns, "tc", "qdisc", "del", "dev", device,
-            "root")
+        run("tc", "-n", ns, "qdisc", "del", "dev", device, "root")
 
 
 @contextlib.contextmanager
@@ -190,14 +197,15 @@ def sysctl(ns, **values):
     old = {}
     try:
         for key, value in values.items():
-            key = key.replace("__", ".")
-            old[key] = run("ip", "netns", "exec", ns, "sysctl", "-n",
-                           key).stdout.strip()
-            run("ip", "netns", "exec", ns, "sysctl", "-qw", f"{key}={value}")
+            path = pathlib.Path("/proc/sys", key.replace("__", "/"))
+            with netns(ns):
+                old[path] = path.read_text()
+                path.write_text(str(value))
         yield
     finally:
-        for key, value in old.items():
-            run("ip", "netns", "exec", ns, "sysctl", "-qw", f"{key}={value}")
+        for path, value in old.items():
+            with netns(ns):
+                path.write_text(value)
 
 
 TRACING = pathlib.Path("/sys/kernel/tracing")
@@ -412,7 +420,7 @@ def unreachable(address):
 
 def tcp_sockets(ns=PROXY):
     """Live sockets: not listening, not in TIME-WAIT."""
-    out = run("ip", "netns", "exec", ns, "ss", "-Htan").stdout
+    out = run_in(ns, "ss", "-Htan").stdout
     return [line for line in out.splitlines()
             if line.split()[0] not in ("LISTEN", "TIME-WAIT")]
 
@@ -770,12 +778,9 @@ def play(sentence, function):
             kp(f"session kill client {family}", check=False)
 
 
-def main(set_up=None):
+def main():
     """Run all scenes, or those whose functions are named."""
     wanted = sys.argv[1:]
-    if set_up and wanted == ["--set-up"]:
-        print(len(_scenes), set_up, sep="\n")
-        return
     random.seed(int(os.environ.get("SEED") or 1))
     for sentence, function in _scenes:
         if not wanted or function.__name__ in wanted:

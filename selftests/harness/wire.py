@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 
-from peer import SERVER, netns, run
+from peer import SERVER, netns, run, run_in
 
 TUNSETIFF = 0x400454ca
 IFF_TUN, IFF_NO_PI = 1, 0x1000
@@ -155,8 +155,7 @@ class Wire:
                         struct.pack("16sH", b"wire", IFF_TUN | IFF_NO_PI))
         run("ip", "-n", SERVER, "addr", "add", "10.9.255.254/16", "dev", "wire")
         run("ip", "-n", SERVER, "link", "set", "wire", "up")
-        run("ip", "netns", "exec", SERVER, "sysctl", "-qw",
-            "net.ipv4.ip_forward=1")
+        run_in(SERVER, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         self.lock = threading.Lock()
         self.reset()
 

@@ -12,7 +12,7 @@ import time
 from peer import (BACK6, CLIENT, FRONT6, KB, MB, PROXY, SERVER, EchoServer,
                   Failed, Stream, Threads, accept, both_ways, connect, expect,
                   expect_alive, expect_eof, kp, limit, listen, main, netem,
-                  pair, read_exactly, receive_stream, run, scaled, scene,
+                  pair, read_exactly, receive_stream, run_in, scaled, scene,
                   sessions, show, stats, wait_for, wait_gone)
 
 SET_UP = """
@@ -172,7 +172,7 @@ def small_reader():
 def links(words):
     for ns, device in ((CLIENT, "eth0"), (PROXY, "front"), (PROXY, "back"),
                        (SERVER, "eth0")):
-        run("ip", "netns", "exec", ns, "ethtool", "-K", device, *words)
+        run_in(ns, "ethtool", "-K", device, *words)
 
 
 @scene("segments of one packet each (no segmentation offload)")
@@ -311,4 +311,4 @@ def no_cork():
     wait_for(lambda: sessions()[0]["server_tcp"]["sndq"] == 0, "all is sent")
 
 
-main(SET_UP)
+main()

@@ -301,4 +301,4 @@ def slow_end():
     wait_gone()
 
 
-main(SET_UP)
+main()

@@ -11,8 +11,8 @@ import time
 
 import peer
 from peer import (KB, MB, PROXY, Failed, Stream, Threads, both_ways, expect,
-                  expect_alive, expect_between, expect_eof, fill_quickly,
-                  limit, main, pair, receive_stream, reset, run, scaled, scene,
+                  expect_alive, expect_between, expect_eof, fill_quickly, limit,
+                  main, pair, receive_stream, reset, run_in, scaled, scene,
                   sessions, sysctl, unread, unsent, wait_for, wait_gone)
 
 SET_UP = r"""
@@ -66,7 +66,7 @@ def in_proxy(session, source):
 
 def charged():
     """Bytes of memory that are charged to the proxy's sockets."""
-    out = run("ip", "netns", "exec", PROXY, "ss", "-Htnm").stdout
+    out = run_in(PROXY, "ss", "-Htnm").stdout
     return sum(int(n) for n in re.findall(r"skmem:\(r(\d+)", out) +
                re.findall(r"skmem:.*?,w(\d+)", out))
 
@@ -209,4 +209,4 @@ def small_proxy():
     wait_gone()
 
 
-main(SET_UP)
+main()

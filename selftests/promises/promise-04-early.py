@@ -188,4 +188,4 @@ def crowd():
     wait_gone()
 
 
-main(SET_UP)
+main()

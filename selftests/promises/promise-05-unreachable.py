@@ -214,4 +214,4 @@ def afterwards():
     expect_alive(client, server)
 
 
-main(SET_UP)
+main()

@@ -9,10 +9,10 @@ import re
 import socket
 import time
 
-from peer import (FRONT, KB, PROXY, EchoServer, Failed, Stream, accept,
-                  connect, expect, expect_alive, expect_between, expect_eof,
+from peer import (FRONT, KB, PROXY, EchoServer, Failed, Stream, accept, connect,
+                  expect, expect_alive, expect_between, expect_eof,
                   expect_reset, fill_quickly, kp, limit, listen, main, pair,
-                  read_exactly, read_until_reset, reset, run, scaled, scene,
+                  read_exactly, read_until_reset, reset, run_in, scaled, scene,
                   sessions, show, tcp_sockets, wait_for, wait_gone)
 
 SET_UP = """
@@ -34,8 +34,7 @@ def expect_pool_whole():
 def tcp_count():
     """TCP sockets of all kinds in the proxy's namespace."""
 
-    out = run("ip", "netns", "exec", PROXY, "cat",
-              "/proc/net/sockstat").stdout
+    out = run_in(PROXY, "cat", "/proc/net/sockstat").stdout
     return int(re.search(r"^TCP: inuse (\d+)", out, re.M).group(1))
 
 
@@ -299,4 +298,4 @@ def deleted():
     expect_pool_whole()
 
 
-main(SET_UP)
+main()

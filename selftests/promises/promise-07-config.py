@@ -353,4 +353,4 @@ def switch():
     kp("upstream del other")
 
 
-main(SET_UP)
+main()

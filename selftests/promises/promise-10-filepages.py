@@ -15,8 +15,8 @@ import tempfile
 
 from peer import (BACK, KB, MB, PROXY, SERVER, SLOW, Failed, Skipped, Threads,
                   accept, connect, expect, limit, listen, main, pair, read_all,
-                  read_exactly, run, say, scaled, scene, sessions, wait_for,
-                  wait_gone)
+                  read_exactly, run, run_in, say, scaled, scene, sessions,
+                  wait_for, wait_gone)
 
 SIZE = scaled(8 * MB, 256 * KB)
 
@@ -257,7 +257,7 @@ def taken_for_esp(session):
              "spi", hex(int(port) << 16 | BACK[1]))
 
     def server(*command):
-        return run("ip", "netns", "exec", SERVER, *command).stdout
+        return run_in(SERVER, *command).stdout
 
     def packets():
         out = server("ip", "-s", "xfrm", "state", "get", *words)

@@ -25,7 +25,7 @@ from netlink_spec import (ATTR, COMMAND, CONSTANT, L, R, S, U, endpoint,
                           open_netlink)
 from peer import (CLIENT, FRONT, PROXY, QUICK, SERVER, Failed, accept, connect,
                   expect, idle_sessions, kp, limit, listen, main, netns, pair,
-                  run, scene, sessions, show, stats, wait_for)
+                  run_in, scene, sessions, show, stats, wait_for)
 
 SET_UP = """
 load
@@ -451,10 +451,8 @@ def many_sessions(count):
     resource.setrlimit(resource.RLIMIT_NOFILE, (count + 10000, count + 10000))
     shares = 1 + count // 50000
     for ns in CLIENT, PROXY:
-        run("ip", "netns", "exec", ns, "sysctl", "-qw",
-            "net.ipv4.ip_local_port_range=2048 65000")
-    run("ip", "netns", "exec", SERVER, "sysctl", "-qw",
-        f"net.core.somaxconn={count + 4096}")
+        run_in(ns, "sysctl", "-qw", "net.ipv4.ip_local_port_range=2048 65000")
+    run_in(SERVER, "sysctl", "-qw", f"net.core.somaxconn={count + 4096}")
     listen(backlog=count + 4096)
     for n in range(1, shares):
         listen(("10.2.0.2", 9030 + n), backlog=count + 4096)
@@ -673,4 +671,4 @@ def overshoot():
     expect(set(counts), {1}, "sessions at the same time")
 
 
-main(SET_UP)
+main()

@@ -181,4 +181,4 @@ def connect_or_time_out():
     kp("upstream del app")
 
 
-main(SET_UP)
+main()

@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 from peer import (FRONT, FRONT6, PROXY, Failed, connect, expect, expect_alive,
-                  expect_reset, kp, limit, main, pair, run, scene, show,
+                  expect_reset, kp, limit, main, pair, run, run_in, scene, show,
                   wait_for, wait_gone)
 
 BOTH = ["10.1.0.1:8000", "[fd01::1]:8000"]
@@ -30,7 +30,7 @@ def apply(text, *options):
 
 
 def destroy(*words):
-    out = run("ip", "netns", "exec", PROXY, "ss", "-K", "-Htln", *words).stdout
+    out = run_in(PROXY, "ss", "-K", "-Htln", *words).stdout
     if not out:
         raise Failed("ss has destroyed nothing")
 
@@ -41,7 +41,7 @@ def dead(name="web"):
 
 def cookies():
     """The kernel's names of the sockets that listen, by address."""
-    out = run("ip", "netns", "exec", PROXY, "ss", "-Htlne").stdout
+    out = run_in(PROXY, "ss", "-Htlne").stdout
     return {line.split()[3]:
             next(word for word in line.split() if word.startswith("sk:"))
             for line in out.splitlines()}
@@ -172,7 +172,7 @@ def option():
     expect(dead(), BOTH[:1], "dead addresses")
     expect_closed()
     expect_served(FRONT6)
-    queue = run("ip", "netns", "exec", PROXY, "ss", "-Htln").stdout.split()[2]
+    queue = run_in(PROXY, "ss", "-Htln").stdout.split()[2]
     expect(queue, "77", "the other's backlog")
     saved = kp("config save").stdout
     if "dead" in saved:

@@ -12,8 +12,8 @@ import time
 from peer import (BACK, CLIENT, FRONT, PROXY, EchoServer, Failed, accept,
                   connect, expect, expect_alive, expect_between, expect_reset,
                   knock, kp, limit, listen, main, netns, new_socket, pair,
-                  read_exactly, reset, run, say, scaled, scene, sessions, show,
-                  sysctl, tcp_sockets, wait_for, wait_gone)
+                  read_exactly, reset, run_in, say, scaled, scene, sessions,
+                  show, sysctl, tcp_sockets, wait_for, wait_gone)
 
 
 def listener_stats(name="web"):
@@ -23,7 +23,7 @@ def listener_stats(name="web"):
 
 def tcp_counter(name):
     """One of the proxy's own, of TCP."""
-    out = run("ip", "netns", "exec", PROXY, "cat", "/proc/net/netstat").stdout
+    out = run_in(PROXY, "cat", "/proc/net/netstat").stdout
     names, values = (line.split() for line in out.splitlines()[:2])
     return int(values[names.index(name)])
 
@@ -138,8 +138,8 @@ def beyond_backlog():
                  tcp_counter("ListenDrops") > overflows,
                  "TCP turns clients away")
         expect(listener_stats()["sessions"], most, "sessions")
-        queued = run("ip", "netns", "exec", PROXY, "ss", "-Hltn",
-                     f"src {FRONT[0]}:{FRONT[1]}").stdout.split()[1]
+        queued = run_in(PROXY, "ss", "-Hltn",
+                        f"src {FRONT[0]}:{FRONT[1]}").stdout.split()[1]
         expect_between(int(queued), 1, waiting + 1, "clients in the backlog")
         expect(listener_stats()["refused"], 0, "refused")
         # A client that leaves makes room for one that waits.

@@ -265,4 +265,4 @@ def typed():
     expect("\\x1b[31mowned\\x0a" in done.stderr, True, f"{done.stderr!r}")
 
 
-main(SET_UP)
+main()

@@ -613,4 +613,4 @@ def afterwards():
     expect_alive(*pair())
 
 
-main(SET_UP)
+main()

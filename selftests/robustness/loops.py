@@ -194,4 +194,4 @@ def others():
     wait_gone()
 
 
-main(SET_UP)
+main()

@@ -11,8 +11,8 @@ from peer import (BACK, CLIENT, FRONT, KB, MB, PROXY, SERVER, SLOW, Failed,
                   Stream, Threads, accept, both_ways, close_all, connect,
                   expect, expect_alive, expect_between, expect_reset,
                   fill_quickly, knock, kp, listen, main, netem, pair, run,
-                  scaled, scene, sessions, stats, sysctl, wait_acked, wait_for,
-                  wait_gone)
+                  run_in, scaled, scene, sessions, stats, sysctl, wait_acked,
+                  wait_for, wait_gone)
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
@@ -62,7 +62,7 @@ def allocated(port=0):
     """Bytes that TCP has for the proxy's sockets, or those of a port."""
     ours = {session["source"] for session in sessions()
             if session["local"].endswith(f":{port}")}
-    out = run("ip", "netns", "exec", PROXY, "ss", "-Htnm").stdout
+    out = run_in(PROXY, "ss", "-Htnm").stdout
     total = 0
     for head, memory in re.findall(r"^(\S.*)\n\s+skmem:\((.*)\)", out, re.M):
         local = head.split()[3]

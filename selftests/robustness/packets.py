@@ -14,7 +14,7 @@ import sys
 
 from peer import (BACK6, CLIENT, FRONT6, KB, MB, PROXY, SERVER, Failed, Stream,
                   both_ways, expect_between, fill_quickly, kp, main, pair,
-                  receive_stream, run, say, scaled, scene, show, sysctl,
+                  receive_stream, run, run_in, say, scaled, scene, show, sysctl,
                   wait_gone)
 
 BPF = sys.argv.pop(1)
@@ -43,7 +43,7 @@ def offload(**settings):
         words = [word for name, value in settings.items()
                  for word in (name, "on" if value == on else "off")]
         for ns, device in LINKS:
-            run("ip", "netns", "exec", ns, "ethtool", "-K", device, *words)
+            run_in(ns, "ethtool", "-K", device, *words)
 
     switch(True)
     try:
@@ -53,7 +53,7 @@ def offload(**settings):
 
 
 def counter(ns, device, name):
-    out = run("ip", "netns", "exec", ns, "ethtool", "-S", device).stdout
+    out = run_in(ns, "ethtool", "-S", device).stdout
     return sum(int(n) for n in re.findall(rf"{name}: (\d+)", out))
 
 
@@ -62,8 +62,7 @@ def large_packets():
     """A function that returns how many packets of more than 64 KB the proxy has
     received."""
     def nft(text):
-        return run("ip", "netns", "exec", PROXY, "nft", "-f", "-",
-                   text=text).stdout
+        return run_in(PROXY, "nft", "-f", "-", text=text).stdout
 
     nft("table ip6 large { chain in { type filter hook prerouting priority 0; "
         "meta length > 66000 counter; }; }")

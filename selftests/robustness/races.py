@@ -27,7 +27,7 @@ import traceback
 from netlink_raw import DUMP, REQUEST, Netlink, attr
 from netlink_spec import ATTR, COMMAND, SETS
 from peer import (CLIENT, KB, PROXY, SERVER, Failed, diagnose, limit, netns,
-                  run, say, wait_for)
+                  run, run_in, say, wait_for)
 from wire import Wire
 
 DEBUG = pathlib.Path("/sys/kernel/debug")
@@ -1083,7 +1083,7 @@ def prepare():
     """What the proxy's namespace needs besides its cables."""
     run("ip", "-n", PROXY, "route", "add", "10.9.0.0/16", "via", "10.2.0.2")
     # Bytes in a SYN without a cookie.
-    run("ip", "netns", "exec", PROXY, "sysctl", "-qw", "net.ipv4.tcp_fastopen=5")
+    run_in(PROXY, "sysctl", "-qw", "net.ipv4.tcp_fastopen=5")
 
 
 def survey(walk):

@@ -9,7 +9,7 @@ import socket
 import time
 
 from peer import (PROXY, SERVER, expect, expect_alive, expect_reset, keep,
-                  knock, kp, limit, listen, main, netns, reset, run, scaled,
+                  knock, kp, limit, listen, main, netns, reset, run_in, scaled,
                   scene, show, sysctl, wait_for, wait_gone, written)
 
 SET_UP = """
@@ -147,8 +147,8 @@ def crossed():
     """
     peer = ("10.2.0.2", 40000)
     with server(peer):
-        run("ip", "netns", "exec", PROXY, "tc", "qdisc", "add", "dev", "back",
-            "root", "netem", "delay", f"{300 * limit(1):.0f}ms")
+        run_in(PROXY, "tc", "qdisc", "add", "dev", "back",
+               "root", "netem", "delay", f"{300 * limit(1):.0f}ms")
         try:
             with netns(SERVER):
                 there = keep(socket.socket())
@@ -156,8 +156,8 @@ def crossed():
             there.bind(peer)
             there.setblocking(False)
             client = knock()
-            wait_for(lambda: run("ip", "netns", "exec", PROXY, "ss", "-Htn",
-                                 "state", "syn-sent").stdout,
+            wait_for(lambda: run_in(PROXY, "ss", "-Htn",
+                                    "state", "syn-sent").stdout,
                      "the proxy connects")
             with contextlib.suppress(BlockingIOError):
                 there.connect(("10.2.0.1", 40000))
@@ -167,9 +167,8 @@ def crossed():
             client.close()
             there.close()
         finally:
-            run("ip", "netns", "exec", PROXY, "tc", "qdisc", "del", "dev",
-                "back", "root")
+            run_in(PROXY, "tc", "qdisc", "del", "dev", "back", "root")
     wait_gone()
 
 
-main(SET_UP)
+main()

@@ -15,7 +15,7 @@ import time
 
 from netlink_raw import attrs
 from netlink_spec import ATTR, ENUM
-from peer import KB, PATIENCE, PROXY, diagnose, run, say
+from peer import KB, PATIENCE, PROXY, diagnose, run_in, say
 from races import DOWN, DRAIN, POINTS, SENDS, UP, Control, write
 
 SERVERS = [(f"10.2.0.{n}", 9000 + m) for m in (0, 1) for n in (2, 3, 4)]
@@ -173,9 +173,9 @@ class Chaos:
         words = random.choice((
             f"sport = :{random.choice(list(FRONTS.values()))[1]}",
             f"dport = :{random.choice(SERVERS)[1]}"))
-        run("ip", "netns", "exec", PROXY, "ss", "-K", "-Htn", "state",
-            random.choice(("established", "close-wait", "fin-wait-1",
-                           "syn-sent")), *words.split(), check=False)
+        run_in(PROXY, "ss", "-K", "-Htn", "state",
+               random.choice(("established", "close-wait", "fin-wait-1",
+                              "syn-sent")), *words.split(), check=False)
 
     def delays(self):
         if self.points:

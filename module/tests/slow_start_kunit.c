@@ -2,8 +2,8 @@
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 
-#include "../choice.h"
 #include "../server.h"
+#include "../slow-start.h"
 #include "balance_kunit.h"
 
 static void a_share_grows(struct kunit *test)
@@ -12,17 +12,17 @@ static void a_share_grows(struct kunit *test)
 	unsigned int n, last = 0, share;
 
 	for (n = 0; n < 16; n++) {
-		share = kproxy_choice_share(back, back + n * HZ, 16000);
+		share = kproxy_slow_start_share(back, back + n * HZ, 16000);
 		KUNIT_EXPECT_GE(test, share, last);
 		KUNIT_EXPECT_LE(test, share, n + 1);
 		KUNIT_EXPECT_GE(test, share, n ?: 1);
 		last = share;
 	}
-	KUNIT_EXPECT_EQ(test, kproxy_choice_share(back, back + 16 * HZ, 16000),
+	KUNIT_EXPECT_EQ(test, kproxy_slow_start_share(back, back + 16 * HZ, 16000),
 			KPROXY_SHARE_FULL);
-	KUNIT_EXPECT_EQ(test, kproxy_choice_share(0, back, 16000),
+	KUNIT_EXPECT_EQ(test, kproxy_slow_start_share(0, back, 16000),
 			KPROXY_SHARE_FULL);
-	KUNIT_EXPECT_EQ(test, kproxy_choice_share(back, back, 0),
+	KUNIT_EXPECT_EQ(test, kproxy_slow_start_share(back, back, 0),
 			KPROXY_SHARE_FULL);
 }
 
@@ -35,9 +35,10 @@ static void it_begins_with_the_least(struct kunit *test)
 	server = kunit_kzalloc(test, sizeof(*server), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, server);
 	for (i = 0; i < 3; i++) {
-		kproxy_choice_came_back(server);
-		KUNIT_EXPECT_EQ(test, 1, kproxy_choice_share(server->back, jiffies,
-							     1000000));
+		kproxy_slow_start_begin(server);
+		KUNIT_EXPECT_EQ(test, 1,
+				kproxy_slow_start_share(server->back, jiffies,
+							1000000));
 		fsleep(jiffies_to_usecs(1));
 	}
 }
@@ -74,17 +75,17 @@ static void sessions_follow_the_share(struct kunit *test)
 	}
 }
 
-static struct kunit_case choice_cases[] = {
+static struct kunit_case slow_start_cases[] = {
 	KUNIT_CASE(a_share_grows),
 	KUNIT_CASE(it_begins_with_the_least),
 	KUNIT_CASE(sessions_follow_the_share),
 	{}
 };
 
-static struct kunit_suite choice_suite = {
-	.name = "kproxy_choice",
+static struct kunit_suite slow_start_suite = {
+	.name = "kproxy_slow_start",
 	.init = balance_fixture_init,
-	.test_cases = choice_cases,
+	.test_cases = slow_start_cases,
 };
 
-kunit_test_suite(choice_suite);
+kunit_test_suite(slow_start_suite);

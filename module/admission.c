@@ -145,8 +145,8 @@ static struct kproxy_client *client_new(struct kproxy_admission *adm,
 
 /* 0 if a client may have one more session. */
 static int client_may(struct kproxy_client *client,
-		       const struct kproxy_client_limits *limits,
-		       unsigned long now)
+		      const struct kproxy_client_limits *limits,
+		      unsigned long now)
 {
 	if (limits->maxconn && client->sessions >= limits->maxconn)
 		return -EUSERS;

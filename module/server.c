@@ -162,6 +162,7 @@ kproxy_server_options(const struct kproxy_server *server,
 void kproxy_server_get_name(const struct kproxy_server *server,
 			    char name[KPROXY_NAME_MAX + 1])
 {
+	/* Whoever changes it may be in the middle of that. */
 	data_race(memcpy(name, server->options.name, KPROXY_NAME_MAX));
 	name[KPROXY_NAME_MAX] = '\0';
 }

@@ -61,7 +61,7 @@
 #include "session-event.h"
 #include "upstream.h"
 
-/* At most 4 MiB per CPU. */
+/* At most 9.2 MiB per CPU. */
 #define RECORDS_MAX 16384
 
 static unsigned int log_records = 256;

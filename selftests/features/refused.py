@@ -374,4 +374,4 @@ def separate():
     kp("listener del other kill")
 
 
-main(SET_UP)
+main()

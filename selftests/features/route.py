@@ -888,4 +888,4 @@ def no_names():
     wait_gone()
 
 
-main(SET_UP)
+main()

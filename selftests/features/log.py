@@ -191,6 +191,8 @@ def wraps():
         client.close()
     echo.close()
     wait_gone()
+    # A session leaves the list before its record is written.
+    wait_for(lambda: log()[-1]["bytes_in"] == count, "the last is written")
     rows = log()
     expect_between(len(rows), 64, 64 * os.cpu_count(), "records")
     expect(rows[-1]["bytes_in"], count, "bytes of the last")

@@ -143,15 +143,16 @@ static struct kproxy_client *client_new(struct kproxy_admission *adm,
 	return client;
 }
 
-/* Whether a client may have one more session. */
-static bool client_may(struct kproxy_client *client,
-		       const struct kproxy_client_limits *limits,
-		       unsigned long now)
+/* 0 if a client may have one more session. */
+static int client_may(struct kproxy_client *client,
+		      const struct kproxy_client_limits *limits,
+		      unsigned long now)
 {
 	if (limits->maxconn && client->sessions >= limits->maxconn)
-		return false;
-	return !limits->rate ||
-	       !kproxy_rate_take(&client->rate, limits->rate, now);
+		return -EUSERS;
+	if (limits->rate && kproxy_rate_take(&client->rate, limits->rate, now))
+		return -EDQUOT;
+	return 0;
 }
 
 static struct kproxy_client *
@@ -160,6 +161,7 @@ client_enter(struct kproxy_admission *adm, const struct client_key *key,
 {
 	struct kproxy_client *client;
 	bool known;
+	int err;
 
 	client = rhashtable_lookup_fast(&adm->clients, key, client_params);
 	known = client;
@@ -168,8 +170,9 @@ client_enter(struct kproxy_admission *adm, const struct client_key *key,
 	if (!client)
 		return ERR_PTR(-ENOMEM);
 	/* A new client is within any limit. */
-	if (!client_may(client, limits, now))
-		return ERR_PTR(-EDQUOT);
+	err = client_may(client, limits, now);
+	if (err)
+		return ERR_PTR(err);
 	if (known && !client->sessions)
 		client_unlist(adm, client);
 	client->sessions++;
@@ -185,8 +188,8 @@ client_enter(struct kproxy_admission *adm, const struct client_key *key,
  * @now: jiffies
  *
  * Context: process.
- * Return: the client, for kproxy_admission_leave(); -EDQUOT if the session
- * exceeds a limit; -ENOMEM. On error, nothing is counted.
+ * Return: the client, for kproxy_admission_leave(); -EUSERS if it has too many
+ * sessions; -EDQUOT if they come too fast; -ENOMEM. On error, nothing is counted.
  */
 struct kproxy_client *
 kproxy_admission_enter(struct kproxy_admission *adm, u64 listener,

@@ -5,6 +5,7 @@
 #include <linux/types.h>
 
 struct kproxy_listener;
+struct kproxy_refusal;
 struct kproxy_route;
 struct kproxy_server;
 struct kproxy_session;
@@ -25,6 +26,7 @@ struct kproxy_event_ops {
 	/* its sessions are to be reset */
 	void (*server_down)(const struct kproxy_server *server);
 	void (*session)(const struct kproxy_session *s, u8 cmd);
+	void (*refused)(const struct kproxy_refusal *refusal);
 };
 
 /* Set once, before the first request is served; no event comes before that. */

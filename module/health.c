@@ -87,6 +87,21 @@ enum kproxy_health kproxy_health_get(const struct kproxy_server *server)
 }
 
 /**
+ * kproxy_health_ejected_ms() - return how long a server stays ejected
+ * @server: the server, ejected
+ *
+ * Context: any.
+ * Return: milliseconds; 0 if its time is over.
+ */
+unsigned int kproxy_health_ejected_ms(const struct kproxy_server *server)
+{
+	/* The timer may expire or be moved meanwhile; this is for people. */
+	long left = data_race(server->health.back.expires) - jiffies;
+
+	return left > 0 ? jiffies_to_msecs(left) : 0;
+}
+
+/**
  * kproxy_health_changed() - act on a changed health
  * @server: the server; its flags are already up to date
  *
@@ -122,14 +137,16 @@ void kproxy_health_failed(struct kproxy_server *server)
 {
 	const struct kproxy_upstream_options *options =
 		&server->upstream->options;
-	unsigned int limit = READ_ONCE(options->eject);
+	unsigned int limit = READ_ONCE(options->eject), failures;
 
 	WRITE_ONCE(server->health.retry, jiffies + RETRY_AFTER);
-	if (atomic_inc_return(&server->health.failures) < limit || !limit)
+	failures = atomic_inc_return(&server->health.failures);
+	if (failures < limit || !limit)
 		return;
 	if (test_bit(KPROXY_SERVER_GONE, &server->flags) ||
 	    test_and_set_bit(KPROXY_SERVER_EJECTED, &server->flags))
 		return;
+	WRITE_ONCE(server->health.ejected, failures);
 	kproxy_fault_point(KPROXY_POINT_HEALTH_FAILED);
 	mod_timer(&server->health.back, jiffies +
 		  msecs_to_jiffies(READ_ONCE(options->eject_time)));

@@ -15,6 +15,8 @@ struct kproxy_server_health {
 	atomic_t failures;
 	/* jiffies when a session may try again; by cmpxchg() or a store */
 	unsigned long retry;
+	/* @failures when it was ejected last; by the session that ejected it */
+	unsigned int ejected;
 	/* ends the server's ejection */
 	struct timer_list back;
 };
@@ -23,6 +25,7 @@ void kproxy_health_init(struct kproxy_server *server);
 void kproxy_health_forgive(struct kproxy_server *server);
 void kproxy_health_stop(struct kproxy_server *server);
 enum kproxy_health kproxy_health_get(const struct kproxy_server *server);
+unsigned int kproxy_health_ejected_ms(const struct kproxy_server *server);
 void kproxy_health_changed(struct kproxy_server *server);
 void kproxy_health_connected(struct kproxy_server *server);
 void kproxy_health_failed(struct kproxy_server *server);

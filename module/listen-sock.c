@@ -23,6 +23,7 @@
 #include "memcg.h"
 #include "owner.h"
 #include "quota.h"
+#include "refuse.h"
 #include "root.h"
 #include "shared.h"
 #include "start.h"
@@ -141,6 +142,18 @@ static bool listener_allows(struct kproxy_listener *l, const struct sock *sk)
 	return allow;
 }
 
+/* Refuse a client that was accepted, and is counted as a session. */
+static void lsock_refuse(struct kproxy_listen_sock *lsock,
+			 struct socket *client, enum kproxy_reason reason)
+{
+	struct kproxy_listener *l = lsock->listener;
+
+	listener_give_back(l);
+	kproxy_refuse_client(l, client->sk, reason);
+	kproxy_sock_reset(client);
+	kproxy_listener_session_ended(l);
+}
+
 /**
  * kproxy_lsock_dead() - check whether a listening socket was destroyed
  * @lsock: the listening socket, prepared
@@ -166,7 +179,7 @@ static int lsock_accept_one(struct kproxy_listen_sock *lsock)
 	bool room = kproxy_memcg_room(lsock->ks.sk);
 	struct kproxy_listener *l = lsock->listener;
 	struct mem_cgroup *memcg = NULL;
-	struct socket *client;
+	struct socket *client = NULL;
 	int err;
 
 	if (likely(room))
@@ -174,19 +187,17 @@ static int lsock_accept_one(struct kproxy_listen_sock *lsock)
 	kproxy_fault_point(KPROXY_POINT_ACCEPT);
 	err = kproxy_sock_accept(&lsock->ks, &client);
 	kproxy_fault_point(KPROXY_POINT_ACCEPTED);
-	if (err) {
+	if (unlikely(!client))
 		listener_give_back(l);
-	} else if (likely(room) && listener_allows(l, client->sk)) {
+	else if (unlikely(err) || !listener_allows(l, client->sk))
+		lsock_refuse(lsock, client, KPROXY_REASON_REFUSED_NETWORK);
+	else if (unlikely(!room))
+		lsock_refuse(lsock, client, KPROXY_REASON_REFUSED_MEMORY);
+	else
 		kproxy_start(lsock, client);
-	} else {
-		listener_give_back(l);
-		kproxy_listener_refused(l);
-		kproxy_sock_reset(client);
-		kproxy_listener_session_ended(l);
-	}
 	if (likely(room))
 		kproxy_memcg_leave(memcg);
-	return err;
+	return client ? 0 : err;
 }
 
 /*
@@ -224,11 +235,6 @@ static bool lsock_accept(struct kproxy_listen_sock *lsock)
 			return false;
 		}
 		err = lsock_accept_one(lsock);
-		if (err == -EBUSY) {
-			kproxy_listener_refused(l);
-			kproxy_listener_session_ended(l);
-			continue;
-		}
 		if (err) {
 			if (err != -EAGAIN)
 				lsock_kick(lsock, ACCEPT_PAUSE);

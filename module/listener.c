@@ -10,6 +10,7 @@
 #include "listener.h"
 #include "root.h"
 #include "route.h"
+#include "sample.h"
 #include "shared.h"
 #include "stats.h"
 #include "upstream.h"
@@ -30,6 +31,7 @@ const struct kproxy_option kproxy_listener_numbers[] = {
 	NUMBER(CLIENT_RATE, client_rate, 0),
 	NUMBER(ACCEPT_PROXY, accept_proxy, 0),
 	NUMBER(TRANSPARENT, transparent, 0),
+	NUMBER(LOG_SAMPLE, log_sample, 1),
 	KPROXY_OPTION_END
 };
 
@@ -58,6 +60,7 @@ static void listener_free(struct kproxy_object *obj)
 	struct kproxy_listener *l = to_listener(obj);
 
 	kproxy_stats_free(l->stats);
+	free_percpu(l->sample);
 	kproxy_prefixes_free(rcu_dereference_protected(l->options.prefixes,
 						       true));
 	kproxy_routes_free(rcu_dereference_protected(l->routes, true));
@@ -88,7 +91,11 @@ struct kproxy_listener *kproxy_listener_new(struct kproxy_net *kn,
 	if (!l)
 		return NULL;
 	l->stats = kproxy_stats_new();
-	if (!l->stats) {
+	l->sample = alloc_percpu_gfp(struct kproxy_sample,
+				     GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!l->stats || !l->sample) {
+		free_percpu(l->sample);
+		kproxy_stats_free(l->stats);
 		kfree(l);
 		return NULL;
 	}

@@ -23,6 +23,7 @@
 struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_routes;
+struct kproxy_sample;
 struct kproxy_upstream;
 
 /*
@@ -43,6 +44,7 @@ struct kproxy_listener_options {
 	unsigned int client_maxconn;
 	unsigned int client_rate;
 	unsigned int accept_proxy;
+	unsigned int log_sample;
 	/* Clients that are admitted or not; NULL: all are. */
 	struct kproxy_prefixes __rcu *prefixes;
 };
@@ -98,6 +100,8 @@ struct kproxy_listener {
 	struct kproxy_object obj;
 	/* Constant. */
 	struct kproxy_stats __percpu *stats;
+	/* which clients are logged; one CPU's by that CPU, preemption off */
+	struct kproxy_sample __percpu *sample;
 
 	/* Under the configuration lock, read under RCU; held. */
 	struct kproxy_upstream __rcu *upstream;

@@ -49,18 +49,20 @@
 #include <uapi/linux/kproxy.h>
 #include <uapi/linux/kproxy_log.h>
 
+#include "client-hello.h"
 #include "compat.h"
 #include "listener.h"
 #include "log.h"
 #include "memcg.h"
 #include "param.h"
+#include "refuse.h"
 #include "server.h"
 #include "session.h"
 #include "session-event.h"
 #include "session-splice.h"
 #include "upstream.h"
 
-/* At most 4 MiB per CPU. */
+/* At most 9.2 MiB per CPU. */
 #define RECORDS_MAX 16384
 
 static unsigned int log_records = 256;
@@ -203,7 +205,7 @@ static struct kproxy_log_ring *ring_new(struct kproxy_log *log, u32 index)
 	kproxy_memcg_leave(old);
 	if (!ring)
 		return NULL;
-	/* pairs with the acquire in kproxy_log_session() */
+	/* pairs with the acquire in log_write() */
 	smp_store_release(&log->rings[index], ring);
 	/* Under @lock; readers may read it at any time. */
 	WRITE_ONCE(header->ready[index / 64],
@@ -408,19 +410,26 @@ static void put_name(char to[KPROXY_LOG_NAME_SIZE],
 	memcpy(to, from, KPROXY_LOG_NAME_SIZE);
 }
 
+static void put_sni(struct kproxy_log_record *record, const char *sni)
+{
+	BUILD_BUG_ON(sizeof(record->sni) < KPROXY_HELLO_NAME_SIZE);
+	strscpy(record->sni, sni ?: "", sizeof(record->sni));
+}
+
 static u64 moved(const struct kproxy_session *s, enum kproxy_side from)
 {
 	return READ_ONCE(s->pumps[from].bytes_spliced) +
 	       READ_ONCE(s->pumps[from].bytes_copied);
 }
 
-static void put_record(struct kproxy_log_record *record,
-		       const struct kproxy_session *s)
+/* For a client that never got a server. */
+static const union kproxy_addr no_server;
+
+static void put_session(struct kproxy_log_record *record,
+			const struct kproxy_session *s, u32 omitted)
 {
-	/* For a session that never got a server. */
-	static const union kproxy_addr none;
-	const union kproxy_addr *server = kproxy_session_server_addr(s,
-		rcu_dereference_protected(s->server, lockdep_is_held(&s->life)));
+	const struct kproxy_server *server =
+		rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
 
 	record->id = s->id;
 	record->start_ms = ktime_to_ms(s->began_real);
@@ -432,21 +441,53 @@ static void put_record(struct kproxy_log_record *record,
 	record->bytes_out = moved(s, KPROXY_SERVER) - record->unacked_out;
 	record->reason = s->reason;
 	record->flags = s->splice ? KPROXY_LOG_SPLICE : 0;
+	record->omitted = omitted;
+	record->pad = 0;
 	put_endpoint(&record->client, &s->client);
-	put_endpoint(&record->server, server ?: &none);
+	put_endpoint(&record->server,
+		     kproxy_session_server_addr(s, server) ?: &no_server);
 	put_name(record->listener, kproxy_session_listener(s));
 	put_name(record->upstream,
 		 s->splice ? s->splice->label : kproxy_session_upstream(s));
+	put_sni(record, s->sni);
+	record->server_name[0] = '\0';
+	if (server)
+		kproxy_server_get_name(server, record->server_name);
 	record->stall_client_us =
 		kproxy_pump_stalled(&s->pumps[KPROXY_SERVER]) / NSEC_PER_USEC;
 	record->stall_server_us =
 		kproxy_pump_stalled(&s->pumps[KPROXY_CLIENT]) / NSEC_PER_USEC;
 }
 
+static void put_refusal(struct kproxy_log_record *record,
+			const struct kproxy_refusal *refusal)
+{
+	/* The slot may hold an older record. */
+	memset(record, 0, sizeof(*record));
+	record->id = refusal->id;
+	record->start_ms = ktime_to_ms(refusal->began_real);
+	record->duration_us = refusal->duration_us;
+	record->reason = refusal->reason;
+	record->omitted = refusal->omitted;
+	put_endpoint(&record->client, &refusal->client);
+	put_endpoint(&record->server, &no_server);
+	put_name(record->listener, refusal->listener->obj.name);
+	if (refusal->upstream)
+		put_name(record->upstream, refusal->upstream->obj.name);
+	put_sni(record, refusal->sni);
+}
+
+/* What a record is made of: @session, and what was left out; or @refusal. */
+struct source {
+	const struct kproxy_session *session;
+	u32 omitted;
+	const struct kproxy_refusal *refusal;
+};
+
 /* With preemption off, or the spare ring locked. */
 static void write_record(const struct kproxy_log *log,
 			 struct kproxy_log_ring *ring,
-			 const struct kproxy_session *s)
+			 const struct source *source)
 {
 	struct kproxy_log_record *record = ring->area.addr;
 
@@ -454,7 +495,10 @@ static void write_record(const struct kproxy_log *log,
 	WRITE_ONCE(record->number, 0);
 	/* a reader sees 0, or reads a complete record */
 	smp_wmb();
-	put_record(record, s);
+	if (source->session)
+		put_session(record, source->session, source->omitted);
+	else
+		put_refusal(record, source->refusal);
 	/* pairs with the reader's checks of the number, before and after */
 	smp_store_release(&record->number, ++ring->last);
 }
@@ -475,29 +519,53 @@ static void ring_prepare(struct kproxy_log *log, unsigned int cpu)
 	mutex_unlock(&log->lock);
 }
 
-/**
- * kproxy_log_session() - write the record of a session that has ended
- * @log: the log of its namespace; may be NULL
- * @s: the session, its life locked
- *
- * Context: process, may sleep.
- */
-void kproxy_log_session(struct kproxy_log *log, const struct kproxy_session *s)
+static void log_write(struct kproxy_log *log, const struct source *source)
 {
 	struct kproxy_log_ring *ring;
 
-	if (!log)
-		return;
 	ring_prepare(log, raw_smp_processor_id());
 	preempt_disable();
 	/* pairs with ring_new() */
 	ring = smp_load_acquire(&log->rings[RING_OF(smp_processor_id())]);
 	if (ring)
-		write_record(log, ring, s);
+		write_record(log, ring, source);
 	preempt_enable();
 	if (ring)
 		return;
 	spin_lock(&log->spare_lock);
-	write_record(log, log->rings[SPARE], s);
+	write_record(log, log->rings[SPARE], source);
 	spin_unlock(&log->spare_lock);
+}
+
+/**
+ * kproxy_log_session() - write the record of a session that has ended
+ * @log: the log of its namespace; may be NULL
+ * @s: the session, its life locked
+ * @omitted: how many before it have no record
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_log_session(struct kproxy_log *log, const struct kproxy_session *s,
+			u32 omitted)
+{
+	const struct source source = { .session = s, .omitted = omitted };
+
+	if (log)
+		log_write(log, &source);
+}
+
+/**
+ * kproxy_log_refusal() - write the record of a client that was refused
+ * @log: the log of its namespace; may be NULL
+ * @refusal: the client
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_log_refusal(struct kproxy_log *log,
+			const struct kproxy_refusal *refusal)
+{
+	const struct source source = { .refusal = refusal };
+
+	if (log)
+		log_write(log, &source);
 }

@@ -4,9 +4,11 @@
 
 #include <linux/err.h>
 #include <linux/kconfig.h>
+#include <linux/types.h>
 
 struct file;
 struct kproxy_log;
+struct kproxy_refusal;
 struct kproxy_session;
 
 #if IS_ENABLED(CONFIG_SHMEM)
@@ -17,7 +19,10 @@ bool kproxy_log_enabled(void);
 struct kproxy_log *kproxy_log_open(void);
 void kproxy_log_close(struct kproxy_log *log);
 struct file *kproxy_log_file(const struct kproxy_log *log);
-void kproxy_log_session(struct kproxy_log *log, const struct kproxy_session *s);
+void kproxy_log_session(struct kproxy_log *log, const struct kproxy_session *s,
+			u32 omitted);
+void kproxy_log_refusal(struct kproxy_log *log,
+			const struct kproxy_refusal *refusal);
 
 #else
 
@@ -50,7 +55,13 @@ static inline struct file *kproxy_log_file(const struct kproxy_log *log)
 }
 
 static inline void kproxy_log_session(struct kproxy_log *log,
-				      const struct kproxy_session *s)
+				      const struct kproxy_session *s,
+				      u32 omitted)
+{
+}
+
+static inline void kproxy_log_refusal(struct kproxy_log *log,
+				      const struct kproxy_refusal *refusal)
 {
 }
 

@@ -12,4 +12,5 @@ const struct kproxy_event_ops kproxy_netlink_events = {
 	.server_health = kproxy_netlink_server_health,
 	.server_down = kproxy_session_kill_server,
 	.session = kproxy_netlink_session_event,
+	.refused = kproxy_netlink_refused,
 };

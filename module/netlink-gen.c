@@ -54,6 +54,11 @@ static const struct netlink_range_validation kproxy_a_listener_drain_deadline_ra
 	.max	= KPROXY_TIME_MAX,
 };
 
+static const struct netlink_range_validation kproxy_a_listener_log_sample_range = {
+	.min	= 1ULL,
+	.max	= 1000000ULL,
+};
+
 static const struct netlink_range_validation kproxy_a_upstream_rcvbuf_range = {
 	.max	= KPROXY_BUFFER_MAX,
 };
@@ -135,7 +140,7 @@ static const struct nla_policy kproxy_listener_get_nl_policy[KPROXY_A_LISTENER_N
 };
 
 /* KPROXY_CMD_LISTENER_ADD - do */
-static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_TRANSPARENT + 1] = {
+static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_LOG_SAMPLE + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
@@ -163,10 +168,11 @@ static const struct nla_policy kproxy_listener_add_nl_policy[KPROXY_A_LISTENER_T
 	[KPROXY_A_LISTENER_DENY] = { .type = NLA_BINARY, },
 	[KPROXY_A_LISTENER_ACCEPT_PROXY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_LISTENER_TRANSPARENT] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_LISTENER_LOG_SAMPLE] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_log_sample_range),
 };
 
 /* KPROXY_CMD_LISTENER_SET - do */
-static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_TRANSPARENT + 1] = {
+static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_LOG_SAMPLE + 1] = {
 	[KPROXY_A_LISTENER_NAME] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
 	[KPROXY_A_LISTENER_ADDRESS] = NLA_POLICY_NESTED(kproxy_endpoint_nl_policy),
 	[KPROXY_A_LISTENER_UPSTREAM] = { .type = NLA_NUL_STRING, .len = KPROXY_NAME_MAX, },
@@ -194,6 +200,7 @@ static const struct nla_policy kproxy_listener_set_nl_policy[KPROXY_A_LISTENER_T
 	[KPROXY_A_LISTENER_DENY] = { .type = NLA_BINARY, },
 	[KPROXY_A_LISTENER_ACCEPT_PROXY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[KPROXY_A_LISTENER_TRANSPARENT] = NLA_POLICY_MAX(NLA_U32, 1),
+	[KPROXY_A_LISTENER_LOG_SAMPLE] = NLA_POLICY_FULL_RANGE(NLA_U32, &kproxy_a_listener_log_sample_range),
 };
 
 /* KPROXY_CMD_LISTENER_DEL - do */
@@ -424,7 +431,7 @@ const struct genl_split_ops kproxy_nl_ops[30] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_listener_add_doit,
 		.policy		= kproxy_listener_add_nl_policy,
-		.maxattr	= KPROXY_A_LISTENER_TRANSPARENT,
+		.maxattr	= KPROXY_A_LISTENER_LOG_SAMPLE,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -432,7 +439,7 @@ const struct genl_split_ops kproxy_nl_ops[30] = {
 		.pre_doit	= kproxy_nl_admin_doit,
 		.doit		= kproxy_nl_listener_set_doit,
 		.policy		= kproxy_listener_set_nl_policy,
-		.maxattr	= KPROXY_A_LISTENER_TRANSPARENT,
+		.maxattr	= KPROXY_A_LISTENER_LOG_SAMPLE,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -60,9 +60,28 @@ static int put_histogram(struct sk_buff *skb, int attr,
 static int put_server_name(struct sk_buff *skb,
 			   const struct kproxy_server *server)
 {
-	if (!*server->options.name)
+	char name[KPROXY_NAME_MAX + 1];
+
+	kproxy_server_get_name(server, name);
+	return *name ? nla_put_string(skb, KPROXY_A_SERVER_NAME, name) : 0;
+}
+
+/* An ejection also has its reason and its end. */
+static int put_server_health(struct sk_buff *skb,
+			     const struct kproxy_server *server)
+{
+	enum kproxy_health health = kproxy_health_get(server);
+
+	if (nla_put_u32(skb, KPROXY_A_SERVER_HEALTH, health))
+		return -EMSGSIZE;
+	if (health != KPROXY_HEALTH_EJECTED)
 		return 0;
-	return nla_put_string(skb, KPROXY_A_SERVER_NAME, server->options.name);
+	if (nla_put_u32(skb, KPROXY_A_SERVER_FAILURES,
+			READ_ONCE(server->health.ejected)) ||
+	    nla_put_u32(skb, KPROXY_A_SERVER_EJECT_LEFT_MS,
+			kproxy_health_ejected_ms(server)))
+		return -EMSGSIZE;
+	return 0;
 }
 
 static int put_server(struct sk_buff *skb, const void *object)
@@ -76,8 +95,7 @@ static int put_server(struct sk_buff *skb, const void *object)
 				    &server->addr) ||
 	    kproxy_netlink_put_options(skb, kproxy_server_numbers,
 				       &server->options) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH,
-			kproxy_health_get(server)) ||
+	    put_server_health(skb, server) ||
 	    put_server_name(skb, server) ||
 	    put_preconnect(skb, server) ||
 	    put_histogram(skb, KPROXY_A_SERVER_CONNECT_TIME, server,
@@ -98,8 +116,7 @@ static int put_health(struct sk_buff *skb, const void *object)
 			   server->upstream->obj.name) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SERVER_ADDRESS,
 				    &server->addr) ||
-	    nla_put_u32(skb, KPROXY_A_SERVER_HEALTH,
-			kproxy_health_get(server)))
+	    put_server_name(skb, server) || put_server_health(skb, server))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "netlink-gen.h"
 #include "netns.h"
 #include "quota.h"
+#include "refuse.h"
 #include "root.h"
 #include "server.h"
 #include "session.h"
@@ -182,11 +183,32 @@ static int put_names(struct sk_buff *skb, const struct kproxy_session *s)
 	return 0;
 }
 
+static int put_sni(struct sk_buff *skb, const char *sni)
+{
+	return sni ? nla_put_string(skb, KPROXY_A_SESSION_SNI, sni) : 0;
+}
+
+/* Its address, and its name if it is one of an upstream; NULL for none. */
+static int put_server(struct sk_buff *skb, const struct kproxy_session *s,
+		      const struct kproxy_server *server)
+{
+	const union kproxy_addr *addr = kproxy_session_server_addr(s, server);
+	char name[KPROXY_NAME_MAX + 1];
+
+	if (addr &&
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER, addr))
+		return -EMSGSIZE;
+	if (!server)
+		return 0;
+	kproxy_server_get_name(server, name);
+	return *name ? nla_put_string(skb, KPROXY_A_SESSION_SERVER_NAME, name) :
+		       0;
+}
+
 static int put_session(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_session *s = object;
-	const union kproxy_addr *server =
-		kproxy_session_server_addr(s, rcu_dereference(s->server));
+	const struct kproxy_server *server = rcu_dereference(s->server);
 	/* Before reading the sockets, which exist in a state that has two. */
 	enum kproxy_state state = smp_load_acquire(&s->state);
 	struct sockets_state sockets;
@@ -196,9 +218,9 @@ static int put_session(struct sk_buff *skb, const void *object)
 	    put_names(skb, s) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
-	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
-					       server)) ||
+	    put_server(skb, s, server) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_STATE, session_state(state)) ||
+	    put_sni(skb, READ_ONCE(s->sni)) ||
 	    put_times(skb, s, linked ? &sockets : NULL) ||
 	    put_transferred(skb, s) || put_moved(skb, s) || put_stalls(skb, s))
 		return -EMSGSIZE;
@@ -217,16 +239,16 @@ static int put_session(struct sk_buff *skb, const void *object)
 static int put_session_event(struct sk_buff *skb, const void *object)
 {
 	const struct kproxy_session *s = object;
-	const union kproxy_addr *server = kproxy_session_server_addr(s,
-		rcu_dereference_protected(s->server, lockdep_is_held(&s->life)));
+	const struct kproxy_server *server =
+		rcu_dereference_protected(s->server, lockdep_is_held(&s->life));
 
 	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, s->id) ||
 	    put_names(skb, s) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT, &s->client) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL, &s->local) ||
 	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SOURCE, &s->source) ||
-	    (server && kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_SERVER,
-					       server)) ||
+	    put_server(skb, s, server) ||
+	    put_sni(skb, s->sni) ||
 	    put_transferred(skb, s) || put_stalls(skb, s) ||
 	    nla_put_u32(skb, KPROXY_A_SESSION_REASON, READ_ONCE(s->reason)) ||
 	    nla_put_uint(skb, KPROXY_A_SESSION_START_MS,
@@ -250,6 +272,44 @@ void kproxy_netlink_session_event(const struct kproxy_session *s, u8 cmd)
 {
 	kproxy_netlink_notify(s->kn, KPROXY_NLGRP_SESSION, cmd,
 			      put_session_event, s, GFP_KERNEL);
+}
+
+static int put_refusal(struct sk_buff *skb, const void *object)
+{
+	const struct kproxy_refusal *refusal = object;
+
+	if (nla_put_uint(skb, KPROXY_A_SESSION_ID, refusal->id) ||
+	    nla_put_string(skb, KPROXY_A_SESSION_LISTENER,
+			   refusal->listener->obj.name) ||
+	    (refusal->upstream &&
+	     nla_put_string(skb, KPROXY_A_SESSION_UPSTREAM,
+			    refusal->upstream->obj.name)) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_CLIENT,
+				    &refusal->client) ||
+	    kproxy_netlink_put_addr(skb, KPROXY_A_SESSION_LOCAL,
+				    &refusal->local) ||
+	    put_sni(skb, refusal->sni) ||
+	    nla_put_u32(skb, KPROXY_A_SESSION_REASON, refusal->reason) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_START_MS,
+			 ktime_to_ms(refusal->began_real)) ||
+	    nla_put_uint(skb, KPROXY_A_SESSION_DURATION_MS,
+			 refusal->duration_us / USEC_PER_MSEC) ||
+	    nla_put_u32(skb, KPROXY_A_SESSION_OMITTED, refusal->omitted))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * kproxy_netlink_refused() - send an event about a client that was refused
+ * @refusal: the client
+ *
+ * Context: process, may sleep.
+ */
+void kproxy_netlink_refused(const struct kproxy_refusal *refusal)
+{
+	kproxy_netlink_notify(refusal->listener->obj.kn, KPROXY_NLGRP_SESSION,
+			      KPROXY_CMD_SESSION_REFUSED_NTF, put_refusal,
+			      refusal, GFP_KERNEL);
 }
 
 /* A filter and the addresses that it points to. */

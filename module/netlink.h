@@ -13,6 +13,7 @@ struct kproxy_check_text;
 struct kproxy_listener;
 struct kproxy_net;
 struct kproxy_option;
+struct kproxy_refusal;
 struct kproxy_route;
 struct kproxy_server;
 struct kproxy_session;
@@ -62,6 +63,7 @@ void kproxy_netlink_route_event(const struct kproxy_listener *l,
 void kproxy_netlink_upstream_event(const struct kproxy_upstream *up, u8 cmd);
 void kproxy_netlink_server_event(const struct kproxy_server *server, u8 cmd);
 void kproxy_netlink_session_event(const struct kproxy_session *s, u8 cmd);
+void kproxy_netlink_refused(const struct kproxy_refusal *refusal);
 int kproxy_netlink_name(const struct genl_info *info, int attr,
 			const char **name);
 struct kproxy_listener *

@@ -153,6 +153,21 @@ kproxy_server_options(const struct kproxy_server *server,
 }
 
 /**
+ * kproxy_server_get_name() - copy the name of a server
+ * @server: the server
+ * @name: where it goes, empty for none; a mix of two if it changes meanwhile
+ *
+ * Context: any.
+ */
+void kproxy_server_get_name(const struct kproxy_server *server,
+			    char name[KPROXY_NAME_MAX + 1])
+{
+	/* Whoever changes it may be in the middle of that. */
+	data_race(memcpy(name, server->options.name, KPROXY_NAME_MAX));
+	name[KPROXY_NAME_MAX] = '\0';
+}
+
+/**
  * kproxy_server_hold() - take a reference
  * @server: the server, held already or kept from going away by RCU or a lock
  *

@@ -32,7 +32,7 @@ struct kproxy_server_options {
 	enum kproxy_health_set health;
 	/* of a request: it may have its sessions back, without failback */
 	bool restore;
-	/* empty for none; under the configuration lock alone */
+	/* empty for none; under the configuration lock, else by _get_name() */
 	char name[KPROXY_NAME_MAX + 1];
 };
 
@@ -101,6 +101,8 @@ struct kproxy_server *kproxy_server_find(struct kproxy_upstream *up,
 const struct kproxy_server_options *
 kproxy_server_options(const struct kproxy_server *server,
 		      const struct kproxy_view *view);
+void kproxy_server_get_name(const struct kproxy_server *server,
+			    char name[KPROXY_NAME_MAX + 1]);
 void kproxy_server_hold(struct kproxy_server *server);
 void kproxy_server_put(struct kproxy_server *server);
 void kproxy_server_add_time(struct kproxy_server *server,

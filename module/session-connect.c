@@ -17,6 +17,7 @@
 #include "listener.h"
 #include "preconnect.h"
 #include "queue.h"
+#include "refuse.h"
 #include "root.h"
 #include "server.h"
 #include "session.h"
@@ -466,7 +467,7 @@ static void session_choose_again(struct kproxy_session *s)
 		kproxy_listener_refused(s->listener);
 		kproxy_session_event(s, err == -EBUSY ? KPROXY_EV_TIMEOUT :
 							KPROXY_EV_UNREACHABLE,
-				     KPROXY_REASON_UNREACHABLE);
+				     kproxy_refuse_reason(err));
 		return;
 	}
 	kproxy_fault_point(KPROXY_POINT_DEQUEUED);

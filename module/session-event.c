@@ -31,10 +31,10 @@ static const enum kproxy_reason eof_reason[KPROXY_SIDES] = {
 
 static void session_free_rcu(struct rcu_head *rcu)
 {
-	struct kproxy_session *s = container_of(rcu, struct kproxy_session,
-						rcu);
+	struct kproxy_session *s = container_of(rcu, struct kproxy_session, rcu);
 
 	kfree(s->splice);
+	kfree(s->sni);
 	kproxy_pool_put(&kproxy_pool, s);
 }
 

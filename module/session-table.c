@@ -51,6 +51,47 @@ void kproxy_session_table_destroy(struct kproxy_net *kn)
 	rhashtable_destroy(&kn->sessions);
 }
 
+/* Most ids that a CPU takes at once. */
+#define ID_RANGE 64U
+
+/*
+ * How many ids to take at once: what is given here in a quarter of a tick. With
+ * few sessions the ids are in the order of their beginnings.
+ */
+static unsigned int id_range(struct kproxy_net_cpu *cpu, unsigned long now)
+{
+	if (cpu->tick != now) {
+		cpu->before = cpu->tick + 1 == now ? cpu->given : 0;
+		cpu->given = 0;
+		cpu->tick = now;
+	}
+	cpu->given++;
+	return clamp(cpu->before / 4, 1U, ID_RANGE);
+}
+
+/**
+ * kproxy_session_new_id() - number the next session
+ * @kn: the root of its namespace
+ *
+ * Context: process.
+ * Return: a number that no other session has had.
+ */
+u64 kproxy_session_new_id(struct kproxy_net *kn)
+{
+	struct kproxy_net_cpu *cpu = get_cpu_ptr(kn->cpus);
+	unsigned int range = id_range(cpu, jiffies);
+	u64 id;
+
+	if (!cpu->ids) {
+		cpu->next_id = atomic64_fetch_add(range, &kn->last_id) + 1;
+		cpu->ids = range;
+	}
+	cpu->ids--;
+	id = cpu->next_id++;
+	put_cpu_ptr(kn->cpus);
+	return id;
+}
+
 /**
  * kproxy_session_table_insert() - add a session to its table
  * @s: the session, whose number is not in the table

@@ -26,6 +26,7 @@ struct kproxy_session_filter {
 
 int kproxy_session_table_init(struct kproxy_net *kn);
 void kproxy_session_table_destroy(struct kproxy_net *kn);
+u64 kproxy_session_new_id(struct kproxy_net *kn);
 int kproxy_session_table_insert(struct kproxy_session *s);
 void kproxy_session_table_remove(struct kproxy_session *s);
 bool kproxy_session_match(const struct kproxy_session *s,

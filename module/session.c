@@ -14,8 +14,11 @@
  * work, the timer and the callbacks need none: session_end() stops them all
  * before it drops the session's own.
  */
+#include <linux/ctype.h>
 #include <linux/jiffies.h>
 #include <linux/minmax.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -29,8 +32,10 @@
 #include "listener.h"
 #include "log.h"
 #include "memcg.h"
+#include "refuse.h"
 #include "root.h"
 #include "route.h"
+#include "sample.h"
 #include "server.h"
 #include "session.h"
 #include "session-event.h"
@@ -139,8 +144,8 @@ static void session_wait_owner(struct kproxy_session *s)
 	kproxy_session_kick_both(s);
 }
 
-/* Count the session for its client, if it may have one more. */
-static bool session_admit(struct kproxy_session *s)
+/* Count the session for its client, if it may have one more: 0, or an error. */
+static int session_admit(struct kproxy_session *s)
 {
 	const struct kproxy_listener_options *options = &s->listener->options;
 	const struct kproxy_client_limits limits = {
@@ -150,13 +155,13 @@ static bool session_admit(struct kproxy_session *s)
 	struct kproxy_client *client;
 
 	if (!limits.maxconn && !limits.rate)
-		return true;
+		return 0;
 	client = kproxy_admission_enter(&s->kn->admission, s->listener->obj.id,
 					&s->client, &limits, jiffies);
 	if (IS_ERR(client))
-		return false;
+		return PTR_ERR(client);
 	s->admitted = client;
-	return true;
+	return 0;
 }
 
 static void session_leave(struct kproxy_session *s)
@@ -170,6 +175,28 @@ struct hello_words {
 	char sni[KPROXY_HELLO_NAME_SIZE];
 	char alpn[KPROXY_HELLO_NAME_SIZE];
 };
+
+/* For lists and the log, where a name may end up in a line or on a terminal. */
+static char sni_char(char c)
+{
+	return isascii(c) && (isalnum(c) || strchr(".-_", c)) ? c : '?';
+}
+
+/* Without memory for it the session goes on. */
+static void session_keep_sni(struct kproxy_session *s, const char *name)
+{
+	char *sni, *c;
+
+	if (s->sni || !*name)
+		return;
+	sni = kstrdup(name, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+	if (!sni)
+		return;
+	for (c = sni; *c; c++)
+		*c = sni_char(*c);
+	/* pairs with the address dependency of readers */
+	smp_store_release(&s->sni, sni);
+}
 
 /* Return 0, or -EAGAIN if more must come. */
 static int session_read_hello(struct kproxy_session *s,
@@ -188,6 +215,7 @@ static int session_read_hello(struct kproxy_session *s,
 		words->sni[0] = '\0';
 	if (err == -EAGAIN)
 		return err;
+	session_keep_sni(s, words->sni);
 	if (!s->greeting.alpn || (err && err != -ENOENT))
 		return 0;
 	err = kproxy_greeting_hello(&s->greeting, client, KPROXY_HELLO_ALPN,
@@ -250,10 +278,10 @@ static bool session_reroute(struct kproxy_session *s)
 /* Go to a server, if the client may: 0, -EBUSY to wait, or it may not begin. */
 static int session_enter(struct kproxy_session *s)
 {
-	int found;
+	int found = session_admit(s);
 
-	if (!session_admit(s))
-		return -EDQUOT;
+	if (found)
+		return found;
 	/* Its upstream may have lost its servers because it was replaced. */
 	do
 		found = kproxy_session_choose(s);
@@ -309,7 +337,7 @@ static void session_greet(struct kproxy_session *s)
 		err = session_enter(s);
 	if (err && err != -EBUSY) {
 		if (kproxy_session_event(s, KPROXY_EV_REFUSED,
-					 KPROXY_REASON_NONE))
+					 kproxy_refuse_reason(err)))
 			kproxy_listener_refused(s->listener);
 		return;
 	}
@@ -405,6 +433,33 @@ static void session_close(struct kproxy_session *s, bool graceful)
 	}
 }
 
+/* Whether the log has this session, and how many it has not before it. */
+static bool session_sampled(const struct kproxy_session *s, u32 *omitted)
+{
+	struct kproxy_listener *l = s->listener;
+	u32 every = READ_ONCE(l->options.log_sample);
+	bool chosen;
+
+	/* A flood of clients that no server has room for is like any other. */
+	if (kproxy_reason_refused(s->reason))
+		return kproxy_refuse_sample(l, omitted);
+	chosen = kproxy_sample_session(get_cpu_ptr(l->sample), every, omitted);
+	put_cpu_ptr(l->sample);
+	if (chosen)
+		return true;
+	kproxy_stats_inc(s->net_stats, KPROXY_A_COUNTERS_UNLOGGED);
+	kproxy_stats_inc(s->listener_stats, KPROXY_A_COUNTERS_UNLOGGED);
+	return false;
+}
+
+static void session_log(const struct kproxy_session *s)
+{
+	u32 omitted = 0;
+
+	if (s->splice || session_sampled(s, &omitted))
+		kproxy_log_session(READ_ONCE(s->kn->log), s, omitted);
+}
+
 static void session_end(struct kproxy_session *s, bool graceful)
 {
 	struct kproxy_server *server = kproxy_session_server(s);
@@ -431,6 +486,8 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	session_note_unacked(s);
 	session_note_rtt(s);
 	kproxy_pump_drop_head(&s->pumps[KPROXY_CLIENT]);
+	if (!s->begun && kproxy_reason_refused(s->reason))
+		kproxy_refuse_session(s, s->reason);
 	if (s->splice)
 		kproxy_splice_return(s);
 	else
@@ -440,7 +497,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 	if (s->begun) {
 		session_count_end(s);
 		kproxy_events->session(s, KPROXY_CMD_SESSION_END_NTF);
-		kproxy_log_session(READ_ONCE(s->kn->log), s);
+		session_log(s);
 	}
 	if (server)
 		kproxy_choice_release(server);
@@ -487,6 +544,8 @@ static void session_life_work(struct work_struct *work)
 static enum kproxy_reason session_timeout_reason(const struct kproxy_session *s,
 						 enum kproxy_state state)
 {
+	if (state == KPROXY_GREETING)
+		return KPROXY_REASON_REFUSED_HEADER;
 	if (s->times.age && time_after_eq(jiffies, s->began + s->times.age))
 		return KPROXY_REASON_MAX_AGE;
 	if (test_bit(KPROXY_SESSION_FAILED + KPROXY_CLIENT, &s->flags))
@@ -600,40 +659,6 @@ static unsigned int client_hops(const struct sock *client)
 	return hops;
 }
 
-/* Most ids that a CPU takes at once. */
-#define ID_RANGE 64U
-
-/*
- * How many ids to take at once: what is given here in a quarter of a tick. With
- * few sessions the ids are in the order of their beginnings.
- */
-static unsigned int id_range(struct kproxy_net_cpu *cpu, unsigned long now)
-{
-	if (cpu->tick != now) {
-		cpu->before = cpu->tick + 1 == now ? cpu->given : 0;
-		cpu->given = 0;
-		cpu->tick = now;
-	}
-	cpu->given++;
-	return clamp(cpu->before / 4, 1U, ID_RANGE);
-}
-
-static u64 session_id(struct kproxy_net *kn)
-{
-	struct kproxy_net_cpu *cpu = get_cpu_ptr(kn->cpus);
-	unsigned int range = id_range(cpu, jiffies);
-	u64 id;
-
-	if (!cpu->ids) {
-		cpu->next_id = atomic64_fetch_add(range, &kn->last_id) + 1;
-		cpu->ids = range;
-	}
-	cpu->ids--;
-	id = cpu->next_id++;
-	put_cpu_ptr(kn->cpus);
-	return id;
-}
-
 /**
  * kproxy_session_init() - set up a session that nobody knows yet
  * @s: the session, from the pool
@@ -654,7 +679,7 @@ void kproxy_session_init(struct kproxy_session *s, struct kproxy_net *kn)
 	kproxy_coalesce_init(&s->pumps[KPROXY_CLIENT].coalesce);
 	kproxy_coalesce_init(&s->pumps[KPROXY_SERVER].coalesce);
 	refcount_set(&s->refs, 1);
-	s->id = session_id(kn);
+	s->id = kproxy_session_new_id(kn);
 	s->began = jiffies;
 	s->began_mono = ktime_get();
 	s->began_real = ktime_get_real();
@@ -761,6 +786,7 @@ static void session_start_greeting(struct kproxy_session *s)
 void kproxy_session_start(struct kproxy_listener *l,
 			  const struct kproxy_sock *from, struct socket *client)
 {
+	enum kproxy_reason reason = KPROXY_REASON_REFUSED_MEMORY;
 	unsigned int hops = client_hops(client->sk);
 	struct kproxy_upstream *up;
 	struct kproxy_session *s;
@@ -770,13 +796,16 @@ void kproxy_session_start(struct kproxy_listener *l,
 	if (hops >= KPROXY_HOPS_MAX) {
 		net_warn_ratelimited("kproxy: listener %s: client refused after %u chained sessions, loop of listeners?\n",
 				     l->obj.name, hops);
+		reason = KPROXY_REASON_REFUSED_LOOP;
 		goto err_client;
 	}
 	if (!kproxy_memcg_give(client->sk, from->sk))
 		goto err_client;
 	up = kproxy_listener_upstream(l);
-	if (!up)
+	if (!up) {
+		reason = KPROXY_REASON_REFUSED_NO_SERVER;
 		goto err_client;
+	}
 	s = session_new(l, up, client->sk, hops);
 	if (!s)
 		goto err_upstream;
@@ -808,14 +837,19 @@ void kproxy_session_start(struct kproxy_listener *l,
 
 err_session:
 	session_leave(s);
+	kproxy_listener_refused(l);
+	kproxy_refuse_session(s, kproxy_refuse_reason(err));
 	up = s->upstream;
 	mutex_unlock(&s->life);
 	mutex_destroy(&s->life);
 	kproxy_pool_put(&kproxy_pool, s);
+	kproxy_upstream_put(up);
+	goto err_reset;
 err_upstream:
 	kproxy_upstream_put(up);
 err_client:
-	kproxy_listener_refused(l);
+	kproxy_refuse_client(l, client->sk, reason);
+err_reset:
 	kproxy_sock_reset(client);
 	kproxy_listener_session_ended(l);
 }

@@ -140,6 +140,11 @@ struct kproxy_session {
 	struct kproxy_client *admitted;
 	/* under @life */
 	struct kproxy_greeting greeting;
+	/*
+	 * Server name that the client has asked for, NULL for none. Set once, under
+	 * @life; read under RCU.
+	 */
+	char *sni;
 	/* under @life: the session was announced, the client is admitted */
 	bool begun;
 	/* jiffies when the greeting, wait, connect or flush times out */

@@ -301,11 +301,10 @@ void kproxy_sock_exit(void)
  * @listener: the attached listening socket
  * @client: where the client's socket is stored
  *
- * A client whose socket was taken by another owner is reset.
- *
  * Context: process, may sleep.
- * Return: 0, and the caller owns the socket; -EAGAIN if none is waiting; -EBUSY
- * if a client was reset; or another error of kernel_accept().
+ * Return: 0, and the caller owns the socket; -EBUSY, and the caller has a socket
+ * to reset that another owner has taken; -EAGAIN if none is waiting; or another
+ * error of kernel_accept().
  */
 int kproxy_sock_accept(const struct kproxy_sock *listener,
 		       struct socket **client)
@@ -329,12 +328,8 @@ int kproxy_sock_accept(const struct kproxy_sock *listener,
 		if (err)
 			return err;
 	}
-	if (!sock_inherited(socket->sk, listener->sk)) {
-		kproxy_sock_reset(socket);
-		return -EBUSY;
-	}
 	*client = socket;
-	return 0;
+	return sock_inherited(socket->sk, listener->sk) ? 0 : -EBUSY;
 }
 
 /**

@@ -69,6 +69,9 @@ static const struct option_spec options[] = {
 	{ .name = "accept-proxy", .type = &option_word, .words = option_switch,
 	  .attr = KPROXY_A_LISTENER_ACCEPT_PROXY,
 	  .help = "clients must send a PROXY protocol header" },
+	{ .name = "log-sample", .type = &option_number, .value = "N",
+	  .attr = KPROXY_A_LISTENER_LOG_SAMPLE, .min = 1, .max = 1000000,
+	  .def = 1, .help = "one of N ended sessions is in the log" },
 	{}
 };
 

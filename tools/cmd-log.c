@@ -52,9 +52,9 @@ static json_t *endpoint_json(const struct ctx *ctx,
 	return json_string(text);
 }
 
-static json_t *name_json(const char *name)
+static json_t *name_json(const char *name, size_t size)
 {
-	return text_json(name, strnlen(name, KPROXY_LOG_NAME_SIZE));
+	return text_json(name, strnlen(name, size));
 }
 
 static bool is_splice(const struct kproxy_log_record *record)
@@ -65,12 +65,12 @@ static bool is_splice(const struct kproxy_log_record *record)
 static json_t *decode_all(const struct ctx *ctx,
 			  const struct kproxy_log_record *record)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
 			 "id", (json_int_t)record->id,
-			 "listener", name_json(record->listener),
+			 "listener", name_json(record->listener, sizeof(record->listener)),
 			 "upstream",
-			 name_json(is_splice(record) ? "-" :
-						       record->upstream),
+			 is_splice(record) ? json_string("-") :
+					     name_json(record->upstream, sizeof(record->upstream)),
 			 "client", endpoint_json(ctx, &record->client),
 			 "server", endpoint_json(ctx, &record->server),
 			 "start_ms", (json_int_t)record->start_ms,
@@ -84,6 +84,9 @@ static json_t *decode_all(const struct ctx *ctx,
 			 (json_int_t)record->stall_server_us,
 			 "unacked_in", (json_int_t)record->unacked_in,
 			 "unacked_out", (json_int_t)record->unacked_out,
+			 "omitted", (json_int_t)record->omitted,
+			 "sni", name_json(record->sni, sizeof(record->sni)),
+			 "server_name", name_json(record->server_name, sizeof(record->server_name)),
 			 "reason", reason_json(record->reason));
 }
 
@@ -93,7 +96,8 @@ static json_t *decode(const struct ctx *ctx,
 	json_t *row = decode_all(ctx, record);
 
 	if (is_splice(record))
-		json_object_set_new(row, "label", name_json(record->upstream));
+		json_object_set_new(row, "label",
+				    name_json(record->upstream, sizeof(record->upstream)));
 	return row;
 }
 

@@ -35,8 +35,15 @@ static json_t *end_decode(const struct ctx *ctx, const struct nlattr *head,
 	return row;
 }
 
+static json_t *refused_decode(const struct ctx *ctx, const struct nlattr *head,
+			      int len)
+{
+	return fields_decode(ctx, session_fields, SESSION_REFUSED, head, len);
+}
+
 static const struct view begin_view = { .decode = begin_decode };
 static const struct view end_view = { .decode = end_decode };
+static const struct view refused_view = { .decode = refused_decode };
 
 /**
  * struct event - a kind of message that the kernel sends by itself
@@ -64,6 +71,7 @@ static const struct event {
 	{ "route_del", KPROXY_CMD_ROUTE_DEL_NTF, &route_view },
 	{ "session_begin", KPROXY_CMD_SESSION_BEGIN_NTF, &begin_view },
 	{ "session_end", KPROXY_CMD_SESSION_END_NTF, &end_view },
+	{ "session_refused", KPROXY_CMD_SESSION_REFUSED_NTF, &refused_view },
 };
 
 static const struct event *find_event(int cmd)

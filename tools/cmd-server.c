@@ -128,7 +128,11 @@ static const struct field preconnect_counts[] = {
 /* An event about a server's health has no counters. */
 static const struct field fields[] = {
 	{ .key = "health", .type = &field_word, .words = health_words,
-	  .attr = KPROXY_A_SERVER_HEALTH, .title = "HEALTH" },
+	  .attr = KPROXY_A_SERVER_HEALTH },
+	{ .key = "failures", .type = &field_number,
+	  .attr = KPROXY_A_SERVER_FAILURES, .optional = true },
+	{ .key = "eject_left_ms", .type = &field_number,
+	  .attr = KPROXY_A_SERVER_EJECT_LEFT_MS, .optional = true },
 	{ .key = "stats", .type = &field_nest, .attr = KPROXY_A_SERVER_STATS,
 	  .nested = counters, .nested_scope = COUNTS_SERVER,
 	  .stats = true, .optional = true },
@@ -160,12 +164,25 @@ static json_t *decode(const struct ctx *ctx, const struct nlattr *head, int len)
 	return row;
 }
 
+void server_print_health(FILE *out, const struct column *column,
+			 const json_t *row)
+{
+	(void)column;
+	print_value(out, json_object_get(row, "health"));
+	if (!json_object_get(row, "failures"))
+		return;
+	fprintf(out, ": %" JSON_INTEGER_FORMAT " failures, ",
+		print_number(row, "failures"));
+	print_age(out, json_object_get(row, "eject_left_ms"));
+	fputs(" left", out);
+}
+
 static const struct column columns[] = {
 	{ .title = "UPSTREAM", .key = "upstream" },
 	{ .title = "ADDRESS", .key = "address" },
 	{ .title = "WEIGHT", .key = "weight", .right = true },
 	{ .title = "STATE", .key = "state" },
-	{ .fields = fields },
+	{ .title = "HEALTH", .cell = server_print_health },
 	{ .title = "OPTIONS", .cell = option_column, .arg = options },
 	{ .fields = counters, .scope = COUNTS_SERVER, .nest = "stats",
 	  .stats = true },

@@ -149,10 +149,27 @@ static void write_title(FILE *out, const struct top *top)
 		sort_key(top), top->reverse ? " reversed" : "");
 }
 
+/* Most servers that are listed as away, so that sessions are still seen. */
+#define AWAY_MAX 8
+
+static void write_away(FILE *out, const struct top *top)
+{
+	size_t n = json_array_size(top->sample.away), i;
+	json_t *rows = json_array();
+
+	for (i = 0; i < n && i < AWAY_MAX; i++)
+		json_array_append(rows, json_array_get(top->sample.away, i));
+	print_table(out, top->ctx, rows, &top_away_table);
+	if (n > AWAY_MAX)
+		fprintf(out, "and %zu more\n", n - AWAY_MAX);
+	json_decref(rows);
+}
+
 static void write_head(FILE *out, const struct top *top)
 {
 	write_title(out, top);
 	write_totals(out, top);
+	write_away(out, top);
 	if (top->pools)
 		print_table(out, top->ctx, top->sample.pools, pool_view.table);
 }
@@ -193,10 +210,11 @@ static void print_document(const struct top *top)
 {
 	json_t *rows = top_rows(&top->sample, top->subject, sort_key(top),
 				top->reverse);
-	json_t *document = json_pack("{s:O, s:O, s:O, s:o}",
+	json_t *document = json_pack("{s:O, s:O, s:O, s:O, s:o}",
 				     "totals", top->sample.totals,
 				     "rates", top->sample.rates,
 				     "pools", top->sample.pools,
+				     "away", top->sample.away,
 				     subjects[top->subject].name, rows);
 
 	print_json(top->ctx, document);

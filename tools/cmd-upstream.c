@@ -182,7 +182,7 @@ static const struct column columns[] = {
 	{ .title = "SERVER", .key = "address", .inner = true },
 	{ .title = "WEIGHT", .key = "weight", .right = true, .inner = true },
 	{ .title = "STATE", .key = "state", .inner = true },
-	{ .title = "HEALTH", .key = "health", .inner = true },
+	{ .title = "HEALTH", .cell = server_print_health, .inner = true },
 	{ .fields = counters, .scope = COUNTS_BRIEF, .nest = "stats",
 	  .inner = true, .stats = true },
 	{}

@@ -4,8 +4,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
 
 struct args;
+struct column;
 struct ctx;
 struct form;
 struct option_spec;
@@ -89,5 +93,9 @@ extern const struct view session_view;
 extern const struct view route_view;
 extern const struct view stats_view;
 extern const struct view pool_view;
+
+/* The cell of a server's health: also why and how long it is ejected. */
+void server_print_health(FILE *out, const struct column *column,
+			 const json_t *row);
 
 #endif

@@ -78,6 +78,12 @@ const struct field counters[] = {
 	  .attr = KPROXY_A_COUNTERS_END_REASONS, .scopes = COUNTS_ALL,
 	  .title = "END-REASONS", .line = "sessions ended",
 	  .metric = "sessions_ended_total",
-	  .help = "Sessions ended, by end reason." },
+	  .help = "Sessions ended and clients refused, by reason." },
+	{ .key = "unlogged", .type = &field_number,
+	  .attr = KPROXY_A_COUNTERS_UNLOGGED,
+	  .scopes = COUNTS_NETNS | COUNTS_LISTENER,
+	  .title = "UNLOGGED", .line = "not in the log",
+	  .metric = "unlogged_total",
+	  .help = "Sessions and refused clients left out of the log." },
 	{}
 };

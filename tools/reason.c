@@ -22,6 +22,13 @@ const char *const reason_words[] = {
 	[KPROXY_REASON_SHUTDOWN] = "shutdown",
 	[KPROXY_REASON_LIMIT] = "limit",
 	[KPROXY_REASON_UNSPLICED] = "unspliced",
+	[KPROXY_REASON_REFUSED_NETWORK] = "refused_network",
+	[KPROXY_REASON_REFUSED_LIMIT] = "refused_limit",
+	[KPROXY_REASON_REFUSED_RATE] = "refused_rate",
+	[KPROXY_REASON_REFUSED_NO_SERVER] = "refused_no_server",
+	[KPROXY_REASON_REFUSED_HEADER] = "refused_header",
+	[KPROXY_REASON_REFUSED_MEMORY] = "refused_memory",
+	[KPROXY_REASON_REFUSED_LOOP] = "refused_loop",
 	NULL
 };
 

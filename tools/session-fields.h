@@ -11,6 +11,7 @@
  * @SESSION_MORE: the same, with -s only
  * @SESSION_BEGUN: both events of a session
  * @SESSION_ENDED: the event of its end
+ * @SESSION_REFUSED: the event of a client that was refused
  */
 enum session_scope {
 	SESSION_LIVE = 1 << 0,
@@ -18,6 +19,7 @@ enum session_scope {
 	SESSION_MORE = 1 << 2,
 	SESSION_BEGUN = 1 << 3,
 	SESSION_ENDED = 1 << 4,
+	SESSION_REFUSED = 1 << 5,
 };
 
 /* All values of the attribute set "session" that are shown. */

@@ -125,8 +125,26 @@ void top_sample_free(struct top_sample *sample)
 	json_decref(sample->totals);
 	json_decref(sample->rates);
 	json_decref(sample->pools);
+	json_decref(sample->away);
 	json_decref(sample->sessions);
 	json_decref(sample->by_id);
+}
+
+/* Fill @away with the servers whose health keeps sessions from them. */
+static int find_away(struct ctx *ctx, json_t *away)
+{
+	json_t *servers = json_array(), *row;
+	int status = view_sample(ctx, &server_view, servers);
+	const char *health;
+	size_t i;
+
+	json_array_foreach(servers, i, row) {
+		health = json_string_value(json_object_get(row, "health"));
+		if (!strcmp(health, "ejected") || !strcmp(health, "down"))
+			json_array_append(away, row);
+	}
+	json_decref(servers);
+	return status;
 }
 
 int top_sample_take(struct ctx *ctx, struct top_sample *sample)
@@ -135,6 +153,7 @@ int top_sample_take(struct ctx *ctx, struct top_sample *sample)
 	struct top_sample next = {
 		.us = clock_us(),
 		.pools = json_array(),
+		.away = json_array(),
 		.sessions = json_array(),
 	};
 	int status;
@@ -142,6 +161,8 @@ int top_sample_take(struct ctx *ctx, struct top_sample *sample)
 	status = view_sample(ctx, &stats_view, totals);
 	if (!status)
 		status = view_sample(ctx, &pool_view, next.pools);
+	if (!status)
+		status = find_away(ctx, next.away);
 	if (!status)
 		status = view_sample(ctx, &session_view, next.sessions);
 	if (!status) {
@@ -348,6 +369,16 @@ static const struct column peer_columns[] = {
 	NUMBER("RETRANS", "retrans"),
 	{}
 };
+
+static const struct column away_columns[] = {
+	{ .title = "AWAY", .key = "address" },
+	{ .title = "NAME", .key = "name" },
+	{ .title = "UPSTREAM", .key = "upstream" },
+	{ .title = "HEALTH", .cell = server_print_health },
+	{}
+};
+
+const struct table top_away_table = { .columns = away_columns };
 
 const struct table top_tables[TOP_SUBJECTS] = {
 	[TOP_SESSIONS] = { .columns = session_columns },

@@ -24,6 +24,7 @@ enum top_subject {
  * @totals: of the namespace
  * @rates: what of @totals grew, a second
  * @pools: one object a CPU
+ * @away: servers that are ejected or down
  * @sessions: one object each
  * @by_id: the same, found by their number as text
  */
@@ -32,6 +33,7 @@ struct top_sample {
 	json_t *totals;
 	json_t *rates;
 	json_t *pools;
+	json_t *away;
 	json_t *sessions;
 	json_t *by_id;
 };
@@ -61,6 +63,7 @@ json_t *top_rows(const struct top_sample *sample, enum top_subject subject,
 		 const char *key, bool reverse);
 
 /* How they look as text. */
+extern const struct table top_away_table;
 extern const struct table top_tables[TOP_SUBJECTS];
 
 #endif

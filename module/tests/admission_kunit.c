@@ -80,10 +80,10 @@ static void client_may_have_as_many_sessions_as_its_limit(struct kunit *test)
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR(a));
 	KUNIT_EXPECT_PTR_EQ(test, a, b);
-	KUNIT_EXPECT_EQ(test, PTR_ERR(enter4(test, 1, &two, 0)), -EDQUOT);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(enter4(test, 1, &two, 0)), -EUSERS);
 	leave(test, a, 0);
 	KUNIT_EXPECT_PTR_EQ(test, a, enter4(test, 1, &two, 0));
-	KUNIT_EXPECT_EQ(test, PTR_ERR(enter4(test, 1, &two, 0)), -EDQUOT);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(enter4(test, 1, &two, 0)), -EUSERS);
 }
 
 static void other_clients_and_listeners_have_their_own_limit(struct kunit *test)
@@ -110,7 +110,7 @@ static void ipv6_clients_are_counted_by_64_bits(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(client));
 	KUNIT_EXPECT_PTR_EQ(test, client,
 			    enter6(test, "2001:db8:0:1:ffff::", &two, 0));
-	KUNIT_EXPECT_EQ(test, -EDQUOT,
+	KUNIT_EXPECT_EQ(test, -EUSERS,
 			PTR_ERR(enter6(test, "2001:db8:0:1::3", &two, 0)));
 	KUNIT_EXPECT_FALSE(test,
 			   IS_ERR(enter6(test, "2001:db8:0:2::1", &two, 0)));

@@ -220,6 +220,7 @@ static void child_of_another_owner_is_reset(struct kunit *test)
 				       SK_USER_DATA_PSOCK);
 	KUNIT_EXPECT_EQ(test, kproxy_sock_accept(&pair.listener.ks, &socket),
 			-EBUSY);
+	kproxy_sock_reset(socket);
 	KUNIT_EXPECT_EQ(test, kproxy_sock_accept(&pair.listener.ks, &socket),
 			-EAGAIN);
 	while (READ_ONCE(pair.client->sk->sk_state) != TCP_CLOSE)
@@ -241,6 +242,7 @@ static void child_of_another_protocol_is_reset(struct kunit *test)
 	WRITE_ONCE(child->sk_prot, &other);
 	KUNIT_EXPECT_EQ(test, kproxy_sock_accept(&pair.listener.ks, &socket),
 			-EBUSY);
+	kproxy_sock_reset(socket);
 	pair_close(&pair);
 }
 

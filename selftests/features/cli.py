@@ -13,8 +13,8 @@ COUNT = max(scaled(1030), 150)
 # a new counter, field or option that is always shown is added here too.
 STATS = {"sessions", "sessions_total", "refused", "connect_failures",
          "bytes_in", "bytes_out", "stall_client_us", "stall_server_us",
-         "end_reasons"}
-NOT_OF_SERVERS = {"refused"}
+         "end_reasons", "unlogged"}
+NOT_OF_SERVERS = {"refused", "unlogged"}
 KEYS = {
     "listener": {"name", "addresses", "upstream", "stats"},
     "upstream": {"name", "balance", "servers"},
@@ -23,7 +23,8 @@ KEYS = {
     "session": {"id", "listener", "upstream", "client", "local", "source",
                 "server", "state", "age_ms", "idle_ms", "cpu", "bytes_in",
                 "bytes_out", "bytes_spliced", "bytes_copied", "client_tcp",
-                "server_tcp", "stall_client_us", "stall_server_us"},
+                "server_tcp", "stall_client_us", "stall_server_us", "sni",
+                "server_name"},
     "pool": {"cpu", "pages", "pages_free", "sessions", "sessions_free",
              "page_refills", "session_refills", "fallbacks"},
     "stats": STATS | {"bytes_spliced", "bytes_copied", "pumps_inline",

@@ -285,7 +285,8 @@ put_back_all() {
 	put_back listener web maxconn 5 backlog 100 connect-timeout 1s \
 		idle-timeout 0 fin-timeout 3s max-age 1h rate 100 \
 		client-maxconn 3 client-rate 4 allow 10.0.0.0/8,fd00::/8 \
-		deny 10.1.0.0/16 accept-proxy on transparent on "${sockets[@]}"
+		deny 10.1.0.0/16 accept-proxy on transparent on log-sample 10 \
+		"${sockets[@]}"
 	put_back upstream app balance maglev retries 0 check tcp interval 10s \
 		timeout 100ms rise 1 fall 1 eject 3 eject-time 1m preconnect 2 \
 		send-proxy v2 source 10.2.0.1 source client "${sockets[@]}"

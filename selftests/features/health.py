@@ -171,10 +171,13 @@ def events():
         command, found = nl.event()
         while command != EVENT:
             command, found = nl.event()
-        expect(set(found), {ATTR[n] for n in ("upstream", "address",
-                                              "health")}, "attributes")
+        word = HEALTH[struct.unpack("=I", found[ATTR["health"]])[0]]
+        names = {"upstream", "address", "health"}
+        if word == "ejected":
+            names |= {"failures", "eject-left-ms"}
+        expect(set(found), {ATTR[n] for n in names}, "attributes")
         expect(found[ATTR["upstream"]], b"app\0", "the upstream")
-        return HEALTH[struct.unpack("=I", found[ATTR["health"]])[0]]
+        return word
 
     with checked(BACK, options="fall 2 rise 2"):
         expect(next_health(), "down", "the first event")

@@ -5,11 +5,13 @@ its first message is split, while routes and files change.
 """
 
 import contextlib
+import json
 import os
 import random
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 
@@ -813,6 +815,77 @@ def afterwards():
     expect(read_exactly(quiet, 3), b"220", "a server that speaks first")
     server.close()
     expect_eof(quiet, "the client")
+
+
+def log():
+    return json.loads(kp("-j log").stdout)
+
+
+# What a client asks for, and what of it is shown.
+NAMES = ((b"www.example.com", "www.example.com", "exact"),
+         (b"Other.Example.COM", "other.example.com", "wild"),
+         (b"a\nb reason=none \x1b[2J\xff\"\\\r", "a?b?reason?none???2j????", "app"),
+         (b"n" * 255, "n" * 255, "app"),
+         (None, "", "app"))
+
+
+@scene("the server name is in lists, records and events, and ends no line")
+def names_shown():
+    events = subprocess.Popen(("kproxy", "-n", PROXY, "-j", "monitor"),
+                              text=True, stdout=subprocess.PIPE)
+    told = []
+    threading.Thread(target=lambda: told.extend(events.stdout),
+                     daemon=True).start()
+    with routed() as listeners:
+        wait_for(lambda: kp("upstream set app retries 2") and told,
+                 "the monitor listens")
+        for name, want, upstream in NAMES:
+            before = len(log())
+            client = connect(nodelay=True)
+            client.sendall(records(hello(name)))
+            server = expect_at(client, listeners, upstream,
+                               records(hello(name)), want)
+            expect(sessions()[0]["sni"], want, "of the session")
+            end(client, server)
+            wait_for(lambda: len(log()) > before, "its record")
+            expect(log()[-1]["sni"], want, "of the record")
+        lines = kp("log").stdout.splitlines()
+        expect(len(lines), len(log()), "lines for records")
+        expect("sni=" + NAMES[2][1] in lines[-3].split(), True, lines[-3])
+        expect(lines[-3].split()[-1] == "reason=none", False, lines[-3])
+        ends = [json.loads(line) for line in list(told)
+                if '"session_end"' in line]
+        expect([row["sni"] for row in ends], [want for _, want, _ in NAMES],
+               "of the events")
+    events.kill()
+    events.wait()
+
+
+@scene("a client that a name leads to no server is refused with the name")
+def name_refused():
+    with routed():
+        kp(f"server set exact {written(EXACT)} state drain")
+        before = len(log())
+        client = connect(nodelay=True)
+        client.sendall(HELLO)
+        expect_refused(client, "the client")
+        wait_for(lambda: len(log()) > before, "its record")
+        kp(f"server set exact {written(EXACT)} state up")
+    last = log()[-1]
+    expect((last["reason"], last["sni"], last["upstream"], last["server"]),
+           ("refused_no_server", "www.example.com", "exact", ""), "the record")
+
+
+@scene("without routes by name, nobody looks for one")
+def no_names():
+    listener = listen(BACK)
+    client = connect(nodelay=True)
+    client.sendall(HELLO)
+    server = accept(listener)
+    expect(sessions()[0]["sni"], "", "the name")
+    end(client, server)
+    listener.close()
+    wait_gone()
 
 
 main()

@@ -2,6 +2,8 @@
 """The life of a server: its limit and its queue, backups, ejection."""
 
 import contextlib
+import json
+import re
 import socket
 import threading
 import time
@@ -399,6 +401,48 @@ def eject_off():
         expect(state_of(ONE)["health"], "unknown", "health")
     kp("upstream set app eject-time 30s retries 2")
     wait_gone()
+
+
+@scene("why a server is ejected, and for how long, is shown")
+def why_ejected():
+    kp("upstream set app eject 3 eject-time 1h retries 0")
+    with servers((ONE, "name first"), (TWO, "state down")):
+        fail(3)
+        row = state_of(ONE)
+        expect((row["health"], row["failures"]), ("ejected", 3), "why")
+        expect_between(row["eject_left_ms"], 3000000, 3600000, "how long")
+        expect("failures" in state_of(TWO), False, "of the other server")
+        for words in "server show app", "upstream show app", \
+                "top interval 100ms count 1":
+            if not re.search(r"ejected: 3 failures, \S+ left",
+                             kp(words).stdout):
+                raise Failed(f"{words}: {kp(words).stdout}")
+        away = json.loads(kp("-j top interval 100ms count 1").stdout)["away"]
+        expect([(r["address"], r["name"]) for r in away],
+               [(name(ONE), "first")], "servers that top lists")
+        kp("upstream set app eject 0")
+        wait_for(lambda: "failures" not in state_of(ONE), "it is back")
+    kp("upstream set app eject-time 30s retries 2")
+    wait_gone()
+
+
+@scene("the name of a server is in sessions, records and events")
+def named():
+    with servers((ONE, "name first")), answering(ONE):
+        client = connect()
+        expect(who(client), ONE, "the server")
+        expect(sessions()[0]["server_name"], "first", "of the session")
+        kp(f"server set app {name(ONE)} name second")
+        expect(sessions()[0]["server_name"], "second", "after a change")
+        client.close()
+        wait_gone()
+        wait_for(lambda: json.loads(kp("-j log").stdout)[-1]["server_name"] ==
+                 "second", "of the record")
+        kp(f"server set app {name(ONE)} name default")
+        expect(visit(), ONE, "the server")
+        wait_gone()
+        wait_for(lambda: json.loads(kp("-j log").stdout)[-1]["server_name"] ==
+                 "", "of one without")
 
 
 @scene("waiting clients and ejected servers end with their upstream")

@@ -59,7 +59,7 @@ def top(words="", options="-j"):
 def document():
     with Traffic():
         now = json.loads(top())
-        expect(sorted(now), ["pools", "rates", "sessions", "totals"], "keys")
+        expect(sorted(now), ["away", "pools", "rates", "sessions", "totals"], "keys")
         expect(now["totals"]["sessions"], 1, "live sessions")
         expect(len(now["pools"]), os.cpu_count(), "pools")
         row, = now["sessions"]

@@ -23,8 +23,8 @@ X = ATTR["session"]
 NUMBERS = [L[n] for n in ("maxconn", "backlog", "connect-timeout",
                           "idle-timeout", "fin-timeout", "max-age", "rate",
                           "client-maxconn", "client-rate", "accept-proxy",
-                          "transparent")]
-DEFAULTS = (0, 4096, 5000, 600000, 60000, 0, 0, 0, 0, 0, 0)
+                          "transparent", "log-sample")]
+DEFAULTS = (0, 4096, 5000, 600000, 60000, 0, 0, 0, 0, 0, 0, 1)
 NETWORKS = L["allow"], L["deny"]
 # Of upstreams, with their defaults.
 CHOICES = {"retries": 2, "send-proxy": 0, "check-port": 0, "failback": 1,

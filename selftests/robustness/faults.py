@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import errno
 import itertools
+import json
 import os
 import pathlib
 import random
@@ -289,6 +290,11 @@ def full_table():
             if client:
                 expect_reset(client, "a client without a session")
     expect(stats()["refused"], before["refused"] + 5, "refused")
+    expect(stats()["end_reasons"]["refused_memory"],
+           before["end_reasons"]["refused_memory"] + 5, "for lack of memory")
+    rows = [row for row in json.loads(kp("-j log").stdout)
+            if row["reason"] == "refused_memory"]
+    expect([row["server"] for row in rows[-5:]], [""] * 5, "their records")
     expect(show("server show")[0]["stats"]["sessions"], 0, "with the server")
     client = connect()
     server = accept(listener)

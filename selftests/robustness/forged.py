@@ -204,6 +204,8 @@ def answers():
     # A forged acknowledgement would report success that did not happen.
     batch.say("upstream del nobody")
     expect(batch.process.wait(limit(10)), 2, "status")
+    # Another thread reads it.
+    wait_for(lambda: batch.errors, "it says why")
     expect(batch.errors, ['kproxy: -:3: upstream "nobody": no such upstream\n'],
            "the refusal")
 

@@ -230,7 +230,7 @@ static void decodes_to(uint32_t state, bool stats, const char *want)
 static void test_server_is_decoded(void)
 {
 	decodes_to(KPROXY_SERVER_STATE_DRAIN, true,
-		   "{\"upstream\":\"app\",\"address\":\"[fe80::1%4711]:80\",\"weight\":1,\"state\":\"drain\",\"health\":\"up\",\"stats\":{\"sessions\":3,\"sessions_total\":0,\"connect_failures\":0,\"bytes_in\":1099511627776,\"bytes_out\":0,\"stall_client_us\":0,\"stall_server_us\":0,\"end_reasons\":{\"client_fin\":0,\"server_fin\":0,\"client_reset\":0,\"server_reset\":0,\"unreachable\":0,\"idle_timeout\":0,\"fin_timeout\":0,\"max_age\":0,\"killed\":0,\"listener_deleted\":0,\"server_down\":0,\"shutdown\":0,\"limit\":0,\"unspliced\":0}}}");
+		   "{\"upstream\":\"app\",\"address\":\"[fe80::1%4711]:80\",\"weight\":1,\"state\":\"drain\",\"health\":\"up\",\"stats\":{\"sessions\":3,\"sessions_total\":0,\"connect_failures\":0,\"bytes_in\":1099511627776,\"bytes_out\":0,\"stall_client_us\":0,\"stall_server_us\":0,\"end_reasons\":{\"client_fin\":0,\"server_fin\":0,\"client_reset\":0,\"server_reset\":0,\"unreachable\":0,\"idle_timeout\":0,\"fin_timeout\":0,\"max_age\":0,\"killed\":0,\"listener_deleted\":0,\"server_down\":0,\"shutdown\":0,\"limit\":0,\"unspliced\":0,\"refused_network\":0,\"refused_limit\":0,\"refused_rate\":0,\"refused_no_server\":0,\"refused_header\":0,\"refused_memory\":0,\"refused_loop\":0}}}");
 	decodes_to(9, false,
 		   "{\"upstream\":\"app\",\"address\":\"[fe80::1%4711]:80\",\"weight\":1,\"state\":\"9\",\"health\":\"up\"}");
 }

@@ -15,7 +15,7 @@
 #define RECORDS 64
 #define RINGS 3
 #define PAGE 4096
-#define RING_SIZE (RECORDS * 512)
+#define RING_SIZE (RECORDS * 1024)
 
 /* A log as the kernel has it, mapped for writing. */
 struct writer {

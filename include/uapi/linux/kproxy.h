@@ -160,7 +160,7 @@ enum kproxy_session_state {
 };
 
 /**
- * enum kproxy_reason - why a session ended
+ * enum kproxy_reason - why a session ended, or why it did not begin
  * @KPROXY_REASON_NONE: it has not ended
  * @KPROXY_REASON_CLIENT_FIN: both streams ended, the client's first
  * @KPROXY_REASON_SERVER_FIN: both streams ended, the server's first
@@ -181,6 +181,20 @@ enum kproxy_session_state {
  * @KPROXY_REASON_LIMIT: a splice passed on as many bytes as it was to
  * @KPROXY_REASON_UNSPLICED: a splice was ended by the program that owns its
  *   sockets
+ * @KPROXY_REASON_REFUSED_NETWORK: refused, as its network is not admitted, or
+ *   as a program of the network stack has taken its socket
+ * @KPROXY_REASON_REFUSED_LIMIT: refused, as it has client-maxconn sessions
+ * @KPROXY_REASON_REFUSED_RATE: refused, as it has begun client-rate sessions
+ *   within a second
+ * @KPROXY_REASON_REFUSED_NO_SERVER: refused, as no server takes sessions, or
+ *   none had room within connect-timeout
+ * @KPROXY_REASON_REFUSED_HEADER: refused, as its PROXY header is invalid, or
+ *   did not come within connect-timeout; likewise for a ClientHello that
+ *   routes wait for
+ * @KPROXY_REASON_REFUSED_MEMORY: refused, as there is no memory for its
+ *   session
+ * @KPROXY_REASON_REFUSED_LOOP: refused, as too many chained sessions have led
+ *   to it
  */
 enum kproxy_reason {
 	KPROXY_REASON_NONE,
@@ -198,6 +212,13 @@ enum kproxy_reason {
 	KPROXY_REASON_SHUTDOWN,
 	KPROXY_REASON_LIMIT,
 	KPROXY_REASON_UNSPLICED,
+	KPROXY_REASON_REFUSED_NETWORK,
+	KPROXY_REASON_REFUSED_LIMIT,
+	KPROXY_REASON_REFUSED_RATE,
+	KPROXY_REASON_REFUSED_NO_SERVER,
+	KPROXY_REASON_REFUSED_HEADER,
+	KPROXY_REASON_REFUSED_MEMORY,
+	KPROXY_REASON_REFUSED_LOOP,
 
 	/* private: */
 	__KPROXY_REASON_MAX,
@@ -264,6 +285,13 @@ enum {
 	KPROXY_A_END_REASONS_SHUTDOWN,
 	KPROXY_A_END_REASONS_LIMIT,
 	KPROXY_A_END_REASONS_UNSPLICED,
+	KPROXY_A_END_REASONS_REFUSED_NETWORK,
+	KPROXY_A_END_REASONS_REFUSED_LIMIT,
+	KPROXY_A_END_REASONS_REFUSED_RATE,
+	KPROXY_A_END_REASONS_REFUSED_NO_SERVER,
+	KPROXY_A_END_REASONS_REFUSED_HEADER,
+	KPROXY_A_END_REASONS_REFUSED_MEMORY,
+	KPROXY_A_END_REASONS_REFUSED_LOOP,
 
 	__KPROXY_A_END_REASONS_MAX,
 	KPROXY_A_END_REASONS_MAX = (__KPROXY_A_END_REASONS_MAX - 1)
@@ -291,6 +319,7 @@ enum {
 	KPROXY_A_COUNTERS_STALL_CLIENT_US,
 	KPROXY_A_COUNTERS_STALL_SERVER_US,
 	KPROXY_A_COUNTERS_END_REASONS,
+	KPROXY_A_COUNTERS_UNLOGGED,
 
 	__KPROXY_A_COUNTERS_MAX,
 	KPROXY_A_COUNTERS_MAX = (__KPROXY_A_COUNTERS_MAX - 1)
@@ -329,6 +358,7 @@ enum {
 	KPROXY_A_LISTENER_DRAIN_DEADLINE,
 	KPROXY_A_LISTENER_TRANSPARENT,
 	KPROXY_A_LISTENER_DEAD,
+	KPROXY_A_LISTENER_LOG_SAMPLE,
 
 	__KPROXY_A_LISTENER_MAX,
 	KPROXY_A_LISTENER_MAX = (__KPROXY_A_LISTENER_MAX - 1)
@@ -386,6 +416,8 @@ enum {
 	KPROXY_A_SERVER_NAME,
 	KPROXY_A_SERVER_PRIORITY,
 	KPROXY_A_SERVER_HEALTH_SET,
+	KPROXY_A_SERVER_FAILURES,
+	KPROXY_A_SERVER_EJECT_LEFT_MS,
 
 	__KPROXY_A_SERVER_MAX,
 	KPROXY_A_SERVER_MAX = (__KPROXY_A_SERVER_MAX - 1)
@@ -430,6 +462,9 @@ enum {
 	KPROXY_A_SESSION_STALL_CLIENT_US,
 	KPROXY_A_SESSION_STALL_SERVER_US,
 	KPROXY_A_SESSION_LABEL,
+	KPROXY_A_SESSION_OMITTED,
+	KPROXY_A_SESSION_SNI,
+	KPROXY_A_SESSION_SERVER_NAME,
 
 	__KPROXY_A_SESSION_MAX,
 	KPROXY_A_SESSION_MAX = (__KPROXY_A_SESSION_MAX - 1)
@@ -540,6 +575,7 @@ enum {
 	KPROXY_CMD_LISTENER_DOWN_NTF,
 	KPROXY_CMD_LOG_GET,
 	KPROXY_CMD_SPLICE,
+	KPROXY_CMD_SESSION_REFUSED_NTF,
 
 	__KPROXY_CMD_MAX,
 	KPROXY_CMD_MAX = (__KPROXY_CMD_MAX - 1)

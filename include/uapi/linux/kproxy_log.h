@@ -5,7 +5,7 @@
 #include <linux/types.h>
 
 /*
- * The log of finished sessions of a network namespace: one file that can be
+ * The log of finished sessions and refused clients of a network namespace: one file that can be
  * mapped and read, but not written. KPROXY_CMD_LOG_GET replies with a
  * descriptor of it.
  *
@@ -28,6 +28,7 @@
 #define KPROXY_LOG_MAGIC	0x474f4c4b /* "KLOG" on a little-endian machine */
 
 #define KPROXY_LOG_NAME_SIZE	64
+#define KPROXY_LOG_SNI_SIZE	256
 
 #define KPROXY_LOG_SPLICE	1
 
@@ -71,6 +72,12 @@ struct kproxy_log_record {
 	__u32 reason;
 	/* KPROXY_LOG_SPLICE: a splice, its listener is "-", upstream is its label */
 	__u32 flags;
+	/*
+	 * how many before it, of its listener and on its CPU, have no record:
+	 * refused clients if it is one, otherwise ended sessions
+	 */
+	__u32 omitted;
+	__u32 pad;
 	struct kproxy_log_endpoint client;
 	struct kproxy_log_endpoint server;
 	char listener[KPROXY_LOG_NAME_SIZE];
@@ -81,6 +88,13 @@ struct kproxy_log_record {
 	/* bytes sent to the server, to the client, but not acknowledged */
 	__u32 unacked_in;
 	__u32 unacked_out;
+	/*
+	 * server name of the client's ClientHello, if routes have asked for it; what
+	 * is behind its zero means nothing
+	 */
+	char sni[KPROXY_LOG_SNI_SIZE];
+	/* the server's name, empty for none */
+	char server_name[KPROXY_LOG_NAME_SIZE];
 };
 
 #endif /* _UAPI_LINUX_KPROXY_LOG_H */

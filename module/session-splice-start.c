@@ -331,8 +331,8 @@ void kproxy_splice_go(struct kproxy_session *s)
 void kproxy_splice_cancel(struct kproxy_session *s)
 {
 	kproxy_session_event(s, KPROXY_EV_KILL, KPROXY_REASON_UNSPLICED);
-	/* Pairs with that of kproxy_splice_report(). */
 	wait_var_event(&s->splice->ended,
+		       /* pairs with the release in kproxy_splice_report() */
 		       smp_load_acquire(&s->splice->ended));
 	kproxy_session_put(s);
 }

@@ -31,8 +31,16 @@
 	static_assert(!IS_ENABLED(CONFIG_SMP) || \
 		      sizeof(type) % SMP_CACHE_BYTES == 0)
 
+/* At most a KiB, where locks have their usual size. */
+#define SMALL(type) \
+	static_assert(IS_ENABLED(CONFIG_DEBUG_LOCK_ALLOC) || \
+		      IS_ENABLED(CONFIG_DEBUG_SPINLOCK) || \
+		      IS_ENABLED(CONFIG_PREEMPT_RT) || \
+		      SMP_CACHE_BYTES > 64 || sizeof(type) <= 1024)
+
 /* A session: what every run reads, each direction, the rest. */
 FILLS(struct kproxy_session);
+SMALL(struct kproxy_session);
 FILLS(struct kproxy_pump);
 BEFORE(struct kproxy_session, flags, pumps);
 BEFORE(struct kproxy_session, socks, pumps);
@@ -66,14 +74,8 @@ BEFORE(struct kproxy_server, options, check.work);
 BEFORE(struct kproxy_server, options, refs);
 BEFORE(struct kproxy_server, preconnect, refs);
 
-/*
- * A namespace. Every network namespace of the host has one, used or not, so it is
- * to stay within 1 KiB, where locks have their usual size.
- */
-static_assert(IS_ENABLED(CONFIG_DEBUG_LOCK_ALLOC) ||
-	      IS_ENABLED(CONFIG_DEBUG_SPINLOCK) ||
-	      IS_ENABLED(CONFIG_PREEMPT_RT) ||
-	      sizeof(struct kproxy_net) <= 1024);
+/* A namespace. Every network namespace of the host has one, used or not. */
+SMALL(struct kproxy_net);
 BEFORE(struct kproxy_net, stats, last_id);
 BEFORE(struct kproxy_net, cpus, last_id);
 BEFORE(struct kproxy_net, log, last_id);

@@ -24,6 +24,8 @@ struct kproxy_coalesce {
 	u32 patience;
 	/* limit until @after, from what had come in vain; 0: don't coalesce */
 	u32 most;
+	/* TCP's clock when coalescing began; under the from socket's lock */
+	u32 since;
 };
 
 void kproxy_coalesce_init(struct kproxy_coalesce *co);

@@ -61,7 +61,7 @@ struct kproxy_pump {
 	bool full;
 	/* the end of the stream or the last byte allowed is passed on */
 	bool ended;
-	/* constant: @left is the limit */
+	/* no more than @left bytes are passed on; constant */
 	bool limited;
 	/* inside tcp_sendmsg_locked(): write_space is the pump's own */
 	bool sending;
@@ -76,11 +76,9 @@ struct kproxy_pump {
 	u64 stall_counted;
 	/* enum kproxy_pump_flag, atomic bits */
 	unsigned long flags;
-	/* TCP's clock when coalescing began; under the from socket's lock */
-	u32 coalescing_since;
-	struct kproxy_coalesce coalesce;
-	/* bytes that may still be passed on; lockless reads */
+	/* bytes that may still be passed on, if @limited; lockless reads */
 	u64 left;
+	struct kproxy_coalesce coalesce;
 } ____cacheline_aligned_in_smp;
 
 /* Bytes passed on by one run. */

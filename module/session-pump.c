@@ -271,7 +271,7 @@ static bool session_coalesces(struct kproxy_session *s, enum kproxy_side from)
 		return false;
 	if (test_bit(KPROXY_PUMP_COALESCING, &s->pumps[from].flags))
 		return true;
-	WRITE_ONCE(pump->coalescing_since, tcp_sk(sk)->tcp_mstamp);
+	WRITE_ONCE(pump->coalesce.since, tcp_sk(sk)->tcp_mstamp);
 	set_bit(KPROXY_PUMP_COALESCING, &s->pumps[from].flags);
 	/*
 	 * Pairs with the barrier in kproxy_session_coalesce_timer(): either
@@ -290,7 +290,7 @@ static u32 session_coalesce_left(const struct kproxy_session *s,
 				 enum kproxy_side from)
 {
 	u32 now = div_u64(ktime_get_ns(), NSEC_PER_USEC);
-	s32 left = READ_ONCE(s->pumps[from].coalescing_since) +
+	s32 left = READ_ONCE(s->pumps[from].coalesce.since) +
 		   READ_ONCE(s->pumps[from].coalesce.us) - now;
 
 	return max(left, 0);

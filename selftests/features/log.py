@@ -191,11 +191,12 @@ def wraps():
         client.close()
     echo.close()
     wait_gone()
-    # A session leaves the list before its record is written.
-    wait_for(lambda: log()[-1]["bytes_in"] == count, "the last is written")
+    # A session leaves the list before its record is written, and two that follow
+    # each other may end on two CPUs.
+    wait_for(lambda: count in {row["bytes_in"] for row in log()},
+             "the newest is written")
     rows = log()
     expect_between(len(rows), 64, 64 * os.cpu_count(), "records")
-    expect(rows[-1]["bytes_in"], count, "bytes of the last")
     numbers = [row["id"] for row in rows]
     expect(len(set(numbers)), len(numbers), "different sessions")
     expect(all(row["bytes_in"] == row["bytes_out"] for row in rows

@@ -178,14 +178,18 @@ def owner_limit():
 
     as_nobody(fill)
     begun = time.monotonic()
-    # Namespaces go away a while after their last process.
+    pause = 0.5
+    # Namespaces go away a while after their last process; those of a try that was
+    # too early have to go away, too.
     while True:
+        time.sleep(pause)
         try:
             as_nobody(fill)
             return
         except Failed:
             if time.monotonic() > begun + limit(30):
                 raise
+        pause *= 2
 
 
 def come_and_go(count, configure):

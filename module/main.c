@@ -19,6 +19,7 @@
 #include "netlink.h"
 #include "netns.h"
 #include "param.h"
+#include "quota.h"
 #include "session.h"
 #include "session-splice-start.h"
 #include "shared.h"
@@ -113,14 +114,18 @@ static void __exit kproxy_exit(void)
 	kproxy_netlink_exit();
 	kproxy_netns_exit();
 	kproxy_log_exit();
-	/* Balancers that were replaced are on their way to the queue. */
+	kproxy_quota_drain();
+	destroy_workqueue(kproxy_splice_wq);
+	kproxy_splice_exit();
+	/*
+	 * Balancers that were replaced, and users whose last splice was freed, are
+	 * on their way to the queue.
+	 */
 	rcu_barrier();
 	destroy_workqueue(kproxy_wq);
-	destroy_workqueue(kproxy_splice_wq);
 	destroy_workqueue(kproxy_bh_wq);
 	kproxy_admission_teardown();
 	kproxy_sock_exit();
-	kproxy_splice_exit();
 	/* Wait for callbacks of closed sockets, and for freed sessions. */
 	synchronize_rcu();
 	rcu_barrier();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The request for a splice of two sockets of the requesting task. */
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/err.h>
@@ -53,40 +54,24 @@ static int check_requester(const struct sk_buff *skb,
 	return -EPERM;
 }
 
-static bool denied(int err)
-{
-	return err == -EACCES || err == -EPERM;
-}
-
 /*
- * Ask the security modules whether the task may read and write a socket, by doing
- * both with no byte. What TCP says to that does not matter.
+ * Ask the security modules whether the task may read and write a socket, as
+ * read() and write() do. Nothing here may wait for the socket's lock.
  */
-static int check_rights(struct socket *socket, struct netlink_ext_ack *extack)
+static int check_rights(struct file *file, struct netlink_ext_ack *extack)
 {
-	struct msghdr in = {};
-	struct msghdr out = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
-
-	/* TCP would report an error here, and forget it. */
-	if (READ_ONCE(socket->sk->sk_err)) {
-		NL_SET_ERR_MSG(extack, "the socket is not connected");
-		return -ENOTCONN;
-	}
-	/* It is refused in any case. */
-	if (kproxy_sock_has_ulp(socket->sk))
-		return 0;
-	if (!denied(sock_recvmsg(socket, &in, MSG_DONTWAIT | MSG_PEEK)) &&
-	    !denied(sock_sendmsg(socket, &out)))
+	if (!rw_verify_area(READ, file, NULL, 0) &&
+	    !rw_verify_area(WRITE, file, NULL, 0))
 		return 0;
 	NL_SET_ERR_MSG(extack,
 		       "a security module forbids to read or write the socket");
 	return -EACCES;
 }
 
-static int check_socket(const struct file *file, const struct net *net,
+static int check_socket(struct file *file, const struct net *net,
 			struct netlink_ext_ack *extack)
 {
-	struct socket *socket = sock_from_file((struct file *)file);
+	struct socket *socket = sock_from_file(file);
 
 	if (!socket) {
 		NL_SET_ERR_MSG(extack, "the descriptor is not a socket");
@@ -105,7 +90,7 @@ static int check_socket(const struct file *file, const struct net *net,
 			       "the socket is in another network namespace");
 		return -EXDEV;
 	}
-	return check_rights(socket, extack);
+	return check_rights(file, extack);
 }
 
 /* Open the file of a side's descriptor. */
@@ -209,13 +194,14 @@ static int get_splice(const struct genl_info *info,
 	return get_label(info, request->label);
 }
 
-static int prepare(struct kproxy_net *kn)
+/* Who opens the log pays for it, and others rely on it. */
+static int prepare(struct kproxy_net *kn, bool admin)
 {
 	int err;
 
 	mutex_lock(&kn->lock);
 	err = kproxy_net_setup(kn) ?: kproxy_splice_prepare(kn);
-	if (!err && !kn->log)
+	if (!err && admin && !kn->log)
 		/* pairs with the acquire in kproxy_nl_log_get_doit() */
 		smp_store_release(&kn->log, kproxy_log_open());
 	mutex_unlock(&kn->lock);
@@ -278,14 +264,16 @@ err_fd:
 int kproxy_nl_splice_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kproxy_net *kn = kproxy_net(genl_info_net(info));
-	struct kproxy_splice_request request = {};
+	struct kproxy_splice_request request = {
+		.admin = ns_capable_noaudit(kn->net->user_ns, CAP_NET_ADMIN),
+	};
 	int err;
 
 	err = check_requester(skb, info->extack) ?:
 	      kproxy_quota_admit(genl_info_net(info), info->extack) ?:
 	      get_splice(info, &request) ?:
 	      get_files(info, &request) ?:
-	      prepare(kn) ?:
+	      prepare(kn, request.admin) ?:
 	      splice(info, &request);
 	put_files(&request);
 	return err;

@@ -17,6 +17,7 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/netlink.h>
 #include <linux/refcount.h>
@@ -24,10 +25,13 @@
 #include <linux/spinlock.h>
 #include <linux/uidgid.h>
 #include <linux/user_namespace.h>
+#include <linux/workqueue.h>
 #include <net/net_namespace.h>
 
 #include "param.h"
 #include "quota.h"
+#include "sample.h"
+#include "shared.h"
 
 /* A user's limits, in multiples of those of a namespace. */
 #define OWNER_SHARE 16
@@ -64,6 +68,16 @@ struct kproxy_quota_user {
 	/* of the namespaces */
 	atomic64_t used[KPROXY_QUOTAS];
 	atomic64_t splices;
+	/*
+	 * Ends the splices: what a user's program blocks is its own only. NULL
+	 * until the first.
+	 */
+	struct workqueue_struct *wq;
+	struct work_struct free;
+	/* held while @sample is used */
+	spinlock_t lock;
+	/* of the splices that the log has */
+	struct kproxy_sample sample;
 };
 
 /* One network namespace. */
@@ -148,6 +162,7 @@ static struct kproxy_quota_user *owner_get(kuid_t uid)
 		return NULL;
 	fresh->uid = uid;
 	refcount_set(&fresh->refs, 1);
+	spin_lock_init(&fresh->lock);
 	spin_lock_irqsave(&owners_lock, flags);
 	owner = owner_find(uid);
 	if (owner)
@@ -161,6 +176,16 @@ static struct kproxy_quota_user *owner_get(kuid_t uid)
 	return owner;
 }
 
+/* A queue can't be destroyed by its own work, nor where the last reference goes. */
+static void owner_free(struct work_struct *work)
+{
+	struct kproxy_quota_user *owner =
+		container_of(work, struct kproxy_quota_user, free);
+
+	destroy_workqueue(owner->wq);
+	kfree(owner);
+}
+
 static void owner_put(struct kproxy_quota_user *owner)
 {
 	unsigned long flags;
@@ -171,8 +196,26 @@ static void owner_put(struct kproxy_quota_user *owner)
 	if (last)
 		list_del(&owner->node);
 	spin_unlock_irqrestore(&owners_lock, flags);
-	if (last)
+	if (!last)
+		return;
+	if (owner->wq) {
+		INIT_WORK(&owner->free, owner_free);
+		queue_work(kproxy_wq, &owner->free);
+	} else {
 		kfree(owner);
+	}
+}
+
+static bool owner_make_wq(struct kproxy_quota_user *owner)
+{
+	struct workqueue_struct *wq;
+
+	if (READ_ONCE(owner->wq))
+		return true;
+	wq = alloc_workqueue("kproxy_splice", WQ_UNBOUND, 0);
+	if (wq && cmpxchg(&owner->wq, NULL, wq))
+		destroy_workqueue(wq);
+	return READ_ONCE(owner->wq);
 }
 
 /**
@@ -326,6 +369,10 @@ struct kproxy_quota_user *kproxy_quota_user_charge(struct netlink_ext_ack *extac
 	user = owner_get(ns == &init_user_ns ? current_euid() : owner_uid(ns));
 	if (!user)
 		return ERR_PTR(-ENOMEM);
+	if (!owner_make_wq(user)) {
+		owner_put(user);
+		return ERR_PTR(-ENOMEM);
+	}
 	if (used_add(&user->splices, 1, most))
 		return user;
 	owner_put(user);
@@ -343,5 +390,74 @@ struct kproxy_quota_user *kproxy_quota_user_charge(struct netlink_ext_ack *extac
 void kproxy_quota_user_uncharge(struct kproxy_quota_user *user)
 {
 	atomic64_dec(&user->splices);
+}
+
+/**
+ * kproxy_quota_user_sample() - choose whether the log has a splice of a user
+ * @user: from kproxy_quota_user_charge()
+ * @omitted: if it has, gets how many it has not since the last
+ *
+ * A program that makes splices as fast as it can would push all else out of it.
+ *
+ * Context: process.
+ * Return: true if it has.
+ */
+bool kproxy_quota_user_sample(struct kproxy_quota_user *user, u32 *omitted)
+{
+	bool chosen;
+
+	spin_lock(&user->lock);
+	chosen = kproxy_sample_refused(&user->sample, jiffies, omitted);
+	spin_unlock(&user->lock);
+	return chosen;
+}
+
+/**
+ * kproxy_quota_drain() - wait for the works that end splices
+ *
+ * Context: process, sleeps; no splice begins any more.
+ */
+void kproxy_quota_drain(void)
+{
+	struct kproxy_quota_user *user, *done = NULL;
+
+	do {
+		spin_lock_irq(&owners_lock);
+		user = done ? list_next_entry(done, node) :
+			      list_first_entry(&owners, struct kproxy_quota_user, node);
+		if (list_entry_is_head(user, &owners, node))
+			user = NULL;
+		else
+			refcount_inc(&user->refs);
+		spin_unlock_irq(&owners_lock);
+		if (done)
+			owner_put(done);
+		if (user && user->wq)
+			drain_workqueue(user->wq);
+		done = user;
+	} while (user);
+}
+
+/**
+ * kproxy_quota_user_put() - drop the reference of a splice
+ * @user: from kproxy_quota_user_charge(), uncharged
+ *
+ * Context: any.
+ */
+void kproxy_quota_user_put(struct kproxy_quota_user *user)
+{
 	owner_put(user);
+}
+
+/**
+ * kproxy_quota_user_wq() - return the queue of the works that end splices
+ * @user: from kproxy_quota_user_charge()
+ *
+ * Context: any.
+ * Return: the queue.
+ */
+struct workqueue_struct *
+kproxy_quota_user_wq(const struct kproxy_quota_user *user)
+{
+	return READ_ONCE(user->wq);
 }

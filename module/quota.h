@@ -21,8 +21,13 @@ enum kproxy_quota_kind {
 	KPROXY_QUOTAS
 };
 
+bool kproxy_quota_user_sample(struct kproxy_quota_user *user, u32 *omitted);
 struct kproxy_quota_user *kproxy_quota_user_charge(struct netlink_ext_ack *extack);
 void kproxy_quota_user_uncharge(struct kproxy_quota_user *user);
+void kproxy_quota_user_put(struct kproxy_quota_user *user);
+void kproxy_quota_drain(void);
+struct workqueue_struct *
+kproxy_quota_user_wq(const struct kproxy_quota_user *user);
 bool kproxy_quota_applies(const struct net *net);
 int kproxy_quota_admit(const struct net *net, struct netlink_ext_ack *extack);
 int kproxy_quota_new(const struct net *net, struct kproxy_quota **quota);

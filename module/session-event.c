@@ -11,10 +11,12 @@
 
 #include "fault.h"
 #include "listener.h"
+#include "quota.h"
 #include "root.h"
 #include "server.h"
 #include "session.h"
 #include "session-event.h"
+#include "session-splice.h"
 #include "shared.h"
 #include "trace.h"
 #include "upstream.h"
@@ -33,6 +35,8 @@ static void session_free_rcu(struct rcu_head *rcu)
 {
 	struct kproxy_session *s = container_of(rcu, struct kproxy_session, rcu);
 
+	if (s->splice)
+		kproxy_quota_user_put(s->splice->user);
 	kfree(s->splice);
 	kfree(s->sni);
 	kproxy_pool_put(&kproxy_pool, s);
@@ -82,7 +86,8 @@ void kproxy_session_put(struct kproxy_session *s)
 void kproxy_session_schedule_life(struct kproxy_session *s)
 {
 	refcount_inc(&s->refs);
-	if (!queue_work(s->splice ? kproxy_splice_wq : kproxy_wq,
+	if (!queue_work(s->splice ? kproxy_quota_user_wq(s->splice->user) :
+					kproxy_wq,
 			&s->life_work))
 		kproxy_session_put(s);
 }

@@ -118,6 +118,7 @@ splice_new(struct net *net, const struct kproxy_splice_request *request,
 	if (err)
 		goto err_user;
 	splice->detach = request->detach;
+	splice->admin = request->admin;
 	strscpy_pad(splice->label, request->label);
 	INIT_DELAYED_WORK(&splice->watch, kproxy_splice_watch);
 	init_waitqueue_func_entry(&splice->wait, kproxy_splice_wake);
@@ -125,6 +126,7 @@ splice_new(struct net *net, const struct kproxy_splice_request *request,
 
 err_user:
 	kproxy_quota_user_uncharge(splice->user);
+	kproxy_quota_user_put(splice->user);
 err_splice:
 	kfree(splice);
 	return ERR_PTR(err);
@@ -133,6 +135,7 @@ err_splice:
 static void splice_free(struct kproxy_splice *splice)
 {
 	kproxy_quota_user_uncharge(splice->user);
+	kproxy_quota_user_put(splice->user);
 	sock_release(splice->control);
 	kfree(splice);
 }
@@ -189,7 +192,7 @@ static bool session_loops(const struct kproxy_session *s)
 	smp_mb();
 	rcu_read_lock();
 	for (hops = 0; hops < KPROXY_HOPS_MAX; hops++) {
-		next = kproxy_session_of(kproxy_sock_peer(sk), &side);
+		next = kproxy_session_of(kproxy_sock_peer(sk, true), &side);
 		sk = next ? READ_ONCE(next->socks[!side].sk) : NULL;
 		if (!sk || next == s) {
 			loops = next == s;
@@ -294,31 +297,47 @@ static void session_check(struct kproxy_session *s, enum kproxy_side side)
 }
 
 /**
+ * kproxy_splice_check() - look at what came before a splice's bytes may move
+ * @s: the splice, its life locked
+ *
+ * Context: the life work.
+ */
+void kproxy_splice_check(struct kproxy_session *s)
+{
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		session_check(s, side);
+	kproxy_fault_point(KPROXY_POINT_SPLICE_CHECKED);
+	/* The program has shut both down already. */
+	if (s->pumps[KPROXY_CLIENT].ended && s->pumps[KPROXY_SERVER].ended)
+		kproxy_session_event(s, KPROXY_EV_KILL,
+				     KPROXY_REASON_UNSPLICED);
+}
+
+/**
  * kproxy_splice_go() - let a splice's bytes move
  * @s: the splice, from kproxy_splice_start(); the caller's reference goes
+ *
+ * Waits for no lock of the program's sockets: a request holds a lock of generic netlink.
  *
  * Context: process, may sleep.
  */
 void kproxy_splice_go(struct kproxy_session *s)
 {
-	enum kproxy_side side;
-
 	kproxy_fault_point(KPROXY_POINT_SPLICE_GO);
-	mutex_lock(&s->life);
+	/* Only the life work may have it, which ends the splice then. */
+	if (!mutex_trylock(&s->life))
+		goto out;
 	if (kproxy_session_event(s, KPROXY_EV_TAKEN, KPROXY_REASON_NONE)) {
 		kproxy_session_announce(s);
 		kproxy_session_arm(s);
-		for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
-			session_check(s, side);
-		kproxy_fault_point(KPROXY_POINT_SPLICE_CHECKED);
-		/* The program has shut both down already. */
-		if (s->pumps[KPROXY_CLIENT].ended &&
-		    s->pumps[KPROXY_SERVER].ended)
-			kproxy_session_event(s, KPROXY_EV_KILL,
-					     KPROXY_REASON_UNSPLICED);
-		kproxy_session_kick_both(s);
+		set_bit(KPROXY_SESSION_UNCHECKED, &s->flags);
+		set_bit(KPROXY_SESSION_OWNED, &s->flags);
+		kproxy_session_schedule_life(s);
 	}
 	mutex_unlock(&s->life);
+out:
 	kproxy_session_put(s);
 }
 
@@ -331,8 +350,9 @@ void kproxy_splice_go(struct kproxy_session *s)
 void kproxy_splice_cancel(struct kproxy_session *s)
 {
 	kproxy_session_event(s, KPROXY_EV_KILL, KPROXY_REASON_UNSPLICED);
-	wait_var_event(&s->splice->ended,
-		       /* pairs with the release in kproxy_splice_report() */
-		       smp_load_acquire(&s->splice->ended));
+	/* Not for ever: the program may keep a socket locked. */
+	wait_var_event_timeout(&s->splice->ended,
+			       /* pairs with the release in splice_report() */
+			       smp_load_acquire(&s->splice->ended), HZ / 10);
 	kproxy_session_put(s);
 }

@@ -20,6 +20,8 @@ struct kproxy_splice_request {
 	/* milliseconds, 0 for never */
 	u32 idle;
 	bool detach;
+	/* who asks may configure the namespace */
+	bool admin;
 	char label[KPROXY_NAME_MAX + 1];
 	/* Set on a refusal: the side of the socket, KPROXY_SIDES for none. */
 	enum kproxy_side refused;
@@ -31,6 +33,7 @@ struct kproxy_session *kproxy_splice_start(struct kproxy_net *kn,
 					   struct kproxy_splice_request *request,
 					   struct file **file,
 					   struct netlink_ext_ack *extack);
+void kproxy_splice_check(struct kproxy_session *s);
 void kproxy_splice_go(struct kproxy_session *s);
 void kproxy_splice_cancel(struct kproxy_session *s);
 

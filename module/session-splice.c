@@ -27,6 +27,7 @@
 #include "session-event.h"
 #include "session-splice.h"
 #include "shared.h"
+#include "stats.h"
 
 /* The time between two looks whether the program has closed its sockets. */
 #define WATCH_PAUSE (HZ / 4)
@@ -135,7 +136,7 @@ bool kproxy_splice_shut(struct kproxy_session *s, enum kproxy_side source)
 {
 	const struct sock *dst = s->socks[!source].sk;
 
-	if (dst->sk_err || dst->sk_state == TCP_CLOSE ||
+	if (dst->sk_err || test_bit(KPROXY_SESSION_FAILED + !source, &s->flags) ||
 	    !(dst->sk_shutdown & SEND_SHUTDOWN))
 		return false;
 	s->pumps[source].ended = true;
@@ -316,27 +317,25 @@ void kproxy_splice_return(struct kproxy_session *s)
 }
 
 /**
- * kproxy_splice_let_go() - drop the files of the sockets that were given back
- * @s: the splice, its life not locked; of its life work, the last reference to it
- *	may be dropped after that only
+ * kproxy_splice_sampled() - choose whether the log has a splice
+ * @s: the splice, its life locked
+ * @omitted: if it has, gets how many of its user's it has not since the last
  *
- * Context: the life work.
+ * Context: process.
+ * Return: true if it has; otherwise it is counted.
  */
-void kproxy_splice_let_go(struct kproxy_session *s)
+bool kproxy_splice_sampled(const struct kproxy_session *s, u32 *omitted)
 {
-	enum kproxy_side side;
-
-	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
-		kproxy_sock_let_go(&s->socks[side], &s->splice->loans[side]);
+	*omitted = 0;
+	if (s->splice->admin ||
+	    kproxy_quota_user_sample(s->splice->user, omitted))
+		return true;
+	kproxy_stats_inc(s->net_stats, KPROXY_A_COUNTERS_UNLOGGED);
+	return false;
 }
 
-/**
- * kproxy_splice_report() - tell the program that its splice has ended
- * @s: the splice, whose sockets were given back, its life locked
- *
- * Context: process, may sleep.
- */
-void kproxy_splice_report(struct kproxy_session *s)
+/* Tell the program that its splice has ended. */
+static void splice_report(struct kproxy_session *s)
 {
 	const struct kproxy_pump *pumps = s->pumps;
 	struct kproxy_splice *splice = s->splice;
@@ -370,4 +369,22 @@ void kproxy_splice_report(struct kproxy_session *s)
 	/* Fails if the program has closed its end. */
 	kernel_sendmsg(splice->control, &msg, &data, 1, sizeof(report));
 	sock_release(splice->control);
+}
+
+/**
+ * kproxy_splice_let_go() - drop the files of the sockets that were given back,
+ * and tell the program
+ * @s: the splice, its life not locked; of its life work, the last reference to it
+ *	may be dropped after that only
+ *
+ * Context: the life work.
+ */
+void kproxy_splice_let_go(struct kproxy_session *s)
+{
+	enum kproxy_side side;
+
+	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++)
+		kproxy_sock_let_go(&s->socks[side], &s->splice->loans[side]);
+	if (!s->splice->ended)
+		splice_report(s);
 }

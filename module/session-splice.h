@@ -32,7 +32,7 @@ struct kproxy_splice {
 	struct wait_queue_entry wait;
 	/* looks whether the program has closed its sockets, if it goes on then */
 	struct delayed_work watch;
-	/* charged until kproxy_splice_report() */
+	/* charged until the program is told; referenced by the session */
 	struct kproxy_quota_user *user;
 	/* the peer of b */
 	union kproxy_addr server;
@@ -41,6 +41,8 @@ struct kproxy_splice {
 	/* the sockets were given back, by the end of the session; see wait_var_event() */
 	bool ended;
 	bool detach;
+	/* who began it may configure the namespace */
+	bool admin;
 	char label[KPROXY_NAME_MAX + 1];
 };
 
@@ -99,7 +101,7 @@ int kproxy_splice_wake(struct wait_queue_entry *wait, unsigned int mode,
 void kproxy_splice_watch(struct work_struct *work);
 void kproxy_splice_quiet(struct kproxy_session *s);
 void kproxy_splice_return(struct kproxy_session *s);
+bool kproxy_splice_sampled(const struct kproxy_session *s, u32 *omitted);
 void kproxy_splice_let_go(struct kproxy_session *s);
-void kproxy_splice_report(struct kproxy_session *s);
 
 #endif /* _KPROXY_SESSION_SPLICE_H */

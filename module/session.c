@@ -42,6 +42,7 @@
 #include "session-pump.h"
 #include "session-connect.h"
 #include "session-splice.h"
+#include "session-splice-start.h"
 #include "session-table.h"
 #include "shared.h"
 #include "trace.h"
@@ -137,6 +138,8 @@ static void session_wait_owner(struct kproxy_session *s)
 	enum kproxy_side side;
 
 	kproxy_fault_point(KPROXY_POINT_LIFE_OWNER);
+	if (test_and_clear_bit(KPROXY_SESSION_UNCHECKED, &s->flags))
+		kproxy_splice_check(s);
 	for (side = KPROXY_CLIENT; side < KPROXY_SIDES; side++) {
 		lock_sock(s->socks[side].sk);
 		release_sock(s->socks[side].sk);
@@ -454,9 +457,10 @@ static bool session_sampled(const struct kproxy_session *s, u32 *omitted)
 
 static void session_log(const struct kproxy_session *s)
 {
-	u32 omitted = 0;
+	u32 omitted;
 
-	if (s->splice || session_sampled(s, &omitted))
+	if (s->splice ? kproxy_splice_sampled(s, &omitted) :
+			session_sampled(s, &omitted))
 		kproxy_log_session(READ_ONCE(s->kn->log), s, omitted);
 }
 
@@ -503,9 +507,7 @@ static void session_end(struct kproxy_session *s, bool graceful)
 		kproxy_choice_release(server);
 	kproxy_fault_point(KPROXY_POINT_END_RELEASE);
 	session_leave(s);
-	if (s->splice)
-		kproxy_splice_report(s);
-	else
+	if (!s->splice)
 		kproxy_listener_session_ended(s->listener);
 	kproxy_fault_point(KPROXY_POINT_END_PUT);
 	kproxy_session_put(s);
@@ -535,7 +537,7 @@ static void session_life_work(struct work_struct *work)
 	}
 	mutex_unlock(&s->life);
 	/* Closing a socket locks its inode, which is outside of a life. */
-	if (s->splice && kproxy_state_final(state))
+	if (s->splice && test_bit(KPROXY_SESSION_ENDED, &s->flags))
 		kproxy_splice_let_go(s);
 	kproxy_session_put(s);
 }
@@ -649,7 +651,7 @@ static unsigned int client_hops(const struct sock *client)
 	unsigned int hops = 0;
 
 	rcu_read_lock();
-	peer = kproxy_sock_peer(client);
+	peer = kproxy_sock_peer(client, false);
 	s = kproxy_session_of(peer, &side);
 	if (peer && kproxy_idle_owns(peer))
 		hops = 1;

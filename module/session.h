@@ -64,6 +64,8 @@ enum kproxy_session_flag {
 	KPROXY_SESSION_ENDED,
 	/* It is a splice. */
 	KPROXY_SESSION_SPLICE,
+	/* A splice whose sockets the life work has not looked at yet. */
+	KPROXY_SESSION_UNCHECKED,
 	/* A program has disconnected its socket a, b; under that socket's lock. */
 	KPROXY_SESSION_LEFT,
 };

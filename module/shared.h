@@ -9,8 +9,8 @@ struct workqueue_struct;
 /* Process context: accept, connect, close. */
 extern struct workqueue_struct *kproxy_wq;
 /*
- * Process context: ends splices. A program can keep its socket locked for as long
- * as it likes, and the work waits for that.
+ * Process context: looks after detached splices. What ends a splice is on a queue of
+ * its user's, since a program can keep its socket locked for as long as it likes.
  */
 extern struct workqueue_struct *kproxy_splice_wq;
 /* Softirq context: the pumps. */

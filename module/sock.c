@@ -21,10 +21,13 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/in.h>
+#include <linux/inetdevice.h>
 #include <linux/module.h>
 #include <linux/net.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <net/addrconf.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
 #include <net/tcp.h>
@@ -39,6 +42,9 @@
 
 /* Spare sockets per CPU. */
 #define SPARES_MAX 64
+
+/* Ticks until a program that owns its socket is taken to keep it. */
+#define OWN_TRIES (HZ / 10)
 
 /*
  * Return NULL for a connection that is not attached yet, because attaching
@@ -568,6 +574,29 @@ static int sock_lend(struct kproxy_sock *ks, struct socket *socket,
 	return *why ? -EBUSY : 0;
 }
 
+/*
+ * Own a program's socket, until release_sock(). A request for a splice holds a lock
+ * of generic netlink, which all its other users need, and a program can own its
+ * socket for as long as it likes, as in a write from memory that is a file of its
+ * own file system (FUSE). Return false if it does.
+ */
+static bool sock_own(struct sock *sk)
+{
+	unsigned int tries = OWN_TRIES;
+	bool owned;
+
+	do {
+		spin_lock_bh(&sk->sk_lock.slock);
+		owned = !sock_owned_by_user_nocheck(sk);
+		if (owned) {
+			sk->sk_lock.owned = 1;
+			mutex_acquire(&sk->sk_lock.dep_map, 0, 1, _RET_IP_);
+		}
+		spin_unlock_bh(&sk->sk_lock.slock);
+	} while (!owned && tries-- && !schedule_timeout_killable(1));
+	return owned;
+}
+
 /**
  * kproxy_sock_borrow() - attach a connected socket that belongs to a program
  * @ks: becomes the socket's owner; the caller keeps it for a grace period after
@@ -591,7 +620,10 @@ int kproxy_sock_borrow(struct kproxy_sock *ks, struct file *file,
 	struct sock *sk = socket->sk;
 	int err;
 
-	lock_sock(sk);
+	if (!sock_own(sk)) {
+		*why = "the socket is in use";
+		return -EBUSY;
+	}
 	err = sock_lend(ks, socket, ops, why);
 	if (!err) {
 		sock_hold(sk);
@@ -951,7 +983,7 @@ bool kproxy_sock_acked(const struct sock *sk, unsigned long *when)
 }
 
 /* Both ends of a connection within a namespace are in its hash table. */
-static struct sock *sock_other_end(const struct sock *sk)
+static struct sock *sock_other_end_by(const struct sock *sk, int dif)
 {
 	const struct inet_sock *inet = inet_sk(sk);
 	struct net *net = sock_net(sk);
@@ -961,27 +993,56 @@ static struct sock *sock_other_end(const struct sock *sk)
 		return __inet6_lookup_established(net, kproxy_v6_rcv_saddr(sk),
 						  inet->inet_sport,
 						  kproxy_v6_daddr(sk),
-						  ntohs(sk->sk_dport),
-						  sk->sk_bound_dev_if, 0);
+						  ntohs(sk->sk_dport), dif, 0);
 	return __inet_lookup_established(net, sk->sk_rcv_saddr,
 					 inet->inet_sport, sk->sk_daddr,
-					 ntohs(sk->sk_dport),
-					 sk->sk_bound_dev_if, 0);
+					 ntohs(sk->sk_dport), dif, 0);
+}
+
+/*
+ * The device that the other end sees packets come from, which is the one that
+ * has its address; 0 if it is not in this namespace.
+ */
+static int sock_other_dif(const struct sock *sk)
+{
+	struct net *net = sock_net(sk);
+	const struct net_device *dev;
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6 &&
+	    !ipv6_addr_v4mapped(kproxy_v6_daddr(sk)))
+		dev = ipv6_dev_find(net, kproxy_v6_daddr(sk), NULL);
+	else
+#endif
+		dev = __ip_dev_find(net, sk->sk_daddr, false);
+	return dev ? dev->ifindex : 0;
+}
+
+/* Any user may bind a socket to a device; it is found by that only. */
+static struct sock *sock_other_end_bound(const struct sock *sk)
+{
+	int dif = sock_other_dif(sk);
+
+	return dif ? sock_other_end_by(sk, dif) : NULL;
 }
 
 /**
  * kproxy_sock_peer() - return the other end of a connection, if kproxy owns it
  * @sk: a connected socket
+ * @bound: look for one that is bound to another device, too
  *
  * Context: RCU read-side critical section.
  * Return: the other end; NULL if it is not in this namespace, not attached, or
  * can't be found because of address translation.
  */
-struct kproxy_sock *kproxy_sock_peer(const struct sock *sk)
+struct kproxy_sock *kproxy_sock_peer(const struct sock *sk, bool bound)
 {
-	struct sock *peer = sock_other_end(sk);
+	struct sock *peer =
+		sock_other_end_by(sk, READ_ONCE(sk->sk_bound_dev_if));
 	struct kproxy_sock *ks = NULL;
 
+	if (unlikely(bound) && !peer)
+		peer = sock_other_end_bound(sk);
 	if (likely(!peer))
 		return NULL;
 	if (sk_fullsock(peer) &&

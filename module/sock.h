@@ -104,7 +104,7 @@ u32 kproxy_sock_unread(const struct sock *sk);
 void kproxy_sock_read_done(struct sock *sk, u32 len);
 u32 kproxy_sock_unacked(const struct sock *sk, bool fin);
 bool kproxy_sock_acked(const struct sock *sk, unsigned long *when);
-struct kproxy_sock *kproxy_sock_peer(const struct sock *sk);
+struct kproxy_sock *kproxy_sock_peer(const struct sock *sk, bool bound);
 bool kproxy_sock_is_own_peer(const struct sock *sk);
 
 #endif /* _KPROXY_SOCK_H */

@@ -5,11 +5,13 @@
 import contextlib
 import ctypes
 import errno
+import fcntl
 import hashlib
 import http.client
 import http.server
 import itertools
 import json
+import mmap
 import os
 import pathlib
 import select
@@ -64,6 +66,15 @@ def splice(a, b, ns=PROXY, **options):
                      bytes=(ctypes.c_uint64 * 2)(*limits), **options)
     with netns(ns):
         fd = LIB.kproxy_splice(fd_of(a), fd_of(b), ctypes.byref(wanted))
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "kproxy_splice")
+    return fd
+
+
+def splice_here(a, b, label):
+    """Without a namespace to enter, which an unprivileged process may not."""
+    options = Options(size=ctypes.sizeof(Options), label=label)
+    fd = LIB.kproxy_splice(a.fileno(), b.fileno(), ctypes.byref(options))
     if fd < 0:
         raise OSError(ctypes.get_errno(), "kproxy_splice")
     return fd
@@ -135,6 +146,12 @@ def ask(a, b, *more, nl=None):
     nl.find_family()
     return nl.ask(COMMAND["splice"], attr(A["a"], fd_of(a)),
                   attr(A["b"], fd_of(b)), *more)
+
+
+def hung_up(fd):
+    poll = select.poll()
+    poll.register(fd, 0)
+    return poll.poll(0)
 
 
 def wait_none(seconds=10):
@@ -410,20 +427,110 @@ def refuse_owners():
 
 @scene("a loop of splices is refused")
 def loops():
+    # What is bound to a device is found by that only.
+    for port, device, address in ((8078, b"", "127.0.0.1"),
+                                  (8079, b"lo", "127.0.0.1"),
+                                  (8080, b"front", "10.1.0.1"),
+                                  (8081, b"lo", "::1")):
+        front = listen((address, port), ns=PROXY)
+        front.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+        with netns(PROXY):
+            one, two = (keep(socket.socket(front.family)) for _ in range(2))
+        one.connect((address, port))
+        one2 = accept(front)
+        two.connect((address, port))
+        two2 = accept(front)
+        refused(errno.ELOOP, one, one2, "come back")
+        fd = splice(one2, two)
+        refused(errno.ELOOP, two2, one, "come back")
+        refused(errno.ELOOP, one, two2, "come back")
+        one.sendall(b"once")
+        expect(read_exactly(two2, 4), b"once", "through the splice")
+        unsplice(fd)
+
+
+class Userfaults:
+    """Memory of which whoever reads it waits, until it is given."""
+
+    SYSCALL = 323
+    API, REGISTER, ZEROPAGE = 0xc018aa3f, 0xc020aa00, 0xc020aa04
+
+    def __init__(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.syscall(self.SYSCALL, os.O_CLOEXEC)
+        if self.fd < 0:
+            raise Skipped("no userfaultfd in this kernel")
+        self.memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self.at = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        fcntl.ioctl(self.fd, self.API, struct.pack("QQQ", 0xaa, 0, 0))
+        fcntl.ioctl(self.fd, self.REGISTER,
+                    struct.pack("QQQQ", self.at, mmap.PAGESIZE, 1, 0))
+
+    def wait(self):
+        """Until somebody waits for it."""
+        if not select.select([self.fd], [], [], limit(10))[0]:
+            raise Failed("nobody reads the memory")
+
+    def give(self):
+        fcntl.ioctl(self.fd, self.ZEROPAGE,
+                    struct.pack("QQQq", self.at, mmap.PAGESIZE, 0, 0))
+        os.close(self.fd)
+
+
+@scene("a socket that a program keeps locked is refused, soon")
+def kept_locked():
+    client, a, b, server = quartet()
+    faults = Userfaults()
+    sender = threading.Thread(target=a.send, args=(faults.memory,))
+    sender.start()
+    try:
+        faults.wait()
+        begun = time.monotonic()
+        refused(errno.EBUSY, a, b, "in use")
+        refused(errno.EBUSY, b, a, "in use")
+        expect(time.monotonic() - begun < limit(3), True, "at once")
+    finally:
+        faults.give()
+        sender.join()
+    read_exactly(client, mmap.PAGESIZE)
+    expect_usable(client, a, b, server)
+
+
+@scene("what a program has shut down does not make an end a reset")
+def shut_down():
+    client, a, b, server = quartet()
+    fd = splice(a, b)
+    b.shutdown(socket.SHUT_WR)
+    expect_eof(server, "the server")
+    server.close()
+    expect_eof(client, "the client")
+    # That of b's end, which both sides have closed.
+    wait_for(lambda: b.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) ==
+             bytes([7]), "b is closed")
+    client.shutdown(socket.SHUT_WR)
+    expect(wait(fd).reason in (CLIENT_FIN, SERVER_FIN), True, "the reason")
+    expect(a.recv(1), b"", "what a has left")
+
+
+@scene("a user who splices all the time does not fill the log")
+def unlogged():
+    count = 40
+    _, a, b, _ = quartet()
+    before = stats()["unlogged"]
+
+    def act():
+        for _ in range(count):
+            unsplice(splice_here(a, b, b"flood"))
+        return 0
+
     with netns(PROXY):
-        one, two = keep(socket.socket()), keep(socket.socket())
-    front = listen(("127.0.0.1", 8078), ns=PROXY)
-    one.connect(("127.0.0.1", 8078))
-    one2 = accept(front)
-    two.connect(("127.0.0.1", 8078))
-    two2 = accept(front)
-    refused(errno.ELOOP, one, one2, "come back")
-    fd = splice(one2, two)
-    refused(errno.ELOOP, two2, one, "come back")
-    refused(errno.ELOOP, one, two2, "come back")
-    one.sendall(b"once")
-    expect(read_exactly(two2, 4), b"once", "through the splice")
-    unsplice(fd)
+        expect(as_nobody(act), 0, "the process")
+    wait_none()
+    wait_for(lambda: stats()["unlogged"] - before >= count / 4, "some are not")
+    rows = [r for r in json.loads(kp("-j log").stdout)
+            if r.get("label") == "flood"]
+    left_out = stats()["unlogged"] - before
+    expect(len(rows) + left_out, count, f"{len(rows)} and {left_out}")
 
 
 @scene("a netlink socket of another user's is refused")
@@ -533,6 +640,7 @@ def again():
     expect(result_of(fd, LIB.kproxy_unsplice).eof, 3, "after the end")
     record = os.read(fd, 100)
     expect(len(record), 48, "a report that was read")
+    wait_for(lambda: hung_up(fd), "there is no more")
     expect(os.read(fd, 100), b"", "the end of file")
     os.close(fd)
 

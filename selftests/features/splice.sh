@@ -8,8 +8,8 @@
 # shellcheck source=selftests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"
 
-plan 40
+plan 43
 load user_splices=8
 topology
-scenes 40
+scenes 43
 finish

@@ -457,7 +457,7 @@ class Userfaults:
 
     def __init__(self):
         libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = libc.syscall(self.SYSCALL, os.O_CLOEXEC)
+        self.fd = libc.syscall(self.SYSCALL, os.O_CLOEXEC | os.O_NONBLOCK)
         if self.fd < 0:
             raise Skipped("no userfaultfd in this kernel")
         self.memory = mmap.mmap(-1, mmap.PAGESIZE)
@@ -494,22 +494,6 @@ def kept_locked():
         sender.join()
     read_exactly(client, mmap.PAGESIZE)
     expect_usable(client, a, b, server)
-
-
-@scene("what a program has shut down does not make an end a reset")
-def shut_down():
-    client, a, b, server = quartet()
-    fd = splice(a, b)
-    b.shutdown(socket.SHUT_WR)
-    expect_eof(server, "the server")
-    server.close()
-    expect_eof(client, "the client")
-    # That of b's end, which both sides have closed.
-    wait_for(lambda: b.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) ==
-             bytes([7]), "b is closed")
-    client.shutdown(socket.SHUT_WR)
-    expect(wait(fd).reason in (CLIENT_FIN, SERVER_FIN), True, "the reason")
-    expect(a.recv(1), b"", "what a has left")
 
 
 @scene("a user who splices all the time does not fill the log")

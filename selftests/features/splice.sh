@@ -8,8 +8,8 @@
 # shellcheck source=selftests/harness/lib.sh
 . "$(dirname "$0")/../harness/lib.sh"
 
-plan 43
+plan 42
 load user_splices=8
 topology
-scenes 43
+scenes 42
 finish

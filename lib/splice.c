@@ -121,28 +121,37 @@ static int message_exchange(int nl, struct message *m)
 	return -1;
 }
 
+/* Exchange, and copy an attribute of the reply. 0, or -1 and errno. */
+static int message_ask(int nl, struct message *m, uint16_t type, void *value,
+		       size_t size)
+{
+	const void *found;
+
+	if (message_exchange(nl, m))
+		return -1;
+	found = message_find(m, type, size);
+	if (!found) {
+		errno = EPROTO;
+		return -1;
+	}
+	memcpy(value, found, size);
+	return 0;
+}
+
 static int find_family(int nl)
 {
 	struct message m;
-	const void *id;
 	uint16_t family;
 
 	message_init(&m, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
 	message_add(&m, CTRL_ATTR_FAMILY_NAME, KPROXY_FAMILY_NAME,
 		    sizeof(KPROXY_FAMILY_NAME));
-	if (message_exchange(nl, &m)) {
-		/* The module is not loaded. */
-		if (errno == ENOENT)
-			errno = ENOSYS;
-		return -1;
-	}
-	id = message_find(&m, CTRL_ATTR_FAMILY_ID, sizeof(family));
-	if (!id) {
-		errno = EPROTO;
-		return -1;
-	}
-	memcpy(&family, id, sizeof(family));
-	return family;
+	if (!message_ask(nl, &m, CTRL_ATTR_FAMILY_ID, &family, sizeof(family)))
+		return family;
+	/* The module is not loaded. */
+	if (errno == ENOENT)
+		errno = ENOSYS;
+	return -1;
 }
 
 /* Later versions have more fields; those this one does not know must be 0. */
@@ -180,7 +189,6 @@ static int request(int nl, int a, int b,
 	uint32_t flags = KPROXY_SPLICE_FLAG_DETACH;
 	int family = find_family(nl);
 	struct message m;
-	const void *found;
 	int fd;
 
 	if (family < 0)
@@ -199,14 +207,8 @@ static int request(int nl, int a, int b,
 		    sizeof(options->idle_ms));
 	if (options->flags & KPROXY_SPLICE_DETACH)
 		message_add(&m, KPROXY_A_SPLICE_FLAGS, &flags, sizeof(flags));
-	if (message_exchange(nl, &m))
+	if (message_ask(nl, &m, KPROXY_A_SPLICE_FD, &fd, sizeof(fd)))
 		return -1;
-	found = message_find(&m, KPROXY_A_SPLICE_FD, sizeof(fd));
-	if (!found) {
-		errno = EPROTO;
-		return -1;
-	}
-	memcpy(&fd, found, sizeof(fd));
 	return fd;
 }
 

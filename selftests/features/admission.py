@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Which clients are admitted."""
 
-import contextlib
 import time
 
 from peer import (CLIENT, FRONT, FRONT6, EchoServer, Failed, connect, expect,
                   expect_alive, expect_between, expect_reset, knock, kp, limit,
-                  main, new_socket, pair, read_exactly, scene, sessions, show,
-                  stats, wait_for, wait_gone)
+                  listener_options, main, new_socket, pair, read_exactly, scene,
+                  sessions, show, stats, wait_for, wait_gone)
 
 SECOND = ("10.1.0.3", 0)
 SECOND6 = ("fd01::3", 0)
@@ -28,15 +27,9 @@ def connect_from(address, to=FRONT):
     return sock
 
 
-@contextlib.contextmanager
 def options(words):
-    """Options of the listener for a while; afterwards it has none of them."""
-    kp("listener set web " + words)
-    try:
-        yield
-    finally:
-        kp("listener set web rate 0 client-maxconn 0 client-rate 0 "
-           "allow all deny none")
+    return listener_options(words, "rate 0 client-maxconn 0 client-rate 0 "
+                            "allow all deny none")
 
 
 def served(client, seconds=10):

@@ -14,9 +14,9 @@ import threading
 import time
 
 from peer import (BACK, CLIENT, FRONT, PROXY, EchoServer, Failed, connect,
-                  expect, expect_between, expect_reset, knock, kp, limit, main,
-                  new_socket, pair, read_exactly, reset, scaled, scene, sessions,
-                  show, stats, wait_for, wait_gone)
+                  expect, expect_between, expect_reset, knock, kp, limit,
+                  listener_options, main, new_socket, pair, read_exactly, reset,
+                  scaled, scene, sessions, show, stats, wait_for, wait_gone)
 
 SET_UP = """
 load log_records=512
@@ -28,17 +28,12 @@ simple_proxy
 # Of module/sample.h: at once, and within a second.
 BURST, PER_SECOND = 16, 2
 
-DEFAULTS = ("listener set web client-maxconn 0 client-rate 0 allow all "
-            "deny none accept-proxy off connect-timeout 5s")
+DEFAULTS = ("client-maxconn 0 client-rate 0 allow all deny none "
+            "accept-proxy off connect-timeout 5s")
 
 
-@contextlib.contextmanager
 def options(words):
-    kp("listener set web " + words)
-    try:
-        yield
-    finally:
-        kp(DEFAULTS)
+    return listener_options(words, DEFAULTS)
 
 
 @contextlib.contextmanager

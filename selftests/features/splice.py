@@ -427,7 +427,7 @@ def refuse_owners():
 
 @scene("a loop of splices is refused")
 def loops():
-    # What is bound to a device is found by that only.
+    # A lookup finds a socket that is bound to a device by that device only.
     for port, device, address in ((8078, b"", "127.0.0.1"),
                                   (8079, b"lo", "127.0.0.1"),
                                   (8080, b"front", "10.1.0.1"),
@@ -1078,6 +1078,11 @@ def gone():
                check=False).returncode
 
 
+def expect_both_reset(client, server):
+    expect_reset(client, "at the client", 20)
+    expect_reset(server, "at the server", 20)
+
+
 def expect_passes(client, server):
     for one, other in (client, server), (server, client):
         one.sendall(b"passes")
@@ -1093,8 +1098,7 @@ def namespace_goes():
         os.close(fd)
         expect_passes(client, server)
         run("ip", "netns", "del", PASSING)
-        expect_reset(client, "at the client", 20)
-        expect_reset(server, "at the server", 20)
+        expect_both_reset(client, server)
 
 
 @scene("a program's sockets do; when it closes them, they are reset")
@@ -1109,8 +1113,7 @@ def namespace_kept():
         time.sleep(1)
         expect_passes(client, server)
         b.close()
-        expect_reset(client, "at the client", 20)
-        expect_reset(server, "at the server", 20)
+        expect_both_reset(client, server)
 
 
 @scene("so does an epoll that watches a socket")
@@ -1128,8 +1131,7 @@ def namespace_epoll():
             poll.poll(0.1)
             expect_passes(client, server)
         poll.close()
-        expect_reset(client, "at the client", 20)
-        expect_reset(server, "at the server", 20)
+        expect_both_reset(client, server)
 
 
 @scene("an attached splice in a namespace without processes ends by close()")

@@ -13,9 +13,10 @@ A test has its scenes in NAME.py: functions with a sentence above,
         ...
 
 run by main() in this order. A scene that returns has passed; one that raises
-has failed, and its exception says why. What has to be set up is SET_UP, a string
-of several lines of bash in the words of lib.sh; "play NAME.py" runs both. A test
-that does more has a NAME.sh, which calls "scenes N".
+has failed, and its exception says why. SET_UP is a string of several lines of
+bash, in the words of lib.sh, that sets up the module and the network before;
+"play NAME.py" runs both. A test that does more has a NAME.sh, which calls
+"scenes N".
 """
 
 import contextlib
@@ -167,6 +168,16 @@ def kp(command, check=True, text=None):
 def show(command):
     """The JSON of a show command, decoded."""
     return json.loads(kp("-j -s " + command).stdout)
+
+
+@contextlib.contextmanager
+def listener_options(words, normal):
+    """Options of the listener for a while; afterwards it has the normal ones."""
+    kp("listener set web " + words)
+    try:
+        yield
+    finally:
+        kp("listener set web " + normal)
 
 
 def sessions(filter_words=""):

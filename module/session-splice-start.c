@@ -283,7 +283,7 @@ err_splice:
 	return ERR_PTR(err);
 }
 
-/* What has happened to a socket before its bytes may move. */
+/* Handle what happened to a socket before its bytes may move. */
 static void session_check(struct kproxy_session *s, enum kproxy_side side)
 {
 	struct kproxy_sock *ks = &s->socks[side];
@@ -319,7 +319,8 @@ void kproxy_splice_check(struct kproxy_session *s)
  * kproxy_splice_go() - let a splice's bytes move
  * @s: the splice, from kproxy_splice_start(); the caller's reference goes
  *
- * Waits for no lock of the program's sockets: a request holds a lock of generic netlink.
+ * Waits for no lock of the program's sockets, since a request holds a lock of
+ * generic netlink.
  *
  * Context: process, may sleep.
  */

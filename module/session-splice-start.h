@@ -11,7 +11,7 @@ struct file;
 struct kproxy_net;
 struct netlink_ext_ack;
 
-/* What is to be spliced. */
+/* The sockets of a splice, and its options. */
 struct kproxy_splice_request {
 	/* of AF_INET or AF_INET6 TCP sockets, two different ones */
 	struct file *files[KPROXY_SIDES];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What has to change in an upstream for its servers to be what the answers say:
+ * Plans the changes that make the servers of an upstream those of the answers:
  *
  *   - what a name has and the upstream lacks is added;
  *   - what it no longer has is drained, and deleted when no session is left;

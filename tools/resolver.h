@@ -44,8 +44,8 @@ int resolver_run(struct ctx *ctx, const struct dns_options *options);
 void resolver_follow(struct resolver *r, const json_t *upstream);
 
 /*
- * The request of a command on a server, for request_free(). What is wrong with the
- * words has been reported when @status is not STATUS_DONE.
+ * The request of a command on a server, for request_free(). When @status is not
+ * STATUS_DONE, an error in the words has been reported.
  */
 struct request *resolver_request(struct ctx *ctx, const char *verb,
 				 const json_t *words, int *status);

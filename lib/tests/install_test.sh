@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What is installed of the library is found by pkg-config, and programs build with
-# it, shared and static; without the module they are told so.
+# pkg-config finds the installed library, and programs build with it, shared and
+# static; without the module they are told so.
 
 cd "$(dirname "$0")/../.." || exit 1
 dir=$(mktemp -d) || exit 1
